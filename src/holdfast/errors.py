@@ -1,0 +1,163 @@
+"""Every error that Holdfast raises, in one tree.
+
+::
+
+    HoldfastError                   carries `hint` (what to do next) and `exit_code`
+    |-- CallerError                 the caller can mend it: 2
+    |   |-- UsageError              a wrong argument or a wrong combination of them
+    |   |-- SettingsError           a bad `holdfast.toml` or environment variable
+    |   |-- WorkflowError           a workflow file with problems, all of them listed
+    |   |-- InputError              inputs or answers that do not fit what was declared
+    |   |-- RunNotFound             no run has this id, or several have this prefix
+    |   |-- RunConflict             the run is in a state that does not allow the request
+    |   |   |-- RunBusy             another live process works on the run
+    |   |   `-- WorkflowChanged     the workflow file was edited since the run started
+    |   `-- ProgramError            a program broke the rules of the engine
+    |-- StepError                   a step of a run failed: 1
+    |   |-- ToolError               a tool refused or failed
+    |   |-- ModelOutputError        a model's reply does not fit the declared output
+    |   |-- StepTimeout             a step or a run took longer than it may
+    |   `-- StepInterrupted         an at-most-once step was in flight at a crash
+    |-- ProviderError               a model provider refused or failed: 5
+    |   |-- ProviderUnavailable     down, timed out, overloaded: worth a retry
+    |   |-- ProviderRefused         wrong key, unknown model, bad request: not worth one
+    |   `-- NoProvider              no configured provider serves the model
+    |-- StorageError                the store failed: 4
+    |   |-- StorageFull             no space left
+    |   |-- StorageTooNew           written by a newer Holdfast
+    |   |-- StorageCorrupt          not a store, or a damaged one
+    |   `-- StorageUnavailable      cannot be opened, locked for too long, closed
+    `-- LeaseLost                   another process took the run over: 6
+
+The world failing (`StorageError`, `ProviderError`, `StepError`) and the caller erring
+(`CallerError`) are separate branches. A refused write is not an error at all: it is a
+`holdfast.storage.Conflict` value.
+"""
+
+from __future__ import annotations
+
+
+class HoldfastError(Exception):
+    """Say what went wrong and, in `hint`, what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class CallerError(HoldfastError):
+    """The caller can mend this by asking for something else."""
+
+    exit_code = 2
+
+
+class UsageError(CallerError):
+    """A wrong argument, or arguments that do not go together."""
+
+
+class SettingsError(CallerError):
+    """A setting that is unknown, missing or of the wrong type."""
+
+
+class WorkflowError(CallerError):
+    """A workflow file with problems; the message lists all of them."""
+
+
+class InputError(CallerError):
+    """Inputs of a run, or an answer to it, that do not fit what was declared."""
+
+
+class RunNotFound(CallerError):
+    """No run has this id, or more than one id starts with this prefix."""
+
+
+class RunConflict(CallerError):
+    """The state of the run does not allow what was asked."""
+
+
+class RunBusy(RunConflict):
+    """Another live process holds the lease of the run."""
+
+
+class WorkflowChanged(RunConflict):
+    """The workflow file was edited since the run started."""
+
+
+class ProgramError(CallerError):
+    """A program broke a rule of the engine, for instance by reusing a step name at once."""
+
+
+class StepError(HoldfastError):
+    """A step of a run failed."""
+
+
+class ToolError(StepError):
+    """A tool refused its arguments or failed at its work."""
+
+
+class ModelOutputError(StepError):
+    """A model's reply does not fit the declared output, also after the retries."""
+
+
+class StepTimeout(StepError):
+    """A step or a whole run took longer than it was allowed."""
+
+
+class StepInterrupted(StepError):
+    """A step that must not run twice was in flight when its process died."""
+
+
+class ProviderError(HoldfastError):
+    """A model provider refused or failed."""
+
+    exit_code = 5
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider is down, too slow or overloaded; a later try may succeed.
+
+    `retry_after` is the number of seconds that the provider asked to be left alone.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ProviderRefused(ProviderError):
+    """The provider understood the request and will not serve it; a retry would not help."""
+
+
+class NoProvider(ProviderError):
+    """No configured provider serves the model."""
+
+
+class StorageError(HoldfastError):
+    """The store failed; nothing that was acknowledged before is lost."""
+
+    exit_code = 4
+
+
+class StorageFull(StorageError):
+    """No space is left for the store."""
+
+
+class StorageTooNew(StorageError):
+    """The store was written by a newer version of Holdfast."""
+
+
+class StorageCorrupt(StorageError):
+    """The file is not a Holdfast store, or it is damaged."""
+
+
+class StorageUnavailable(StorageError):
+    """The store cannot be opened, was locked for too long, or is closed."""
+
+
+class LeaseLost(HoldfastError):
+    """Another process took the run over; this one must not write to it any more."""
+
+    exit_code = 6

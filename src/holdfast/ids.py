@@ -1,0 +1,42 @@
+"""Make and check the one id that a task, a run, a trace and a bill share.
+
+An id is the 128 bits of a version 4 UUID (RFC 9562), written as 32 lower-case hexadecimal
+digits: that is also the form of a W3C trace id. A span id is 64 random bits in 16 digits.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NewType
+
+RunId = NewType("RunId", str)
+SpanId = NewType("SpanId", str)
+
+ID_LENGTH = 32
+_HEX = frozenset("0123456789abcdef")
+
+
+def new_run_id() -> RunId:
+    """Return a fresh id with 122 random bits: it cannot be guessed."""
+    bits = secrets.randbits(128)
+    bits = bits & ~(0xF << 76) | (4 << 76)
+    bits = bits & ~(0x3 << 62) | (0x2 << 62)
+    return RunId(f"{bits:032x}")
+
+
+def new_span_id() -> SpanId:
+    """Return a fresh span id, never all zeros (W3C Trace Context, section 3.2.2.4)."""
+    return SpanId(f"{secrets.randbits(64) or 1:016x}")
+
+
+def new_holder_id() -> str:
+    """Return a fresh name for a process that holds leases."""
+    return secrets.token_hex(8)
+
+
+def normalise_prefix(text: str) -> str | None:
+    """Return `text` as the beginning of an id, or None if no id can begin so."""
+    prefix = text.strip().lower().replace("-", "")
+    if not 0 < len(prefix) <= ID_LENGTH or not _HEX.issuperset(prefix):
+        return None
+    return prefix

@@ -1,0 +1,1 @@
+"""Model calls: one router, many providers."""

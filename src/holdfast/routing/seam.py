@@ -1,0 +1,111 @@
+"""The routing seam: a request for a model, its reply, and what a provider must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+OFFLINE_EXTRACT = "offline/extract"
+"""The built-in model that extracts from the text it is given. It is not a language model."""
+
+OnText = Callable[[str], None]
+"""Called with each piece of a streamed reply as it arrives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation, sent exactly as written."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputContract:
+    """What a structured reply must be: a JSON Schema, and a check that also parses.
+
+    `parse` returns the value or raises `ModelOutputError` with a sentence for the model.
+    """
+
+    name: str
+    schema: Mapping[str, object]
+    parse: Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One question to a model."""
+
+    model: str
+    messages: tuple[Message, ...]
+    output: OutputContract | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of a reply, as the provider counted them; None where it did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Thousandths of a satoshi (msat) for a million tokens, in and out, and for a request."""
+
+    input_msat_per_million: int
+    output_msat_per_million: int
+    request_msat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """A finished reply.
+
+    `value` is what the request's output contract made of `text`, or `text` itself. `cost_msat`
+    is None where the price or the usage is unknown: unknown is never counted as free.
+    `calls` is how many requests were sent to get it. `extractive` marks the built-in extractor.
+    """
+
+    text: str
+    value: object
+    provider: str
+    model: str
+    usage: Usage
+    cost_msat: int | None
+    calls: int = 1
+    finish_reason: str = "stop"
+    extractive: bool = False
+
+
+class Provider(Protocol):
+    """Somewhere that serves models. One file a kind of provider."""
+
+    @property
+    def name(self) -> str: ...
+
+    def serves(self, model: str) -> bool:
+        """Whether `model` may be asked for here."""
+        ...
+
+    def price(self, model: str) -> Price | None:
+        """Return what `model` costs here, None if nobody knows."""
+        ...
+
+    async def complete(self, request: ModelRequest, on_text: OnText | None) -> ModelReply:
+        """Send one request and return its reply, `value` being the bare text.
+
+        Cancelling the call stops the work upstream.
+
+        Raises:
+            ProviderUnavailable: a later try may succeed.
+            ProviderRefused: a later try would fail the same way.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,1 @@
+"""Versioned records and append-only logs behind one narrow seam."""

@@ -1,0 +1,160 @@
+"""The storage seam: six verbs over versioned records and append-only logs.
+
+A *record* is a key, bytes and a version. A *log* is a named sequence of entries, numbered
+from 1 without gaps and never rewritten. Keys (and names of logs) are tuples of strings;
+records and logs live in separate name spaces. Everything that knows the word "run" lives above.
+
+A refused write is a value (`Conflict`); a broken disk or connection is a `StorageError`.
+An acknowledged write survives what the store's `ack` level promises: `"disk"` a power cut,
+`"os"` the death of the process, `"memory"` nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, Self, runtime_checkable
+
+Key = tuple[str, ...]
+Ack = Literal["memory", "os", "disk"]
+
+ABSENT = 0
+"""`expected` of a write that must create: no live record, or an empty log."""
+
+ANY = -1
+"""`expected` of a write that takes whatever is there. Only for data that is derived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is stored under a key. `version` is at least 1 and only grows."""
+
+    key: Key
+    value: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a log. `number` starts at 1 and has no gaps."""
+
+    number: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A write that was refused because `current` is not what the caller expected.
+
+    `current` is the stored version (0: no record) or the number of the log's last entry.
+    `index` is the place of the refused operation within a batch.
+    """
+
+    current: int
+    index: int = 0
+
+
+class Store(Protocol):
+    """Versioned records and logs. All verbs may be called at once from many tasks."""
+
+    async def get(self, key: Key) -> Record | None:
+        """Return the record, or None if there is none or it has expired. Never waits for a writer."""
+        ...
+
+    async def put(
+        self, key: Key, value: bytes, *, expected: int, expires_at: int | None = None
+    ) -> int | Conflict:
+        """Write if the stored version equals `expected`; return the new version.
+
+        Versions only grow, also across delete and re-create. An expired record counts as absent.
+        `expires_at` is in milliseconds of the epoch; from that instant on the record is absent.
+        """
+        ...
+
+    async def delete(self, key: Key, *, expected: int) -> Conflict | None:
+        """Remove the record if its version equals `expected`; it leaves no trace to readers.
+
+        Deleting what is absent with `expected=ABSENT` or `ANY` succeeds and does nothing.
+        """
+        ...
+
+    async def scan(
+        self, prefix: Key, *, after: Key | None = None, limit: int = 100
+    ) -> Sequence[Record]:
+        """Return up to `limit` live records whose key starts with the parts of `prefix`.
+
+        They come in key order (part by part, by code point), beginning behind `after`. A shorter
+        page than `limit` is the last one. A record that does not change is neither skipped nor
+        repeated, whatever else is written between two pages.
+        """
+        ...
+
+    async def append(
+        self, log: Key, entries: Sequence[bytes], *, expected: int = ANY
+    ) -> int | Conflict:
+        """Add entries behind the last one, together or not at all; return the last number.
+
+        With `expected` the write is refused unless the log's last number equals it.
+        """
+        ...
+
+    async def read(self, log: Key, *, after: int = 0, limit: int | None = None) -> Sequence[Entry]:
+        """Return the entries numbered above `after`, in order, at most `limit` of them."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Open the store."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish what was accepted and close."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """A `put` inside a batch."""
+
+    key: Key
+    value: bytes
+    expected: int
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """A `delete` inside a batch."""
+
+    key: Key
+    expected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """An `append` inside a batch."""
+
+    log: Key
+    entries: Sequence[bytes]
+    expected: int = ANY
+
+
+Operation = Put | Delete | Append
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """The ability to write several records and logs atomically."""
+
+    async def batch(self, operations: Sequence[Operation]) -> Conflict | None:
+        """Apply all operations or none; a conflict names the first one that was refused.
+
+        The conditions are checked against the state before the batch; no two operations of one
+        batch may name the same key or log.
+        """
+        ...

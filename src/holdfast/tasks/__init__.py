@@ -1,0 +1,1 @@
+"""Tasks: their states and the one table of what may follow what."""

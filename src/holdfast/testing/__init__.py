@@ -1,0 +1,1 @@
+"""Helpers for the tests of Holdfast and of what is built on it."""
