@@ -6,7 +6,8 @@
     |-- CallerError                 the caller can mend it: 2
     |   |-- UsageError              a wrong argument or a wrong combination of them
     |   |-- SettingsError           a bad `holdfast.toml` or environment variable
-    |   |-- WorkflowError           a workflow file with problems, all of them listed
+    |   |-- WorkflowError           a workflow file that cannot be used
+    |   |   `-- WorkflowInvalid     it has problems, all of them listed (`agents.problems`)
     |   |-- InputError              inputs or answers that do not fit what was declared
     |   |-- RunNotFound             no run has this id, or several have this prefix
     |   |-- RunConflict             the run is in a state that does not allow the request
@@ -16,6 +17,7 @@
     |-- StepError                   a step of a run failed: 1
     |   |-- ToolError               a tool refused or failed
     |   |-- ModelOutputError        a model's reply does not fit the declared output
+    |   |-- StepFailed              a step failed for good; `error` says why, also after a replay
     |   |-- StepTimeout             a step or a run took longer than it may
     |   `-- StepInterrupted         an at-most-once step was in flight at a crash
     |-- ProviderError               a model provider refused or failed: 5
@@ -35,6 +37,8 @@ The world failing (`StorageError`, `ProviderError`, `StepError`) and the caller 
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class HoldfastError(Exception):
@@ -100,6 +104,30 @@ class ToolError(StepError):
 
 class ModelOutputError(StepError):
     """A model's reply does not fit the declared output, also after the retries."""
+
+
+class StepFailed(StepError):
+    """A step failed for good. Raised alike when it happens and when it is remembered.
+
+    `error` has the members `type`, `message`, `hint` and `exit_code` of the original error.
+    """
+
+    def __init__(self, path: str, error: Mapping[str, object]) -> None:
+        super().__init__(f"{path}: {error['message']}", hint=str(error.get("hint", "")))
+        self.path = path
+        self.error = error
+
+
+def describe_error(error: BaseException) -> dict[str, object]:
+    """Return what is journaled of an error: its type, message, hint and exit code."""
+    if isinstance(error, StepFailed):
+        return {**error.error, "step": error.path}
+    return {
+        "type": type(error).__name__,
+        "message": str(error) or type(error).__name__,
+        "hint": getattr(error, "hint", ""),
+        "exit_code": getattr(error, "exit_code", 1),
+    }
 
 
 class StepTimeout(StepError):

@@ -12,6 +12,7 @@ from typing import Literal
 from holdfast.agents.expressions import Expression
 from holdfast.agents.templates import Argument, Template
 from holdfast.agents.types import Type
+from holdfast.engine.retry import ONE_TRY, Retry
 
 START = "start"
 END = "end"
@@ -29,16 +30,6 @@ class Field:
     has_default: bool = False
     description: str = ""
     reducer: Reducer = "replace"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """How often a failing step is tried and how long it rests in between (seconds)."""
-
-    attempts: int = 1
-    wait: float = 1.0
-    factor: float = 2.0
-    max_wait: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +57,7 @@ class NodeCommon:
     returns: Type
     outputs: tuple[Output, ...] = ()
     map: Map | None = None
-    retry: Retry = Retry()
+    retry: Retry = ONE_TRY
     timeout: float | None = None
     once: bool = False
 
@@ -114,7 +105,8 @@ class Edge:
 
     Of the edges with `when` that leave a node the first whose condition holds is taken, and the
     one marked `otherwise` if none does. Edges with neither are always taken. An edge with a
-    `limit` closes a loop: it is taken at most that often.
+    `limit` closes a loop: it is taken at most that often (counted anew each time a loop around
+    it goes round), and where it is taken the other edges of the node are not.
     """
 
     source: str

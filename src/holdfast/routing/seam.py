@@ -87,6 +87,13 @@ class Provider(Protocol):
     @property
     def name(self) -> str: ...
 
+    def models(self) -> tuple[str, ...]:
+        """Return the models that are known here, in configured order; for messages and defaults.
+
+        A provider that may be asked for any model returns none.
+        """
+        ...
+
     def serves(self, model: str) -> bool:
         """Whether `model` may be asked for here."""
         ...

@@ -26,6 +26,9 @@ class Link:
     span_id: str | None
 
 
+_CURRENT: ContextVar[Link | None] = ContextVar("holdfast_span", default=None)
+
+
 class SpanSink(Protocol):
     """Where finished spans go. `add` must not block and must not raise."""
 
@@ -55,7 +58,6 @@ class Tracer:
     def __init__(self, *, clock: Clock, sink: SpanSink) -> None:
         self._clock = clock
         self._sink = sink
-        self._current: ContextVar[Link | None] = ContextVar("holdfast_span", default=None)
         self._anchor_us = clock.now_ms() * 1000 - clock.monotonic_ns() // 1000
 
     @contextmanager
@@ -72,12 +74,12 @@ class Tracer:
         An exception marks the span as failed (a cancellation as cancelled) and goes on. Outside
         any trace, and without `trace_id`, the block is run and nothing is recorded.
         """
-        link = Link(trace_id, None) if trace_id else self._current.get()
+        link = Link(trace_id, None) if trace_id else _CURRENT.get()
         active = ActiveSpan(link.trace_id if link else "", attributes)
         if link is None:
             yield active
             return
-        token = self._current.set(Link(link.trace_id, active.span_id))
+        token = _CURRENT.set(Link(link.trace_id, active.span_id))
         start = self._clock.monotonic_ns()
         try:
             yield active
@@ -89,7 +91,7 @@ class Tracer:
             raise
         finally:
             end = self._clock.monotonic_ns()
-            self._current.reset(token)
+            _CURRENT.reset(token)
             self._sink.add(self._finish(active, link, name, kind, start, end))
 
     def _finish(

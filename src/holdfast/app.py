@@ -1,0 +1,210 @@
+"""The composition root: turn settings into a store, a tracer, a router, an engine.
+
+The only place that wires. What is heavy is imported where it is needed, so that a command that
+only looks into the store never pays for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.clock import Clock, SystemClock
+from holdfast.engine.holders import Holder
+from holdfast.engine.liveness import Liveness, LockFiles, NoLiveness
+from holdfast.errors import WorkflowChanged
+from holdfast.settings import Settings
+from holdfast.storage.opening import open_store
+from holdfast.storage.seam import Store
+
+if TYPE_CHECKING:
+    from holdfast.agents.nodes import Services
+    from holdfast.agents.workflow import Workflow
+    from holdfast.engine.embedded import EmbeddedEngine
+    from holdfast.engine.history import History
+    from holdfast.engine.seam import Observer, Program
+    from holdfast.tracing.tracer import Tracer
+
+WORKFLOW = "workflow"
+"""The name of the program that interprets workflow files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Everything that is needed to run workflows, open and wired."""
+
+    settings: Settings
+    store: Store
+    engine: EmbeddedEngine
+    services: Services
+
+    async def start_workflow(
+        self, workflow: Workflow, inputs: Mapping[str, object], *, origin: str
+    ) -> str:
+        """Check the inputs, create a run of the workflow, begin to work on it; return its id.
+
+        Raises:
+            InputError: inputs are missing, unknown or of the wrong type.
+        """
+        from holdfast.agents.inputs import check_inputs  # noqa: PLC0415
+
+        return await self.engine.start(
+            WORKFLOW,
+            check_inputs(workflow, inputs),
+            name=workflow.name,
+            definition=workflow.source.encode(),
+            origin=origin,
+            timeout=workflow.timeout,
+        )
+
+    async def resume_workflow(self, run_id: str, *, use: str | None = None) -> None:
+        """Take a run over and go on with it.
+
+        `use` is `"stored"` to go on with the workflow as it was, `"edited"` with the file as it is.
+
+        Raises:
+            WorkflowChanged: the file was edited since, and `use` does not say what to do.
+            WorkflowInvalid: the workflow that is to be used has problems.
+        """
+        history = await self.engine.history(run_id)
+        if history.birth.program != WORKFLOW or history.ended_at is not None:
+            return await self.engine.resume(run_id)
+        stored = await self.definition_of(history)
+        edited = _read_again(history.birth.origin)
+        if edited is not None and edited != stored and use is None:
+            raise WorkflowChanged(
+                f"{history.birth.origin} was edited since run {run_id[:8]} started",
+                hint="add --use stored to go on with the workflow as it was, or --use edited to "
+                "go on with the file as it is now",
+            )
+        chosen = edited if use == "edited" and edited is not None else stored
+        self.load(chosen, history.birth.origin)
+        await self.engine.resume(run_id, definition=chosen.encode())
+        return None
+
+    async def workflow_of(self, history: History) -> Workflow | None:
+        """Return the workflow that a run interprets; None for a run of a Python program."""
+        if history.birth.program != WORKFLOW:
+            return None
+        return self.load(await self.definition_of(history), history.birth.origin)
+
+    async def definition_of(self, history: History) -> str:
+        """Return the text of the workflow that a run interprets."""
+        from holdfast.engine.outside import load_definition  # noqa: PLC0415
+
+        return (await load_definition(self.store, history.definition)).decode()
+
+    def load(self, source: str, origin: str) -> Workflow:
+        """Check the text of a workflow that was read from `origin`."""
+        return load_text(source, origin)
+
+
+def load_text(source: str, origin: str) -> Workflow:
+    """Check the text of a workflow that was read from `origin`."""
+    from holdfast.agents.functions import folder_of  # noqa: PLC0415
+    from holdfast.agents.load import parse_workflow  # noqa: PLC0415
+    from holdfast.agents.tools import SIGNATURES  # noqa: PLC0415
+
+    return parse_workflow(
+        source, path=origin or "<text>", tools=SIGNATURES, folder=folder_of(origin)
+    )
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    observer: Observer | None = None,
+    programs: Mapping[str, Program] | None = None,
+    adopt: bool = False,
+) -> AsyncGenerator[Runtime]:
+    """Open the store and everything above it; close it all at the end.
+
+    `programs` are Python programs by name, besides workflow files. With `adopt` the runs of dead
+    processes are taken over all the time.
+
+    Example:
+        async with open_runtime(load_settings(Path.cwd())) as runtime:
+            run_id = await runtime.engine.start("nightly", {})
+    """
+    from holdfast.agents.run import WorkflowProgram  # noqa: PLC0415
+    from holdfast.engine.embedded import EmbeddedEngine, ignore  # noqa: PLC0415
+    from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
+    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
+
+    clock, spans = clock or SystemClock(), SpanBuffer()
+    tracer = Tracer(clock=clock, sink=spans)
+    services = build_services(settings, tracer, clock)
+    try:
+        async with open_store(settings.store, clock=clock, ack=settings.ack) as store:
+            engine = EmbeddedEngine(
+                store,
+                {**(programs or {}), WORKFLOW: WorkflowProgram(services, load_text)},
+                clock=clock,
+                tracer=tracer,
+                spans=spans,
+                liveness=liveness_for(settings),
+                observer=observer or ignore,
+                lease_seconds=settings.lease_seconds,
+                concurrency=settings.concurrency,
+                adopt=adopt,
+            )
+            async with engine:
+                yield Runtime(settings=settings, store=store, engine=engine, services=services)
+    finally:
+        await services.router.close()
+
+
+def open_only_store(settings: Settings) -> Store:
+    """Return the store of the settings, to be opened by the caller; for commands that only look."""
+    return open_store(settings.store, clock=SystemClock(), ack=settings.ack)
+
+
+def onlooker(settings: Settings, store: Store) -> Holder:
+    """Return what can tell whether other processes are alive; it holds nothing itself."""
+    return Holder(
+        store,
+        clock=SystemClock(),
+        liveness=liveness_for(settings),
+        lease_seconds=settings.lease_seconds,
+    )
+
+
+def build_services(settings: Settings, tracer: Tracer, clock: Clock) -> Services:
+    """Return what nodes need: a router over the configured providers and the extractor, tools."""
+    from holdfast.agents.nodes import Services  # noqa: PLC0415
+    from holdfast.agents.tools import TOOLS  # noqa: PLC0415
+    from holdfast.agents.tools.seam import ToolContext  # noqa: PLC0415
+    from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
+    from holdfast.routing.providers.openai import OpenAIProvider  # noqa: PLC0415
+    from holdfast.routing.router import Router  # noqa: PLC0415
+
+    configured = [OpenAIProvider(config, clock=clock) for config in settings.providers]
+    router = Router([*configured, ExtractProvider()], tracer)
+    tools = settings.tools
+    return Services(
+        router=router,
+        tools=TOOLS,
+        tool_context=ToolContext(
+            root=settings.root, readable=tools.read, writable=tools.write, hosts=tools.hosts
+        ),
+        default_model=settings.model or router.default_model(),
+    )
+
+
+def liveness_for(settings: Settings) -> Liveness:
+    """Return lock files beside a store that is a local file, else nothing but leases."""
+    scheme, _, path = settings.store.partition(":")
+    return LockFiles(Path(path).parent / "processes") if scheme == "sqlite" else NoLiveness()
+
+
+def _read_again(origin: str) -> str | None:
+    """Return the text of the workflow file as it is now, None if it cannot be read."""
+    try:
+        return Path(origin).read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError):
+        return None

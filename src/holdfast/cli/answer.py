@@ -1,0 +1,101 @@
+"""`holdfast answer`: answer what a run asks for, and go on with it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+
+from holdfast.agents.types import STR, Type, coerce_text
+from holdfast.agents.workflow import Workflow
+from holdfast.app import Runtime, open_runtime
+from holdfast.cli.driving import drive
+from holdfast.cli.output import Output
+from holdfast.cli.progress import progress_display
+from holdfast.cli.report import report
+from holdfast.cli.settings import settings_of
+from holdfast.engine.events import InputRequested
+from holdfast.engine.history import History
+from holdfast.errors import InputError, RunConflict, UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("id", metavar="ID", help="the run's id, or a unique beginning of it")
+    parser.add_argument("answer", metavar="ANSWER", help="the answer; lists and objects as JSON")
+    parser.add_argument("--key", help="which question, if the run asks several")
+    parser.add_argument(
+        "--use", choices=["stored", "edited"],
+        help="after an edit of the workflow file: the workflow as it was, or as it is now",
+    )  # fmt: skip
+    parser.add_argument("--no-resume", action="store_true", help="only note the answer")
+    parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Note the answer durably, then go on with the run."""
+    settings = settings_of(arguments, output)
+    with progress_display(output, quiet=arguments.quiet) as observer:
+        opening = open_runtime(settings, observer=observer)
+        history = asyncio.run(drive(opening, lambda runtime: _answer(runtime, arguments, output)))
+    if arguments.no_resume:
+        output.note("the answer is noted")
+    return report(history, output)
+
+
+async def _answer(runtime: Runtime, arguments: argparse.Namespace, output: Output) -> History:
+    engine = runtime.engine
+    run_id = await engine.find(arguments.id)
+    output.run_id = run_id
+    history = await engine.history(run_id)
+    request = _choose(history, arguments.key)
+    value = _read(await runtime.workflow_of(history), request, arguments.answer)
+    history = await engine.answer(run_id, request.key, value, by="cli")
+    if arguments.no_resume or history.open_requests or await engine.is_held(history):
+        return history
+    await runtime.resume_workflow(run_id, use=arguments.use)
+    return await engine.settle(run_id)
+
+
+def _choose(history: History, key: str | None) -> InputRequested:
+    requests = history.open_requests
+    if not requests:
+        raise RunConflict(
+            f"run {history.birth.id} asks for nothing",
+            hint=f"holdfast show {history.birth.id[:8]} shows how it stands",
+        )
+    keys = ", ".join(requests)
+    if key is None and len(requests) > 1:
+        raise UsageError(
+            f"the run asks {len(requests)} questions", hint=f"add --key with one of: {keys}"
+        )
+    if key is not None and key not in requests:
+        raise UsageError(f"the run does not ask {key!r}", hint=f"it asks: {keys}")
+    return requests[key or next(iter(requests))]
+
+
+def _read(workflow: Workflow | None, request: InputRequested, text: str) -> object:
+    """Return the answer as the type that the node declares."""
+    if workflow is None:
+        return _as_json_or_text(text)
+    try:
+        return coerce_text(_wanted(workflow, request), text)
+    except InputError as error:
+        raise InputError(
+            f"the answer to {request.key!r}: {error.message}", hint=error.hint
+        ) from error
+
+
+def _wanted(workflow: Workflow, request: InputRequested) -> Type:
+    if request.key.endswith("!interrupted"):
+        values = request.schema.get("enum")
+        return Type(kind="enum", values=tuple(values) if isinstance(values, list) else ())  # pyright: ignore[reportUnknownArgumentType]
+    node = workflow.nodes.get(request.key.partition("#")[0].partition("[")[0])
+    return node.returns if node is not None else STR
+
+
+def _as_json_or_text(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

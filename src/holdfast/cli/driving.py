@@ -1,0 +1,38 @@
+"""Work on runs until done, and let go of them in good order when told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TypeVar
+
+from holdfast.app import Runtime
+
+Result = TypeVar("Result")
+
+
+async def drive(
+    opening: AbstractAsyncContextManager[Runtime], work: Callable[[Runtime], Awaitable[Result]]
+) -> Result:
+    """Return what `work` returns; SIGTERM interrupts it as Ctrl-C does, and its runs are kept."""
+    task = asyncio.current_task()
+    assert task is not None
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows has no such signal
+        loop.add_signal_handler(signal.SIGTERM, stop)
+    try:
+        async with opening as runtime:
+            return await work(runtime)
+    except asyncio.CancelledError:
+        if stopped:
+            raise KeyboardInterrupt from None
+        raise

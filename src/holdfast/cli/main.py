@@ -1,0 +1,109 @@
+"""Find the command, run it, and turn whatever happens into an exit code.
+
+Only the module of the command that was asked for is imported, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from holdfast import __version__
+from holdfast.cli.output import Output
+from holdfast.errors import HoldfastError
+
+COMMANDS = {
+    "init": "make a project in this folder: settings and a first workflow",
+    "run": "run a workflow file",
+    "validate": "check a workflow file without running it",
+    "resume": "go on with a run that was interrupted",
+    "answer": "answer what a run asks for, and go on with it",
+    "cancel": "call a run off",
+    "list": "list the newest runs",
+    "show": "show all about a run: state, variables, steps, time, cost, error",
+    "schema": "print the JSON Schema of workflow files, for editors",
+}
+
+EXIT_CODES = """exit codes:
+  0    it worked; a run completed
+  1    a run failed
+  2    wrong usage, settings, workflow file or inputs
+  3    a run waits for an answer
+  4    the store failed
+  5    a model provider failed
+  6    another process took the run over
+  7    a run was cancelled
+  130  interrupted; the run can be resumed
+"""
+
+
+def entry() -> NoReturn:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    name = next((word for word in argv if not word.startswith("-")), None)
+    parser = _build_parser(name)
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    output = Output(as_json=arguments.json)
+    try:
+        code: int = arguments.run(arguments, output)
+        sys.stdout.flush()
+    except HoldfastError as error:
+        if arguments.debug:
+            raise
+        output.error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except KeyboardInterrupt:
+        output.interrupted()
+        return 130
+    except Exception as error:
+        if arguments.debug:
+            raise
+        output.unexpected(error)
+        return 1
+    return code
+
+
+def _build_parser(wanted: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="holdfast",
+        description="A local-first runtime for agents that finish what they start.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"holdfast {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _add_common(command)
+        if name == wanted:
+            module = importlib.import_module(f"holdfast.cli.{name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("common options")
+    group.add_argument("--json", action="store_true", help="print one JSON document")
+    group.add_argument("--debug", action="store_true", help="show tracebacks")
+    group.add_argument(
+        "--store", metavar="URL", help="the store, for instance sqlite:.holdfast/holdfast.db"
+    )

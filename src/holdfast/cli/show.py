@@ -1,0 +1,160 @@
+"""`holdfast show`: all about a run."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from holdfast.app import open_runtime
+from holdfast.cli.list import status
+from holdfast.cli.output import Output, moment, seconds, table
+from holdfast.cli.report import headline, print_error, run_data
+from holdfast.cli.settings import settings_of
+from holdfast.engine.events import StepFinished
+from holdfast.engine.history import History
+from holdfast.engine.records import summarise
+from holdfast.errors import HoldfastError
+from holdfast.routing.cost import format_msat
+from holdfast.settings import Settings
+from holdfast.tracing.span import Span
+from holdfast.tracing.spans import read_spans
+from holdfast.tracing.waterfall import bar, total_us, waterfall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    history: History
+    spans: Sequence[Span]
+    variables: Mapping[str, object]
+    held: bool
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("id", metavar="ID", help="the run's id, or a unique beginning of it")
+    parser.add_argument("--full", action="store_true", help="show values whole")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Print the run."""
+    view = asyncio.run(_read(settings_of(arguments, output), arguments.id))
+    output.data(
+        {
+            **run_data(view.history),
+            "held": view.held,
+            "variables": view.variables,
+            "spans": [asdict(span) for span in view.spans],
+        }
+    )
+    if not output.as_json:
+        _print(view, output, full=arguments.full)
+    return 0
+
+
+async def _read(settings: Settings, prefix: str) -> _View:
+    async with open_runtime(settings) as runtime:
+        run_id = await runtime.engine.find(prefix)
+        history = await runtime.engine.history(run_id)
+        variables: Mapping[str, object] = {}
+        try:
+            workflow = await runtime.workflow_of(history)
+        except HoldfastError:
+            workflow = None  # its modules may be gone; what the journal says still shows
+        if workflow is not None:
+            from holdfast.agents.replay import variables_of  # noqa: PLC0415
+
+            variables = await variables_of(workflow, history, runtime.services)
+        return _View(
+            history=history,
+            spans=await read_spans(runtime.store, run_id),
+            variables=variables,
+            held=await runtime.engine.is_held(history),
+        )
+
+
+def _print(view: _View, output: Output, *, full: bool) -> None:
+    history, summary = view.history, summarise(view.history)
+    width = shutil.get_terminal_size((100, 24)).columns
+    output.line(f"{summary.name}  {summary.id}")
+    output.line(f"  state     {status(summary, held=view.held)}")
+    output.line(f"  created   {moment(summary.created_at)}   worked {seconds(summary.worked_ms)}")
+    cost = format_msat(summary.cost_msat if summary.cost_known else None)
+    output.line(f"  cost      {cost}")
+    if len(history.claims) > 1:
+        output.line(f"  taken up  {len(history.claims)} times")
+    if summary.origin:
+        output.line(f"  workflow  {summary.origin}")
+    _print_values("inputs", history.birth.inputs, output, width, full=full)
+    _print_values("variables", view.variables, output, width, full=full)
+    _print_steps(history, output)
+    _print_waterfall(view.spans, output, width)
+    if history.result is not None:
+        _print_values("result", {"": history.result}, output, width, full=full)
+    for key, request in history.open_requests.items():
+        output.line(f"\nasks ({key}): {request.prompt}")
+        output.line(f"  holdfast answer {summary.id[:8]} ANSWER")
+    if history.error is not None:
+        output.line()
+        print_error(history.error, output)
+    output.line(f"\n{headline(history)}")
+
+
+def _print_values(
+    title: str, values: Mapping[str, object], output: Output, width: int, *, full: bool
+) -> None:
+    if not values:
+        return
+    output.line(f"\n{title}")
+    longest = max(map(len, values))
+    for name, value in values.items():
+        text = value if isinstance(value, str) and full else json.dumps(value, ensure_ascii=False)
+        room = max(20, width - longest - 5)
+        if not full and len(text) > room:
+            text = f"{text[: room - 12]}… ({len(text)} ch)"
+        output.line(f"  {name.ljust(longest)} {text}" if name else f"  {text}")
+
+
+def _print_steps(history: History, output: Output) -> None:
+    if not history.steps:
+        return
+    rows: list[tuple[str, ...]] = [("STEP", "VISIT", "TOOK", "TRIES", "MODEL", "COST", "")]
+    for step in history.steps.values():
+        cost = step.meta.get("cost_msat")
+        priced = format_msat(cost if isinstance(cost, int) else None)
+        rows.append(
+            (
+                step.path,
+                str(step.visit),
+                seconds(step.at - step.started),
+                str(step.attempts),
+                _model_of(step),
+                priced if "cost_msat" in step.meta else "",
+                "failed" if step.error else "",
+            )
+        )
+    output.line("\nsteps")
+    for line in table(rows):
+        output.line(f"  {line}")
+
+
+def _model_of(step: StepFinished) -> str:
+    return f"{step.meta['provider']}/{step.meta['model']}" if "model" in step.meta else ""
+
+
+def _print_waterfall(spans: Sequence[Span], output: Output, width: int) -> None:
+    rows = waterfall(spans)
+    if not rows:
+        return
+    total = total_us(rows)
+    names = ["  " * row.depth + row.span.name for row in rows]
+    column = min(max(map(len, names)), width // 3)
+    room = max(10, width - column - 16)
+    output.line(f"\nwaterfall ({seconds(total / 1000)})")
+    for row, name in zip(rows, names, strict=True):
+        mark = "" if row.span.status == "ok" else f" {row.span.status}"
+        took = seconds(row.span.duration_us / 1000)
+        output.line(f"  {name[:column].ljust(column)} |{bar(row, total, room)}| {took}{mark}")

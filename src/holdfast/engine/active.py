@@ -1,0 +1,220 @@
+"""A run that this process works on: its steps, its waits, and how it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+
+from holdfast.clock import Clock
+from holdfast.engine.attempts import StepCall, StepInfo, try_step
+from holdfast.engine.events import InputRequested, StepFinished, StepStarted, TimerSet
+from holdfast.engine.journal import Journal
+from holdfast.engine.seam import Observer, Progress, ProgressKind
+from holdfast.errors import StepFailed, StepInterrupted, describe_error
+from holdfast.tracing.tracer import Tracer
+
+QUIET_SECONDS = 0.01
+"""How long a run must do nothing but wait for answers before it is unloaded."""
+
+AGAIN, FAIL = "again", "fail"
+
+
+class Stop(StrEnum):
+    """Why this process makes a run stop."""
+
+    UNLOAD = "unload"
+    """It only waits for answers."""
+    RELEASE = "release"
+    """The process is closing."""
+    CANCEL = "cancel"
+    """Somebody called it off."""
+
+
+class ActiveRun:
+    """One run while this process works on it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        clock: Clock,
+        tracer: Tracer,
+        observer: Observer,
+        definition: bytes,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        self.journal = journal
+        journal.on_news = self.take_news
+        self.run_id = journal.history.birth.id
+        self.definition = definition
+        self.stop: Stop | None = None
+        self.main: asyncio.Task[object] | None = None
+        self.clock = clock
+        self._tracer = tracer
+        self._observer = observer
+        self._slots = slots
+        self._busy = 0
+        self._moves = 0
+        self._waits: dict[str, asyncio.Future[object]] = {}
+
+    def halt(self, why: Stop) -> None:
+        """Make the program stop; the first reason given counts, but a cancellation always does."""
+        if self.stop is None or why is Stop.CANCEL:
+            self.stop = why
+        if self.main is not None:
+            self.main.cancel()
+
+    def take_news(self) -> None:
+        """Act on what others appended to the log: answers, a wish to cancel."""
+        history = self.journal.history
+        for key, future in self._waits.items():
+            if key in history.answers and not future.done():
+                future.set_result(history.answers[key].value)
+        if history.cancel_requested:
+            self.halt(Stop.CANCEL)
+
+    def remember(self, done: StepFinished) -> object:
+        """Return what a finished step returned, or raise what it raised."""
+        if done.error is not None:
+            raise StepFailed(done.path, done.error)
+        return done.result
+
+    async def run_step(self, call: StepCall) -> object:
+        """Run a step that has not finished yet and journal how it ended."""
+        if call.once:
+            await self._guard_once(call)
+        info = StepInfo(self.run_id, call.path, call.visit)
+        started = self.clock.now_ms()
+        with self._working():
+            with self._tracer.span(call.path, kind="step", visit=call.visit) as span:
+                async with self._slots:
+                    result, error = await try_step(call, info, clock=self.clock, tell=self.tell)
+                if error is not None:
+                    span.status, span.error = "error", f"{error['type']}: {error['message']}"
+                span.set(attempts=info.attempt)
+            done = StepFinished(
+                at=self.clock.now_ms(),
+                path=call.path,
+                visit=call.visit,
+                started=started,
+                attempts=info.attempt,
+                result=result,
+                error=error,
+                meta=info.meta,
+            )
+            await self.journal.append(done)
+        self._tell_finished(done)
+        return self.remember(done)
+
+    async def sleep_until(self, path: str, visit: int, seconds: float) -> None:
+        """Sleep, counting from when the run first came here."""
+        timers = self.journal.history.timers
+        with self._working():
+            if (path, visit) not in timers:
+                now = self.clock.now_ms()
+                until = now + int(seconds * 1000)
+                await self.journal.append(TimerSet(at=now, path=path, visit=visit, until=until))
+            rest = timers[path, visit] - self.clock.now_ms()
+            if rest > 0:
+                await self.clock.sleep(rest / 1000)
+
+    async def wait_for(self, request: InputRequested) -> object:
+        """Ask, and wait for the answer."""
+        history, key = self.journal.history, request.key
+        if key not in history.requests:
+            await self.journal.append(request)
+            self.tell("input_requested", key, message=request.prompt)
+        if key in history.answers:
+            return history.answers[key].value
+        future = self._waits[key] = asyncio.get_running_loop().create_future()
+        self._watch_for_quiet()
+        try:
+            return await future
+        finally:
+            del self._waits[key]
+
+    def tell(
+        self,
+        kind: ProgressKind,
+        path: str,
+        *,
+        visit: int = 1,
+        message: str = "",
+        seconds: float = 0,
+    ) -> None:
+        """Tell the onlooker."""
+        self._observer(
+            Progress(
+                run_id=self.run_id, kind=kind, path=path, visit=visit, message=message,
+                seconds=seconds,
+            )
+        )  # fmt: skip
+
+    async def _guard_once(self, call: StepCall) -> None:
+        """Ask a person if the step was already under way when its process died."""
+        if (call.path, call.visit) not in self.journal.history.started:
+            started = StepStarted(at=self.clock.now_ms(), path=call.path, visit=call.visit)
+            await self.journal.append(started)
+            return
+        answer = await self.wait_for(
+            InputRequested(
+                at=self.clock.now_ms(),
+                key=f"{call.path}#{call.visit}!interrupted",
+                prompt=f"{call.path!r} must not run twice and was under way when its process died. "
+                f"Run it again ({AGAIN!r}) or fail the run ({FAIL!r})?",
+                schema={"type": "string", "enum": [AGAIN, FAIL]},
+            )
+        )
+        if answer != AGAIN:
+            error = StepInterrupted(f"{call.path} was under way when its process died")
+            raise StepFailed(call.path, describe_error(error))
+
+    def _tell_finished(self, done: StepFinished) -> None:
+        kind: ProgressKind = "step_finished" if done.error is None else "step_failed"
+        message = "" if done.error is None else str(done.error["message"])
+        self._observer(
+            Progress(
+                run_id=self.run_id, kind=kind, path=done.path, visit=done.visit, message=message,
+                seconds=(done.at - done.started) / 1000, meta=done.meta,
+            )
+        )  # fmt: skip
+
+    def _working(self) -> _Busy:
+        return _Busy(self)
+
+    def enter(self) -> None:
+        """Note that something is under way."""
+        self._busy += 1
+        self._moves += 1
+
+    def leave(self) -> None:
+        """Note that something has ended."""
+        self._busy -= 1
+        self._moves += 1
+        if self._waits:
+            self._watch_for_quiet()
+
+    def _watch_for_quiet(self) -> None:
+        self._moves += 1
+        loop = asyncio.get_running_loop()
+        loop.call_later(QUIET_SECONDS, self._unload_if_quiet, self._moves)
+
+    def _unload_if_quiet(self, moves: int) -> None:
+        unanswered = any(not future.done() for future in self._waits.values())
+        if moves == self._moves and not self._busy and unanswered:
+            self.halt(Stop.UNLOAD)
+
+
+class _Busy:
+    """Keep a run from being unloaded while the block is under way."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: ActiveRun) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._run.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._run.leave()

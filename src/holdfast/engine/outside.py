@@ -1,0 +1,238 @@
+"""What anyone may do to a run, whether or not they work on it: read, decide, write, or try again.
+
+Each change says which entry of the run's log it was decided on, so two that meet cannot both win.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+
+from holdfast.engine.events import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Created,
+    Event,
+    InputAnswered,
+    Redefined,
+    encode_event,
+)
+from holdfast.engine.history import History
+from holdfast.engine.holders import Holder
+from holdfast.engine.journal import load_history
+from holdfast.engine.records import (
+    RunSummary,
+    decode_summary,
+    definition_key,
+    derived,
+    log_append,
+    run_key,
+    time_key,
+)
+from holdfast.errors import RunBusy, RunConflict, RunNotFound, StorageCorrupt
+from holdfast.ids import ID_LENGTH, normalise_prefix
+from holdfast.storage.fallback import write_all
+from holdfast.storage.seam import ANY, Conflict, Operation, Put, Store
+from holdfast.tasks.state import TaskState, is_terminal
+
+_PAGE = 500
+
+
+async def store_definition(store: Store, definition: bytes) -> str:
+    """Keep a definition under its SHA-256 and return that; nothing for an empty one."""
+    if not definition:
+        return ""
+    digest = hashlib.sha256(definition).hexdigest()
+    key = definition_key(digest)
+    if await store.get(key) is None:
+        await store.put(key, definition, expected=ANY)
+    return digest
+
+
+async def load_definition(store: Store, digest: str) -> bytes:
+    """Return the definition with this SHA-256."""
+    if not digest:
+        return b""
+    record = await store.get(definition_key(digest))
+    if record is None:
+        raise StorageCorrupt(
+            f"the definition {digest[:12]} of a run is missing",
+            hint="resume it with its edited workflow file, or restore the store from a backup",
+        )
+    return record.value
+
+
+async def create(store: Store, events: Sequence[Created | Claimed]) -> History:
+    """Write the first events of a run.
+
+    Where the store cannot do it at once, the marker comes before the log: a marker without a run
+    is harmless, a run without a marker would not be found after a crash.
+    """
+    history = History()
+    history.extend(events)
+    birth = history.birth
+    marker, summary = derived(history)
+    operations: list[Operation] = [
+        marker,
+        Put(key=time_key(birth.at, birth.id), value=b"", expected=ANY),
+        log_append(birth.id, [encode_event(event) for event in events], 0),
+        summary,
+    ]
+    await write_all(store, operations)
+    return history
+
+
+Decide = Callable[[History], Awaitable[Sequence[Event]]]
+
+
+async def change(store: Store, run_id: str, decide: Decide) -> History:
+    """Append what `decide` makes of the history, as often as it takes until nobody came between.
+
+    `decide` returns no events to leave the run as it is.
+    """
+    while True:
+        history = await load_history(store, run_id)
+        tail = history.tail
+        events = await decide(history)
+        if not events:
+            return history
+        history.extend(events)
+        entries = [encode_event(event) for event in events]
+        operations = [log_append(run_id, entries, tail), *derived(history)]
+        if not isinstance(await write_all(store, operations), Conflict):
+            return history
+
+
+async def claim(
+    store: Store, holder: Holder, run_id: str, *, now: int, definition: bytes | None
+) -> History:
+    """Take a run over for `holder`.
+
+    Raises:
+        RunBusy: another live process holds it.
+        RunConflict: it has ended.
+    """
+    digest = None if definition is None else await store_definition(store, definition)
+
+    async def decide(history: History) -> Sequence[Event]:
+        _refuse_ended(history, "resumed")
+        if await holder.is_alive(history.holder):
+            raise RunBusy(
+                f"another process works on run {run_id}",
+                hint="wait for it, or stop that process; its lease ends soon after",
+            )
+        events: list[Event] = [Claimed(at=now, holder=holder.id, fence=history.fence + 1)]
+        if digest is not None and digest != history.definition:
+            events.append(Redefined(at=now, definition=digest))
+        return events
+
+    return await change(store, run_id, decide)
+
+
+async def answer(
+    store: Store, run_id: str, key: str, value: object, *, now: int, by: str
+) -> History:
+    """Append an answer to an open request."""
+
+    async def decide(history: History) -> Sequence[Event]:
+        _refuse_ended(history, "answered")
+        if key not in history.open_requests:
+            keys = ", ".join(map(repr, history.open_requests)) or "nothing"
+            asked = "was answered already" if key in history.answers else "was never asked"
+            raise RunConflict(f"{key!r} {asked} in run {run_id}", hint=f"it waits for {keys}")
+        return [InputAnswered(at=now, key=key, answer=value, by=by)]
+
+    return await change(store, run_id, decide)
+
+
+async def cancel(store: Store, holder: Holder, run_id: str, *, now: int, by: str) -> History:
+    """Append the wish to cancel, and the end too where no live process has to be asked."""
+
+    async def decide(history: History) -> Sequence[Event]:
+        if history.state is TaskState.CANCELLED:
+            return []
+        _refuse_ended(history, "cancelled")
+        wish = CancelRequested(at=now, by=by)
+        if not await holder.is_alive(history.holder):
+            return [wish, Cancelled(at=now)]
+        return [] if history.cancel_requested else [wish]
+
+    return await change(store, run_id, decide)
+
+
+async def heal(store: Store, run_id: str) -> None:
+    """Bring the derived records of a run up to its log, where a crash left them behind."""
+    await write_all(store, derived(await load_history(store, run_id)))
+
+
+async def find(store: Store, prefix: str) -> str:
+    """Return the one run id that starts with `prefix`."""
+    wanted = normalise_prefix(prefix)
+    if wanted is None:
+        raise RunNotFound(
+            f"{prefix!r} is not the beginning of a run id",
+            hint="an id is made of the digits 0-9 and a-f; `holdfast list` shows them",
+        )
+    if len(wanted) == ID_LENGTH and await store.get(run_key(wanted)) is not None:
+        return wanted
+    page = await store.scan(("run",), after=("run", wanted), limit=6)
+    ids = [record.key[1] for record in page if record.key[1].startswith(wanted)]
+    if len(ids) == 1:
+        return ids[0]
+    if not ids:
+        raise RunNotFound(
+            f"no run has an id that starts with {prefix!r}", hint="`holdfast list` shows the runs"
+        )
+    more = ", …" if len(ids) > 5 else ""
+    raise RunNotFound(
+        f"{len(ids)} runs or more have ids that start with {prefix!r}" if more else
+        f"{len(ids)} runs have ids that start with {prefix!r}",
+        hint="give more digits: " + ", ".join(found[:12] for found in ids[:5]) + more,
+    )  # fmt: skip
+
+
+async def list_runs(store: Store, *, limit: int) -> list[RunSummary]:
+    """Return the newest runs, newest first."""
+    found: list[RunSummary] = []
+    after = None
+    while len(found) < limit:
+        page = await store.scan(("run-by-time",), after=after, limit=min(_PAGE, limit))
+        for record in page:
+            stored = await store.get(run_key(record.key[2]))
+            if stored is not None:
+                found.append(decode_summary(stored.value))
+        if len(page) < min(_PAGE, limit):
+            break
+        after = page[-1].key
+    return found[:limit]
+
+
+async def orphans(store: Store, holder: Holder) -> list[str]:
+    """Return the runs that could go on and that no live process holds."""
+    found: list[str] = []
+    alive: dict[str | None, bool] = {holder.id: True}
+    after = None
+    while True:
+        page = await store.scan(("run-open",), after=after, limit=_PAGE)
+        for record in page:
+            marker = json.loads(record.value)
+            if marker["state"] == TaskState.INPUT_REQUIRED and marker["holder"] is None:
+                continue
+            owner = marker["holder"]
+            if owner not in alive:
+                alive[owner] = await holder.is_alive(owner)
+            if not alive[owner]:
+                found.append(record.key[1])
+        if len(page) < _PAGE:
+            return found
+        after = page[-1].key
+
+
+def _refuse_ended(history: History, what: str) -> None:
+    if is_terminal(history.state):
+        raise RunConflict(
+            f"run {history.birth.id} has ended ({history.state}) and cannot be {what}",
+            hint="start a new run with `holdfast run`",
+        )

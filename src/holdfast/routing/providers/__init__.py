@@ -1,0 +1,1 @@
+"""Where models are served: one module a kind of provider."""

@@ -1,0 +1,129 @@
+"""Send one HTTP request and read its answer as it comes. The only module that knows aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from holdfast.routing.config import ProviderConfig
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The head of an answer, and its body in the pieces in which it arrives."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+
+
+class Transport:
+    """Connections to one endpoint, kept open between requests."""
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes
+    ) -> AsyncGenerator[Answer]:
+        """Post `body`; leaving the block before the end of the answer closes the connection.
+
+        Redirects are not followed: they would carry the key to another place.
+
+        Raises:
+            ProviderUnavailable: no connection, too slow, or cut off.
+            ProviderRefused: a bad address, a certificate that cannot be trusted, or an answer
+                of more than `MAX_ANSWER_BYTES`.
+        """
+        waits = self._config.timeouts
+        deadline = asyncio.timeout(waits.connect + waits.first_byte)
+        progress = _Progress()
+        try:
+            async with deadline, self._open(url, headers, body) as response:
+                try:
+                    yield Answer(
+                        status=response.status,
+                        headers=response.headers,
+                        pieces=self._read(response, deadline, progress),
+                    )
+                finally:
+                    if not response.content.at_eof():
+                        response.close()
+        except (TimeoutError, aiohttp.ClientError) as error:
+            if isinstance(error, TimeoutError) and not _is_ours(error, deadline):
+                raise
+            # `from None`: some errors of aiohttp carry the headers, and with them the key.
+            raise self._failure(error, progress) from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if self._session is None:
+            connect = self._config.timeouts.connect
+            self._session = aiohttp.ClientSession(
+                # No limit: how much runs at once is decided above, never by waiting here.
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect),
+            )
+        return self._session.post(url, headers=headers, data=body, allow_redirects=False)
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, deadline: asyncio.Timeout, progress: _Progress
+    ) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        async for piece in response.content.iter_any():
+            deadline.reschedule(loop.time() + self._config.timeouts.idle)
+            progress.received += len(piece)
+            if progress.received > MAX_ANSWER_BYTES:
+                limit = MAX_ANSWER_BYTES // 1024 // 1024
+                raise ProviderRefused(
+                    f"provider {self._config.name!r} sent more than {limit} MiB for one answer",
+                    hint="ask for less with max_tokens",
+                )
+            yield piece
+
+    def _failure(self, error: Exception, progress: _Progress) -> ProviderError:
+        where, waits = f"provider {self._config.name!r}", self._config.timeouts
+        hint = f"is {self._config.base_url} up and reachable from here?"
+        match error:
+            case aiohttp.ServerTimeoutError():
+                what = f"could not be connected to within {waits.connect:g} s"
+            case TimeoutError() if progress.received:
+                what = f"fell silent for {waits.idle:g} s in the middle of its answer"
+            case TimeoutError():
+                what = f"did not begin to answer within {waits.first_byte:g} s"
+            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+                message = f"{where} has no certificate that can be trusted: {error}"
+                return ProviderRefused(message, hint="check its base_url in holdfast.toml")
+            case aiohttp.InvalidURL():
+                return ProviderRefused(f"{where} has a base_url that is not an address", hint=hint)
+            case aiohttp.ClientConnectorError():
+                what = f"cannot be reached: {error.os_error.strerror or error.os_error}"
+            case _:
+                what = f"broke the connection off ({type(error).__name__})"
+        return ProviderUnavailable(f"{where} {what}", hint=hint)
+
+
+class _Progress:
+    """How many bytes of the body have arrived."""
+
+    received = 0
+
+
+def _is_ours(error: TimeoutError, deadline: asyncio.Timeout) -> bool:
+    return isinstance(error, aiohttp.ServerTimeoutError) or deadline.expired()

@@ -1,0 +1,5 @@
+"""Settings of a project: what the caller says, the environment, `holdfast.toml`, the defaults."""
+
+from holdfast.settings.load import FILE_NAME, Settings, ToolSettings, load_settings
+
+__all__ = ["FILE_NAME", "Settings", "ToolSettings", "load_settings"]

@@ -1,0 +1,179 @@
+"""Settings of a project: what the caller says, the environment, `holdfast.toml`, the defaults.
+
+The earlier of these wins. This is the only module that reads the environment. It is cheap to
+import and reads the whole file before it complains, so that all mistakes are shown at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from holdfast.routing.config import ProviderConfig
+from holdfast.settings.providers import read_provider
+from holdfast.settings.reader import Problems, Section, read_toml
+from holdfast.settings.values import (
+    Table,
+    as_ack,
+    as_names,
+    as_seconds,
+    as_text,
+    as_whole,
+    suggestion,
+)
+
+FILE_NAME = "holdfast.toml"
+Ack = Literal["memory", "os", "disk"]
+Checks = Mapping[str, Callable[[object], object]]
+
+_DEFAULT_STORE = "sqlite:.holdfast/holdfast.db"
+_PREFIX = "HOLDFAST_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSettings:
+    """What tools may touch besides the folder of the project: folders (absolute) and hosts."""
+
+    read: tuple[Path, ...]
+    write: tuple[Path, ...]
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set.
+
+    `root` is the folder of `holdfast.toml` or, without one, where the search for it began. A path
+    in `store` is absolute. `model` is None where no default was set. `lease_seconds` is how long
+    a silent process keeps a run, `concurrency` how many steps of one process run at once.
+    `warnings` are sentences to show once.
+    """
+
+    root: Path
+    store: str
+    tools: ToolSettings
+    file: Path | None = None
+    ack: Ack = "disk"
+    model: str | None = None
+    lease_seconds: float = 15.0
+    concurrency: int = 40
+    providers: tuple[ProviderConfig, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def load_settings(
+    start: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: object
+) -> Settings:
+    """Return the settings for work in the folder `start`, by default the working directory.
+
+    `overrides` are `store`, `ack`, `model`, `lease_seconds` and `concurrency`; None says nothing.
+    A relative path in `store` begins at the folder of `holdfast.toml` if it stands there, else
+    at `start`. The environment has the same names: `HOLDFAST_STORE` and so on.
+
+    Raises:
+        SettingsError: everything that is wrong, each with its file and key.
+    """
+    start = (Path.cwd() if start is None else start).absolute()
+    environ = os.environ if environ is None else environ
+    files = (folder / FILE_NAME for folder in (start, *start.parents))
+    file = next((each for each in files if each.is_file()), None)
+    root = file.parent if file else start
+    found = Problems()
+    values: dict[str, object] = {
+        "store": _absolute(_DEFAULT_STORE, root),
+        "tools": ToolSettings(read=(root,), write=(root,)),
+    }
+    if file is not None:
+        values |= _from_file(Section(found, str(file), "", read_toml(file)), root, environ)
+    values |= _from_environment(found, start, environ)
+    values |= _from_caller(found, start, overrides)
+    found.raise_all()
+    known = cast("dict[str, Any]", values)  # each was checked where it was read
+    return Settings(root=root, file=file, warnings=tuple(found.warnings), **known)
+
+
+def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
+    values = _collect(top, _GENERAL, root)
+    if engine := top.section("engine"):
+        values |= _collect(engine, _ENGINE, root)
+        engine.refuse_rest()
+    if tables := top.section("providers"):
+        every = [read_provider(tables.section(name), name, environ) for name in tables.table]
+        values["providers"] = tuple(each for each in every if each is not None)
+    if tools := top.section("tools"):
+        values["tools"] = _tools(tools, root)
+    top.refuse_rest()
+    return values
+
+
+def _tools(section: Section, root: Path) -> ToolSettings:
+    allowed = ToolSettings(
+        read=tuple(root / each for each in section.take("read", as_names, (".",))),
+        write=tuple(root / each for each in section.take("write", as_names, (".",))),
+        hosts=section.take("hosts", as_names, ()),
+    )
+    section.refuse_rest()
+    return allowed
+
+
+def _from_environment(
+    found: Problems, start: Path, environ: Mapping[str, str]
+) -> dict[str, object]:
+    known = {_spell(key): key for key in {**_GENERAL, **_ENGINE}}
+    table = {
+        name: _number(environ[name]) if key in _ENGINE else environ[name]
+        for name, key in known.items()
+        if environ.get(name)
+    }
+    for name in sorted(environ.keys() - known):
+        # Only what looks like a slip: other variables may mean something to somebody else.
+        slip = name.removeprefix(_PREFIX).lower() if name.startswith(_PREFIX) else ""
+        if meant := suggestion(slip, known.values(), _spell):
+            found.warnings.append(f"the environment variable {name} is not known{meant}")
+    section = Section(found, "environment", "", table)
+    return _collect(section, {**_GENERAL, **_ENGINE}, start, _spell)
+
+
+def _from_caller(found: Problems, start: Path, overrides: Table) -> dict[str, object]:
+    given = {key: value for key, value in overrides.items() if value is not None}
+    section = Section(found, "arguments", "", given)
+    values = _collect(section, {**_GENERAL, **_ENGINE}, start)
+    section.refuse_rest()
+    return values
+
+
+def _collect(
+    section: Section, checks: Checks, folder: Path, spell: Callable[[str], str] = str
+) -> dict[str, object]:
+    """Return the values that are there and right; relative stores begin at `folder`."""
+    taken = {key: section.take(spell(key), check, None) for key, check in checks.items()}
+    values = {key: value for key, value in taken.items() if value is not None}
+    if isinstance(store := values.get("store"), str):
+        values["store"] = _absolute(store, folder)
+    return values
+
+
+def _absolute(store: str, folder: Path) -> str:
+    scheme, _, path = store.partition(":")
+    if scheme not in ("sqlite", "files") or not path:
+        return store
+    return f"{scheme}:{folder / path}"
+
+
+_GENERAL: Checks = {"store": as_text, "ack": as_ack, "model": as_text}
+_ENGINE: Checks = {"lease_seconds": as_seconds, "concurrency": as_whole}
+
+
+def _number(text: str) -> object:
+    try:
+        return Decimal(text.strip())
+    except ArithmeticError:
+        return text
+
+
+def _spell(key: str) -> str:
+    return _PREFIX + key.upper()

@@ -1,0 +1,103 @@
+"""Read the tables of providers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from holdfast.routing.config import ProviderConfig, Timeouts
+from holdfast.routing.seam import Price
+from holdfast.settings.reader import Section
+from holdfast.settings.values import (
+    as_address,
+    as_msat,
+    as_names,
+    as_seconds,
+    as_structured,
+    key_of,
+)
+
+_PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def read_provider(
+    section: Section | None, name: str, environ: Mapping[str, str]
+) -> ProviderConfig | None:
+    """Return the provider that a table describes, None if it is no table."""
+    if section is None:
+        return None
+    if name == "offline":
+        section.problem("", "this name is taken by the built-in extractor")
+    elif not _PROVIDER_NAME.fullmatch(name):
+        section.problem("", "a provider's name is made of letters, digits, '_', '.' and '-'")
+    base_url = section.take("base_url", as_address, None)
+    if "base_url" not in section.table:
+        section.problem("base_url", "is missing")
+    key, variable = section.take("api_key", lambda text: key_of(text, environ), (None, None))
+    _warn_of_key(section, name, base_url, key, variable)
+    config = ProviderConfig(
+        name=name,
+        base_url=base_url or "",
+        api_key=key,
+        key_variable=variable,
+        models=_models(section),
+        structured_output=section.take("structured_output", as_structured, "auto"),
+        timeouts=_timeouts(section.section("timeouts")),
+    )
+    section.refuse_rest()
+    return config
+
+
+def _models(section: Section) -> dict[str, Price | None]:
+    if isinstance(section.table.get("models"), list):
+        return dict.fromkeys(section.take("models", as_names, ()))
+    tables = section.section("models")
+    if tables is None:
+        return {}
+    return {name: _price(tables.section(name)) for name in tables.table}
+
+
+def _price(section: Section | None) -> Price | None:
+    if section is None:
+        return None
+    inward = section.take("input_sats_per_million", as_msat, None)
+    outward = section.take("output_sats_per_million", as_msat, None)
+    request = section.take("request_sats", as_msat, None)
+    section.refuse_rest()
+    given = section.taken & section.table.keys()
+    if given and not {"input_sats_per_million", "output_sats_per_million"} <= given:
+        section.problem("", "give input_sats_per_million and output_sats_per_million, or neither")
+    if inward is None or outward is None:
+        return None
+    return Price(
+        input_msat_per_million=inward, output_msat_per_million=outward, request_msat=request or 0
+    )
+
+
+def _timeouts(section: Section | None) -> Timeouts:
+    usual = Timeouts()
+    if section is None:
+        return usual
+    chosen = Timeouts(
+        connect=section.take("connect", as_seconds, usual.connect),
+        first_byte=section.take("first_byte", as_seconds, usual.first_byte),
+        idle=section.take("idle", as_seconds, usual.idle),
+    )
+    section.refuse_rest()
+    return chosen
+
+
+def _warn_of_key(
+    section: Section, name: str, base_url: str | None, key: str | None, variable: str | None
+) -> None:
+    where = f"{section.origin}: the key of provider {name!r}"
+    if key is not None and variable is None:
+        section.found.warnings.append(
+            f"{where} is written in the file: move it to an environment variable and write "
+            'api_key = "${NAME_OF_THE_VARIABLE}"'
+        )
+    address = urlsplit(base_url or "")
+    if (key or variable) and address.scheme == "http" and address.hostname not in _LOOPBACK:
+        section.found.warnings.append(f"{where} is sent unencrypted: its base_url is not https")

@@ -1,0 +1,122 @@
+"""What single settings may be: each check returns the value or raises `ValueError`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import cast
+from urllib.parse import urlsplit
+
+from holdfast.routing.config import StructuredOutput
+
+Table = Mapping[str, object]
+_MOST = 10**12
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def as_text(value: object) -> str:
+    """Return a text that is not empty, without white space around it."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be a text in quotes, not empty")
+    return value.strip()
+
+
+def as_table(value: object) -> Table:
+    """Return a table."""
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a table of keys and values")  # noqa: TRY004
+    return cast("Table", value)
+
+
+def as_names(value: object) -> tuple[str, ...]:
+    """Return a list of texts."""
+    if not isinstance(value, list):
+        raise ValueError("must be a list of texts")  # noqa: TRY004 - all checks raise the same
+    return tuple(as_text(each) for each in cast("list[object]", value))
+
+
+def as_ack(value: object) -> str:
+    """Return an acknowledgement level."""
+    return _one_of(("memory", "os", "disk"), value)
+
+
+def as_structured(value: object) -> StructuredOutput:
+    """Return how an endpoint is asked for structured output."""
+    return cast("StructuredOutput", _one_of(("auto", "json_schema", "none"), value))
+
+
+def _one_of(choices: tuple[str, ...], value: object) -> str:
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(repr(each) for each in choices)
+        raise ValueError(f"must be one of {listed}{suggestion(str(value), choices)}")
+    return value
+
+
+def _amount(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004 - all checks raise the same
+    number = Decimal(str(value))
+    if not number.is_finite() or abs(number) > _MOST:
+        raise ValueError("must be a number of a sensible size")
+    return number
+
+
+def as_seconds(value: object) -> float:
+    """Return a number of seconds above 0."""
+    number = _amount(value)
+    if number <= 0:
+        raise ValueError("must be a number of seconds greater than 0")
+    return float(number)
+
+
+def as_whole(value: object) -> int:
+    """Return a whole number, at least 1."""
+    number = _amount(value)
+    if number < 1 or number != int(number):
+        raise ValueError("must be a whole number, at least 1")
+    return int(number)
+
+
+def as_msat(value: object) -> int:
+    """Return an amount of sats in msat."""
+    msat = _amount(value) * 1000
+    if msat < 0 or msat != int(msat):
+        raise ValueError("must be an amount of sats with at most three decimals, not negative")
+    return int(msat)
+
+
+def as_address(value: object) -> str:
+    """Return the base address of an endpoint."""
+    text = as_text(value)
+    try:
+        parts = urlsplit(text)
+        ok = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        ok, parts = False, urlsplit("")
+    if not ok:
+        raise ValueError("must be an address such as 'https://api.example.com/v1'")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no user, password or query: a key belongs in api_key")
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        raise ValueError("must end before '/chat/completions'")
+    return text.rstrip("/")
+
+
+def key_of(value: object, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the key and the variable that it stands in; None for what there is not."""
+    text = as_text(value)
+    if reference := _VARIABLE.fullmatch(text):
+        variable = reference.group(1)
+        return environ.get(variable, "").strip() or None, variable
+    if "${" in text:
+        raise ValueError("must be '${NAME}' and nothing else, or the key itself")
+    return text, None
+
+
+def suggestion(word: str, known: Iterable[str], spell: Callable[[str], str] = str) -> str:
+    """Return a clause that names the known word most like `word`, or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed for a message
+
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {spell(close[0])!r}?" if close else ""

@@ -1,0 +1,95 @@
+"""Engines for tests: each one stands for a process of its own on a shared store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from holdfast.clock import Clock, SystemClock
+from holdfast.engine.embedded import EmbeddedEngine, ignore
+from holdfast.engine.liveness import Liveness
+from holdfast.engine.seam import Inputs, Observer, Program, RunContext
+from holdfast.storage.seam import Store
+from holdfast.tracing.spans import SpanBuffer
+from holdfast.tracing.tracer import Tracer
+
+
+async def nothing() -> None:
+    pass
+
+
+async def ask(context: RunContext, inputs: Inputs) -> object:
+    return [await context.wait_for_input("name", "Who?"), inputs]
+
+
+class Gate:
+    """A step that can be seen to have begun and is let go by hand."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go = asyncio.Event(), asyncio.Event()
+        self.cancelled = False
+        self.runs = 0
+
+    async def step(self) -> str:
+        self.runs += 1
+        self.begun.set()
+        try:
+            await self.let_go.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        return "through"
+
+    async def program(self, context: RunContext, inputs: Inputs) -> object:
+        return await context.step("gate", self.step)
+
+
+def engine_on(
+    store: Store,
+    programs: Mapping[str, Program],
+    *,
+    clock: Clock | None = None,
+    liveness: Liveness | None = None,
+    observer: Observer = ignore,
+    lease_seconds: float = 15.0,
+    adopt: bool = False,
+) -> EmbeddedEngine:
+    """Return an engine with a tracer of its own."""
+    clock, spans = clock or SystemClock(), SpanBuffer()
+    return EmbeddedEngine(
+        store,
+        programs,
+        clock=clock,
+        tracer=Tracer(clock=clock, sink=spans),
+        spans=spans,
+        liveness=liveness,
+        observer=observer,
+        lease_seconds=lease_seconds,
+        adopt=adopt,
+    )
+
+
+class DeadToTheWorld:
+    """A `Liveness` that takes every other process for dead, as after a kill."""
+
+    def announce(self, holder: str) -> None:
+        pass
+
+    def retire(self) -> None:
+        pass
+
+    def is_dead(self, holder: str) -> bool:
+        return True
+
+    def forget(self, holder: str) -> None:
+        pass
+
+
+def kill(engine: EmbeddedEngine) -> None:
+    """Stop everything that an engine does, as a kill would: nothing is written any more."""
+    for task in (engine._pulse, *engine._drivers.values()):
+        if task is not None:
+            task.cancel()
+    for run in engine._active.values():
+        if run.main is not None:
+            run.main.cancel()

@@ -1,0 +1,199 @@
+"""What can be done with runs, through the engine's own verbs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from holdfast.engine.events import Completed, StepFinished, encode_event
+from holdfast.engine.records import decode_summary, run_key, run_log
+from holdfast.engine.seam import Inputs, Progress, RunContext
+from holdfast.errors import (
+    RunConflict,
+    RunNotFound,
+)
+from holdfast.ids import new_run_id
+from holdfast.storage.memory import MemoryStore
+from holdfast.tasks.state import TaskState
+from holdfast.testing.clock import ManualClock
+from tests.engine.support import Gate, ask, engine_on
+
+
+async def test_a_run_returns_what_its_program_returns(store: MemoryStore) -> None:
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return {"id": context.run_id, "inputs": inputs}
+
+    async with engine_on(store, {"p": program}) as engine:
+        run_id = await engine.start("p", {"a": [1]})
+        history = await engine.settle(run_id)
+
+    assert history.state is TaskState.COMPLETED
+    assert history.result == {"id": run_id, "inputs": {"a": [1]}}
+
+
+@pytest.mark.promise("waiting-is-free", "acknowledged-survives")
+async def test_a_waiting_run_holds_nothing_and_goes_on_when_answered(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        history = await engine.settle(run_id)
+        assert history.state is TaskState.INPUT_REQUIRED
+        assert history.holder is None
+        assert engine.active_runs == ()
+
+    async with engine_on(store, {"ask": ask}) as another:
+        await another.answer(run_id, "name", "Ada", by="test")
+        await another.resume(run_id)
+        history = await another.settle(run_id)
+    assert history.result == ["Ada", {}]
+
+
+@pytest.mark.promise("answered-once")
+async def test_a_second_answer_is_refused(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        await engine.settle(run_id)
+        await engine.answer(run_id, "name", "Ada")
+        with pytest.raises(RunConflict, match="answered already"):
+            await engine.answer(run_id, "name", "Bob")
+        with pytest.raises(RunConflict, match="never asked"):
+            await engine.answer(run_id, "nome", "Bob")
+        await engine.resume(run_id)
+        assert (await engine.settle(run_id)).result == ["Ada", {}]
+
+
+async def test_a_run_with_a_branch_under_way_is_not_unloaded_by_a_question(
+    store: MemoryStore,
+) -> None:
+    gate = Gate()
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return await asyncio.gather(
+            context.wait_for_input("name", "Who?"), context.step("gate", gate.step)
+        )
+
+    async with engine_on(store, {"p": program}) as engine:
+        run_id = await engine.start("p", {})
+        await gate.begun.wait()
+        await engine.answer(run_id, "name", "Ada")
+        gate.let_go.set()
+        history = await engine.settle(run_id)
+    assert history.result == ["Ada", "through"]
+    assert len(history.claims) == 1
+    assert gate.runs == 1
+
+
+@pytest.mark.promise("cancel-reaches", "terminal-never-changes")
+async def test_cancelling_reaches_the_running_step(store: MemoryStore) -> None:
+    gate = Gate()
+    async with engine_on(store, {"p": gate.program}) as engine:
+        run_id = await engine.start("p", {})
+        await gate.begun.wait()
+        history = await engine.cancel(run_id)
+        assert history.state is TaskState.CANCELLED
+        assert gate.cancelled
+        with pytest.raises(RunConflict, match="cancelled"):
+            await engine.resume(run_id)
+
+
+@pytest.mark.promise("cancel-reaches")
+async def test_cancelling_reaches_into_another_process(store: MemoryStore) -> None:
+    gate = Gate()
+    async with engine_on(store, {"p": gate.program}) as worker, engine_on(store, {}) as other:
+        run_id = await worker.start("p", {})
+        await gate.begun.wait()
+        await other.cancel(run_id)
+        async with asyncio.timeout(5):
+            history = await worker.settle(run_id)
+    assert history.state is TaskState.CANCELLED
+    assert gate.cancelled
+
+
+async def test_a_waiting_run_is_cancelled_without_a_process(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        await engine.settle(run_id)
+    async with engine_on(store, {}) as other:
+        assert (await other.cancel(run_id)).state is TaskState.CANCELLED
+        assert (await other.cancel(run_id)).state is TaskState.CANCELLED
+
+
+@pytest.mark.promise("terminal-never-changes")
+async def test_nothing_can_be_journaled_behind_the_end(store: MemoryStore) -> None:
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return 1
+
+    async with engine_on(store, {"p": program}) as engine:
+        run_id = await engine.start("p", {})
+        history = await engine.settle(run_id)
+        with pytest.raises(RunConflict, match="has ended"):
+            history.apply(Completed(at=0, result=2))
+        with pytest.raises(RunConflict):
+            await engine.answer(run_id, "x", 1)
+        with pytest.raises(RunConflict):
+            await engine.cancel(run_id)
+
+
+async def test_a_run_that_works_too_long_is_stopped(store: MemoryStore) -> None:
+    gate = Gate()
+    async with engine_on(store, {"p": gate.program}) as engine:
+        history = await engine.settle(await engine.start("p", {}, timeout=0.05))
+    assert history.error is not None
+    assert history.error["type"] == "StepTimeout"
+    assert gate.cancelled
+
+
+async def test_ids_are_found_by_a_unique_beginning(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        ids = [await engine.start("ask", {}) for _ in range(20)]
+        assert await engine.find(ids[3]) == ids[3]
+        assert await engine.find(ids[3][:20].upper()) == ids[3]
+        with pytest.raises(RunNotFound, match="not the beginning"):
+            await engine.find("xyz")
+        with pytest.raises(RunNotFound, match="no run has"):
+            await engine.find(new_run_id())
+        firsts = [each[0] for each in ids]
+        shared = max(firsts, key=firsts.count)
+        with pytest.raises(RunNotFound, match="runs"):
+            await engine.find(shared)
+
+
+async def test_runs_are_listed_newest_first() -> None:
+    clock = ManualClock()
+    async with MemoryStore(clock=clock) as store, engine_on(store, {"ask": ask}, clock=clock) as e:
+        ids = []
+        for _ in range(7):
+            clock.advance(1)
+            ids.append(await e.start("ask", {}))
+        assert [each.id for each in await e.list_runs(limit=3)] == ids[:-4:-1]
+        assert [each.id for each in await e.list_runs(limit=100)] == ids[::-1]
+
+
+async def test_the_summary_is_what_the_log_adds_up_to(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        await engine.settle(run_id)
+        record = await store.get(run_key(run_id))
+    assert record is not None
+    assert decode_summary(record.value).waiting_for == ["name"]
+
+
+async def test_an_onlooker_sees_what_happens(store: MemoryStore) -> None:
+    seen: list[Progress] = []
+    async with engine_on(store, {"ask": ask}, observer=seen.append) as engine:
+        await engine.settle(await engine.start("ask", {}))
+    assert [(each.kind, each.path, each.message) for each in seen] == [
+        ("input_requested", "name", "Who?")
+    ]
+
+
+async def test_an_event_of_a_newer_version_is_refused(store: MemoryStore) -> None:
+    from holdfast.errors import StorageTooNew
+
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        await engine.settle(run_id)
+        step = encode_event(StepFinished(at=1, path="s", visit=1, started=0))
+        await store.append(run_log(run_id), [step.replace(b"step_finished", b"step_dreamt")])
+        with pytest.raises(StorageTooNew, match="does not know"):
+            await engine.history(run_id)

@@ -1,0 +1,88 @@
+"""Drive the `holdfast` command as a user does: real processes in a fresh folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "holdfast"]
+
+
+@dataclass
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """The JSON document that it printed."""
+        return json.loads(self.out)
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run that it announced."""
+        found = re.search(r"^run ([0-9a-f]{32})$", self.err, re.MULTILINE)
+        assert found, self.err
+        return found.group(1)
+
+
+@dataclass
+class Project:
+    """A folder to run commands in."""
+
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def run(self, *words: str, stdin: str | None = None, **environ: str) -> Done:
+        done = subprocess.run(
+            [*COMMAND, *words], cwd=self.folder, env=self._env(environ), input=stdin,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running; its progress comes line by line on stderr."""
+        return subprocess.Popen(
+            [*COMMAND, *words], cwd=self.folder, env=self._env(environ), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def _env(self, environ: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("HOLDFAST_")}
+        return {**kept, "PYTHONPATH": str(self.folder), **self.environ, **environ}
+
+
+def stop(process: subprocess.Popen[str], how: signal.Signals = signal.SIGKILL) -> Done:
+    """Send a signal and wait for the end."""
+    process.send_signal(how)
+    out, err = process.communicate(timeout=30)
+    return Done(process.returncode, out, err)
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> str:
+    """Read progress until a line holds `text`; return all that was read."""
+    assert process.stderr is not None
+    read = ""
+    for line in process.stderr:
+        read += line
+        if text in line:
+            return read
+    raise AssertionError(f"{text!r} never came; the process said:\n{read}")

@@ -1,0 +1,122 @@
+"""Money in whole msat, and JSON out of replies."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.routing.cost import cost_msat, format_msat, total
+from holdfast.routing.providers.sse import EventReader
+from holdfast.routing.seam import Price, Usage
+from holdfast.routing.structured import extract_json, is_strict
+from tests.routing.kit import NUMBER_SCHEMA
+
+COUNT = st.integers(0, 10**7)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+PROSE = st.text(st.characters(exclude_characters='`{["', exclude_categories=["Cs"]), max_size=30)
+
+
+@given(COUNT, COUNT, COUNT, COUNT, st.integers(0, 5000))
+def test_a_cost_is_the_exact_amount_rounded_up_to_the_msat(tokens_in, tokens_out, a, b, fee):
+    price = Price(input_msat_per_million=a, output_msat_per_million=b, request_msat=fee)
+    cost = cost_msat(price, Usage(input_tokens=tokens_in, output_tokens=tokens_out))
+    exact = Fraction(tokens_in * a + tokens_out * b, 10**6) + fee
+    assert cost is not None
+    assert exact <= cost < exact + 1
+
+
+@pytest.mark.parametrize(
+    ("price", "usage"),
+    [
+        (None, Usage(input_tokens=1, output_tokens=1)),
+        (Price(input_msat_per_million=1, output_msat_per_million=1), Usage()),
+        (Price(input_msat_per_million=0, output_msat_per_million=0), Usage(input_tokens=1)),
+    ],
+)
+@pytest.mark.promise("unknown-cost-is-unknown")
+def test_a_cost_with_an_unknown_part_is_unknown_and_not_zero(price, usage):
+    assert cost_msat(price, usage) is None
+
+
+def test_a_sum_with_an_unknown_part_is_unknown():
+    assert total([1, 2, 3]) == 6
+    assert total([1, None, 3]) is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "unknown"),
+        (0, "0 sat"),
+        (1, "0.001 sat"),
+        (1234, "1.234 sat"),
+        (1500, "1.5 sat"),
+        (12_000, "12 sat"),
+        (-1001, "-1.001 sat"),
+    ],
+)
+def test_an_amount_is_written_in_sats(amount, text):
+    assert format_msat(amount) == text
+
+
+@given(JSON)
+def test_bare_json_comes_back_as_it_is(value):
+    assert json.loads(extract_json(f"\n {json.dumps(value)} \n")) == value
+
+
+@given(JSON, PROSE, PROSE, st.sampled_from(["json", "JSON", ""]), st.sampled_from([None, 2]))
+def test_json_is_found_in_a_fence_with_prose_around_it(value, before, after, tag, indent):
+    fenced = f"```{tag}\n{json.dumps(value, indent=indent, ensure_ascii=False)}\n```"
+    assert json.loads(extract_json(f"{before}\n{fenced}\n{after}")) == value
+
+
+@given(st.text())
+def test_looking_for_json_never_fails(text):
+    extract_json(text)
+
+
+def test_backticks_inside_a_string_do_not_end_the_fence():
+    assert json.loads(extract_json('```json\n{"code": "```x```"}\n```')) == {"code": "```x```"}
+    assert json.loads(extract_json('```json {"a": 1}```')) == {"a": 1}
+
+
+def test_only_closed_schemas_with_all_properties_required_are_strict():
+    assert is_strict(NUMBER_SCHEMA)
+    assert not is_strict({**NUMBER_SCHEMA, "required": []})
+    assert not is_strict({"type": "array", "items": {"type": "object"}})
+
+
+EVENTS = st.lists(st.text(st.characters(exclude_categories=["Cs"])).map(json.dumps), max_size=5)
+
+
+@given(EVENTS, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.data())
+def test_events_survive_any_line_end_and_any_split(events, newline, data):
+    lines = [b": a comment", b"event: message", b"id: 3", b"retry: 10"]
+    stream = b"".join(
+        newline.join([*lines, f"data: {event}".encode(), b"", b""]) for event in events
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    reader, found = EventReader(), []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        found += reader.feed(stream[start:end])
+    assert [*found, *reader.finish()] == events
+
+
+def test_a_line_end_of_two_bytes_may_arrive_in_two_pieces():
+    reader = EventReader()
+    pieces = [bytes([byte]) for byte in b"data: a\r\ndata: b\r\n\r\n"]
+    assert [event for piece in [*pieces, b":"] for event in reader.feed(piece)] == ["a\nb"]
+
+
+def test_an_event_may_have_several_lines_and_lack_its_last_empty_one():
+    reader = EventReader()
+    assert reader.feed(b"data: a\ndata:b\n\ndata: last") == ["a\nb"]
+    assert reader.finish() == ["last"]
