@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from holdfast.clock import Clock, SystemClock
 from holdfast.engine.holders import Holder
 from holdfast.engine.liveness import Liveness, LockFiles, NoLiveness
-from holdfast.errors import WorkflowChanged
+from holdfast.errors import UsageError, WorkflowChanged
 from holdfast.settings import Settings
 from holdfast.storage.opening import open_store
 from holdfast.storage.seam import Store
@@ -72,34 +72,60 @@ class Runtime:
         history = await self.engine.history(run_id)
         if history.birth.program != WORKFLOW or history.ended_at is not None:
             return await self.engine.resume(run_id)
-        stored = await self.definition_of(history)
-        edited = _read_again(history.birth.origin)
+        chosen = await self._choose_definition(history, use)
+        return await self.engine.resume(run_id, definition=chosen.source.encode())
+
+    async def fork_workflow(
+        self, run_id: str, *, node: str | None = None, use: str | None = None
+    ) -> str:
+        """Start a new run with the finished steps of another, and return its id.
+
+        With `node`, that node and everything behind it is done anew. `use` is as in
+        `resume_workflow`.
+
+        Raises:
+            UsageError: the workflow has no such node, or the run is not one of a workflow file.
+        """
+        from holdfast.agents.plan import behind  # noqa: PLC0415
+        from holdfast.agents.run import plan_of  # noqa: PLC0415
+
+        history = await self.engine.history(run_id)
+        if history.birth.program != WORKFLOW:
+            raise UsageError(f"run {run_id[:8]} is one of the program {history.birth.program!r}")
+        workflow = await self._choose_definition(history, use)
+        if node is not None and node not in workflow.nodes:
+            known = ", ".join(workflow.nodes)
+            raise UsageError(f"the workflow has no node {node!r}", hint=f"its nodes: {known}")
+        anew = behind(plan_of(workflow), node) if node is not None else frozenset[str]()
+        return await self.engine.fork(
+            run_id,
+            keep=lambda path: path.partition("[")[0] not in anew,
+            definition=workflow.source.encode(),
+        )
+
+    async def _choose_definition(self, history: History, use: str | None) -> Workflow:
+        """Return the workflow that a run goes on with."""
+        origin, stored = history.birth.origin, await self.definition_of(history)
+        edited = _read_again(origin)
         if edited is not None and edited != stored and use is None:
             raise WorkflowChanged(
-                f"{history.birth.origin} was edited since run {run_id[:8]} started",
+                f"{origin} was edited since run {history.birth.id[:8]} started",
                 hint="add --use stored to go on with the workflow as it was, or --use edited to "
                 "go on with the file as it is now",
             )
-        chosen = edited if use == "edited" and edited is not None else stored
-        self.load(chosen, history.birth.origin)
-        await self.engine.resume(run_id, definition=chosen.encode())
-        return None
+        return load_text(edited if use == "edited" and edited is not None else stored, origin)
 
     async def workflow_of(self, history: History) -> Workflow | None:
         """Return the workflow that a run interprets; None for a run of a Python program."""
         if history.birth.program != WORKFLOW:
             return None
-        return self.load(await self.definition_of(history), history.birth.origin)
+        return load_text(await self.definition_of(history), history.birth.origin)
 
     async def definition_of(self, history: History) -> str:
         """Return the text of the workflow that a run interprets."""
         from holdfast.engine.outside import load_definition  # noqa: PLC0415
 
         return (await load_definition(self.store, history.definition)).decode()
-
-    def load(self, source: str, origin: str) -> Workflow:
-        """Check the text of a workflow that was read from `origin`."""
-        return load_text(source, origin)
 
 
 def load_text(source: str, origin: str) -> Workflow:

@@ -58,7 +58,7 @@ def test_a_node_starts_when_all_ways_to_it_are_resolved() -> None:
 
 
 def test_the_first_condition_that_holds_wins_and_otherwise_comes_last() -> None:
-    plan = plan_of("a b c d", ["start>a", "a>b?", "a>c?", "a>d!"])
+    plan = plan_of("a b c d", ["start>a", "a>d!", "a>b?", "a>c?"])
     assert set(drive(plan, random.Random(0), {"a>b": [True], "a>c": [True]})) == {
         "start", "a", "b", "end",
     }  # fmt: skip
@@ -103,6 +103,18 @@ def test_two_workers_that_loop_back_to_one_planner_go_round_together() -> None:
     choices = {"plan>x": [True, False, False, False], "plan>y": [True, True, False, False]}
     trace = drive(plan, random.Random(0), choices)
     assert visits(trace) == {"start": 1, "plan": 3, "x": 1, "y": 1, "done": 1, "end": 1}
+
+
+def test_a_loop_waits_for_what_is_still_running_in_its_body() -> None:
+    plan = plan_of("plan x y", ["start>plan", "plan>x", "plan>y", "x>plan?1", "y>plan?1"])
+    frontier = Frontier(plan)
+    number = {name: index for index, name in enumerate(plan.names)}
+    frontier.begin()
+    frontier.finish(0, lambda _: True)
+    frontier.finish(number["plan"], lambda _: True)
+    assert frontier.finish(number["x"], lambda _: True) == []
+    (again,) = frontier.finish(number["y"], lambda _: True)
+    assert (again.node, again.visit, len(again.edges)) == (number["plan"], 2, 2)
 
 
 def test_an_inner_loop_counts_anew_in_each_round_of_the_outer_one() -> None:

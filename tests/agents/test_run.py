@@ -97,6 +97,32 @@ edges:
     assert result_of(history) == {"a": 9, "b": 1}
 
 
+async def test_the_updates_of_a_branch_keep_their_order_where_it_joins(bench: Bench) -> None:
+    history = await bench.run("""
+name: ordered
+state: {items: {type: "list[int]", reducer: append, default: []}}
+nodes:
+  a: {kind: python, call: "flow_functions:inc", arguments: {n: 0}, returns: int, output: items}
+  b: {kind: python, call: "flow_functions:inc", arguments: {n: 1}, returns: int, output: items}
+  c: {kind: python, call: "flow_functions:inc", arguments: {n: 2}, returns: int, output: items}
+  d: {kind: python, call: "flow_functions:inc", arguments: {n: 3}, returns: int, output: items}
+edges: [start -> a -> d, start -> b -> c -> d]
+""")
+    assert result_of(history) == {"items": [1, 2, 3, 4]}
+
+
+async def test_a_tool_refuses_a_value_of_the_wrong_type(bench: Bench) -> None:
+    history = await bench.run("""
+name: mistyped
+inputs: {given: any}
+nodes:
+  write: {kind: tool, tool: write_file, arguments: {path: out.txt, text: "{inputs.given}"}}
+""", given=[1])  # fmt: skip
+    assert history.error is not None
+    assert "tool 'write_file': " in str(history.error["message"])
+    assert not (bench.folder / "out.txt").exists()
+
+
 async def test_a_map_runs_once_an_item_and_keeps_their_order(bench: Bench) -> None:
     history = await bench.run("""
 name: mapped

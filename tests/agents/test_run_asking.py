@@ -60,6 +60,21 @@ nodes:
     assert result_of(history) == {"score": 0.5, "notes": ["a"]}
 
 
+async def test_a_reply_that_does_not_fit_is_asked_for_again(bench: Bench) -> None:
+    model = ScriptedProvider(['{"score": "high"}', "nonsense", '{"score": 1}'])
+    bench.services.router._providers = (model,)
+    history = await bench.run("""
+name: again
+state: {score: object}
+nodes:
+  judge: {kind: model, prompt: Judge., returns: {type: object, fields: {score: float}}, output: score}
+""")
+    assert result_of(history) == {"score": {"score": 1}}
+    assert len(model.requests) == 3
+    assert "does not fit" in model.requests[1].messages[-1].content
+    assert "not JSON" in model.requests[2].messages[-1].content
+
+
 async def test_a_list_reply_travels_in_an_object(bench: Bench) -> None:
     bench.services.router._providers = (ScriptedProvider(['{"topics": ["a", "b"]}']),)
     history = await bench.run("""
@@ -109,6 +124,21 @@ nodes:
     history = await bench.run(text)
     known = await variables_of(bench.load(text), history, bench.services)
     assert known == {"n": 2}
+
+
+async def test_what_a_failed_step_would_have_written_is_not_among_the_variables(
+    bench: Bench,
+) -> None:
+    text = """
+name: half
+state: {n: {type: int, default: 1}, lost: any}
+nodes:
+  inc: {kind: python, call: "flow_functions:inc", arguments: {n: "{state.n}"}, returns: int, output: n}
+  boom: {kind: python, call: "flow_functions:boom", output: lost}
+"""
+    history = await bench.run(text)
+    assert history.state is TaskState.FAILED
+    assert await variables_of(bench.load(text), history, bench.services) == {"n": 2}
 
 
 @pytest.mark.promise("branches-replay", "finished-step-never-reruns")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from holdfast.clock import Clock, SystemClock
 from holdfast.engine.embedded import EmbeddedEngine, ignore
 from holdfast.engine.liveness import Liveness
 from holdfast.engine.seam import Inputs, Observer, Program, RunContext
 from holdfast.storage.seam import Store
+from holdfast.testing.stores import UnbatchedStore
 from holdfast.tracing.spans import SpanBuffer
 from holdfast.tracing.tracer import Tracer
+
+T = TypeVar("T")
 
 
 async def nothing() -> None:
@@ -93,3 +97,11 @@ def kill(engine: EmbeddedEngine) -> None:
     for run in engine._active.values():
         if run.main is not None:
             run.main.cancel()
+
+
+class YieldingStore(UnbatchedStore):
+    """Let others run before each verb, as a store with real I/O does."""
+
+    async def _call(self, verb: str, action: Callable[[], Awaitable[T]]) -> T:
+        await asyncio.sleep(0)
+        return await action()

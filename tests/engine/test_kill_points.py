@@ -117,6 +117,10 @@ async def test_a_kill_at_any_write_repeats_no_journaled_step(wrap: Wrap, torn: b
             already = {name: ran[name] for name in before}
             history = await to_the_end(wrap(inner), program, run_id)
             killed += 1
+            async with engine_on(inner, {"p": program}) as looking:
+                assert await looking.recover() == []
+                assert [each.state for each in await looking.list_runs(limit=9)] == ["completed"]
+            assert await inner.scan(("run-open",)) == []
         assert history.state is TaskState.COMPLETED, (after, history.error)
         assert history.result == undisturbed
         assert {name: ran[name] for name in before} == already, f"repeated after write {after}"

@@ -18,7 +18,7 @@ from holdfast.errors import (
 from holdfast.storage.memory import MemoryStore
 from holdfast.tasks.state import TaskState
 from holdfast.testing.clock import ManualClock
-from tests.engine.support import DeadToTheWorld, Gate, ask, engine_on, kill
+from tests.engine.support import DeadToTheWorld, Gate, YieldingStore, ask, engine_on, kill
 
 
 @pytest.mark.promise("one-worker")
@@ -91,7 +91,7 @@ async def test_of_many_that_take_a_run_over_one_wins(store: MemoryStore) -> None
         run_id = await engine.start("ask", {})
         await engine.settle(run_id)
         await engine.answer(run_id, "name", "Ada")
-    racers = [engine_on(store, {"ask": ask}) for _ in range(16)]
+    racers = [engine_on(YieldingStore(store), {"ask": ask}) for _ in range(16)]
     outcomes = await asyncio.gather(
         *(racer.resume(run_id) for racer in racers), return_exceptions=True
     )

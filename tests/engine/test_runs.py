@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from holdfast.engine.events import Completed, StepFinished, encode_event
-from holdfast.engine.records import decode_summary, run_key, run_log
+from holdfast.engine import active
+from holdfast.engine.attempts import current_step
+from holdfast.engine.events import StepFinished, encode_event
+from holdfast.engine.records import decode_summary, run_key, run_log, summarise
 from holdfast.engine.seam import Inputs, Progress, RunContext
 from holdfast.errors import (
     RunConflict,
@@ -15,9 +18,10 @@ from holdfast.errors import (
 )
 from holdfast.ids import new_run_id
 from holdfast.storage.memory import MemoryStore
+from holdfast.storage.seam import ANY, Conflict, Key
 from holdfast.tasks.state import TaskState
 from holdfast.testing.clock import ManualClock
-from tests.engine.support import Gate, ask, engine_on
+from tests.engine.support import Gate, YieldingStore, ask, engine_on
 
 
 async def test_a_run_returns_what_its_program_returns(store: MemoryStore) -> None:
@@ -63,8 +67,9 @@ async def test_a_second_answer_is_refused(store: MemoryStore) -> None:
 
 
 async def test_a_run_with_a_branch_under_way_is_not_unloaded_by_a_question(
-    store: MemoryStore,
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(active, "QUIET_SECONDS", 0)
     gate = Gate()
 
     async def program(context: RunContext, inputs: Inputs) -> object:
@@ -75,12 +80,72 @@ async def test_a_run_with_a_branch_under_way_is_not_unloaded_by_a_question(
     async with engine_on(store, {"p": program}) as engine:
         run_id = await engine.start("p", {})
         await gate.begun.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)  # let the timer of the question come and go
         await engine.answer(run_id, "name", "Ada")
         gate.let_go.set()
         history = await engine.settle(run_id)
     assert history.result == ["Ada", "through"]
     assert len(history.claims) == 1
     assert gate.runs == 1
+
+
+async def test_an_answer_that_comes_while_a_run_is_unloaded_is_acted_on(
+    store: MemoryStore,
+) -> None:
+    answered: list[str] = []
+
+    class AnsweringStore(YieldingStore):
+        """Let an answer come in just before the run is released."""
+
+        async def append(
+            self, log: Key, entries: Sequence[bytes], *, expected: int = ANY
+        ) -> int | Conflict:
+            if b'"released"' in entries[-1] and not answered:
+                answered.append(log[1])
+                async with engine_on(store, {}) as other:
+                    await other.answer(log[1], "name", "Ada")
+            return await super().append(log, entries, expected=expected)
+
+    async with engine_on(AnsweringStore(store), {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        history = await engine.settle(run_id)
+    assert history.result == ["Ada", {}]
+
+
+async def test_a_fork_begins_with_what_another_run_has_finished(store: MemoryStore) -> None:
+    ran: list[str] = []
+    mended = False
+
+    async def effect(name: str) -> str:
+        ran.append(name)
+        step = current_step()
+        assert step is not None
+        step.meta["cost_msat"] = 5
+        if name == "b" and not mended:
+            raise ValueError("broken")
+        return name
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        answer = await context.wait_for_input("name", "Who?")
+        return [answer, *[await context.step(name, effect, name) for name in "abc"]]
+
+    async with engine_on(store, {"p": program}) as engine:
+        run_id = await engine.start("p", {})
+        await engine.settle(run_id)
+        await engine.answer(run_id, "name", "Ada")
+        await engine.resume(run_id)
+        failed = await engine.settle(run_id)
+        mended = True
+        forked = await engine.settle(await engine.fork(run_id, keep=lambda _: True))
+        anew = await engine.settle(await engine.fork(forked.birth.id, keep=lambda p: p == "name"))
+        untouched = await engine.history(run_id)
+    assert failed.state is TaskState.FAILED
+    assert forked.result == anew.result == ["Ada", "a", "b", "c"]
+    assert ran == ["a", "b", "b", "c", "a", "b", "c"]
+    assert [summarise(each).cost_msat for each in (failed, forked, anew)] == [10, 10, 15]
+    assert forked.birth.forked_from == run_id
+    assert untouched.tail == failed.tail
 
 
 @pytest.mark.promise("cancel-reaches", "terminal-never-changes")
@@ -127,7 +192,7 @@ async def test_nothing_can_be_journaled_behind_the_end(store: MemoryStore) -> No
         run_id = await engine.start("p", {})
         history = await engine.settle(run_id)
         with pytest.raises(RunConflict, match="has ended"):
-            history.apply(Completed(at=0, result=2))
+            history.apply(StepFinished(at=0, path="late", visit=1, started=0))
         with pytest.raises(RunConflict):
             await engine.answer(run_id, "x", 1)
         with pytest.raises(RunConflict):

@@ -174,6 +174,33 @@ def test_a_run_whose_file_is_gone_goes_on_with_what_it_was_started_with(project:
     assert project.run("answer", run_id, "drop", "--json").data["result"]["verdict"] == "drop"
 
 
+def test_a_failed_run_is_gone_on_with_in_a_fork(project: Project) -> None:
+    project.write("steps.py", """
+from pathlib import Path
+def note(name):
+    with open("ran.txt", "a") as file: file.write(name + " ")
+    if name == "two" and not Path("mended").exists(): raise ValueError("not yet")
+    return name
+""")  # fmt: skip
+    nodes = "".join(
+        f'  {name}: {{kind: python, call: "steps:note", arguments: {{name: {name}}}}}\n'
+        for name in ("one", "two", "three")
+    )
+    project.write("steps.yaml", f"name: steps\nnodes:\n{nodes}")
+    failed = project.run("run", "steps.yaml")
+    assert failed.code == 1
+    assert "two: not yet" in failed.err
+    assert f"holdfast fork {failed.run_id[:8]}" in failed.err
+    assert "holdfast fork" in project.run("resume", failed.run_id).err
+    project.write("mended", "")
+    assert project.run("fork", failed.run_id).code == 0
+    assert (project.folder / "ran.txt").read_text() == "one two two three "
+    again = project.run("fork", failed.run_id, "--from", "one", "--json")
+    assert again.data["forked_from"] == failed.run_id
+    assert (project.folder / "ran.txt").read_text() == "one two two three one two three "
+    assert "has no node 'four'" in project.run("fork", failed.run_id, "--from", "four").err
+
+
 def test_a_run_is_cancelled_once(project: Project) -> None:
     run_id = asked(project)
     assert "is cancelled" in project.run("cancel", run_id).out

@@ -77,6 +77,17 @@ class _Names(AbstractSet[str]):
         return self._mask.bit_count()
 
 
+def behind(plan: Plan, name: str) -> frozenset[str]:
+    """Return the node and every node that may run after it, loops included."""
+    found, work = set[int](), [plan.names.index(name)]
+    while work:
+        node = work.pop()
+        if node not in found:
+            found.add(node)
+            work += [target for source, target in plan.ends if source == node]
+    return frozenset(plan.names[node] for node in found)
+
+
 def bits(mask: int) -> Iterator[int]:
     """Yield the numbers of the bits that are set, lowest first."""
     while mask:

@@ -10,6 +10,7 @@ from holdfast.agents.types import STR, Type, coerce_text
 from holdfast.agents.workflow import Workflow
 from holdfast.app import Runtime, open_runtime
 from holdfast.cli.driving import drive
+from holdfast.cli.options import add_quiet, add_run_id, add_use
 from holdfast.cli.output import Output
 from holdfast.cli.progress import progress_display
 from holdfast.cli.report import report
@@ -21,15 +22,12 @@ from holdfast.errors import InputError, RunConflict, UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("id", metavar="ID", help="the run's id, or a unique beginning of it")
+    add_run_id(parser)
     parser.add_argument("answer", metavar="ANSWER", help="the answer; lists and objects as JSON")
     parser.add_argument("--key", help="which question, if the run asks several")
-    parser.add_argument(
-        "--use", choices=["stored", "edited"],
-        help="after an edit of the workflow file: the workflow as it was, or as it is now",
-    )  # fmt: skip
+    add_use(parser)
     parser.add_argument("--no-resume", action="store_true", help="only note the answer")
-    parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
+    add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 
 from holdfast.app import open_runtime
+from holdfast.cli.options import add_run_id
 from holdfast.cli.output import Output
 from holdfast.cli.report import run_data
 from holdfast.cli.settings import settings_of
@@ -20,7 +21,7 @@ _LOOK_SECONDS = 0.1
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("id", metavar="ID", help="the run's id, or a unique beginning of it")
+    add_run_id(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "run a workflow file",
     "validate": "check a workflow file without running it",
     "resume": "go on with a run that was interrupted",
+    "fork": "start a new run with what another has finished, for instance after it failed",
     "answer": "answer what a run asks for, and go on with it",
     "cancel": "call a run off",
     "list": "list the newest runs",

@@ -48,6 +48,7 @@ def run_data(history: History) -> dict[str, object]:
         ],
         "claims": len(history.claims),
         "origin": summary.origin,
+        "forked_from": history.birth.forked_from or None,
     }
 
 
@@ -73,6 +74,7 @@ def report(history: History, output: Output) -> int:
     output.note(headline(history))
     if history.error is not None:
         print_error(history.error, output)
+        output.note(f"  to go on from there in a new run: holdfast fork {short}")
     for key, request in history.open_requests.items():
         output.note(f"it asks ({key}): {request.prompt}")
         output.note(f"  {_choices(request.schema)}answer it with: holdfast answer {short} ANSWER")

@@ -7,6 +7,7 @@ import asyncio
 
 from holdfast.app import Runtime, open_runtime
 from holdfast.cli.driving import drive
+from holdfast.cli.options import add_quiet, add_use
 from holdfast.cli.output import Output
 from holdfast.cli.progress import progress_display
 from holdfast.cli.report import exit_code, headline, report, run_data
@@ -21,11 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "id", metavar="ID", nargs="?",
         help="the run's id, or a unique beginning of it; without it, every interrupted run",
     )  # fmt: skip
-    parser.add_argument(
-        "--use", choices=["stored", "edited"],
-        help="after an edit of the workflow file: the workflow as it was, or as it is now",
-    )  # fmt: skip
-    parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
+    add_use(parser)
+    add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

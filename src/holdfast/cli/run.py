@@ -16,6 +16,7 @@ from holdfast.agents.types import coerce_text
 from holdfast.agents.workflow import ModelNode, Workflow
 from holdfast.app import Runtime, open_runtime
 from holdfast.cli.driving import drive
+from holdfast.cli.options import add_quiet
 from holdfast.cli.output import Output
 from holdfast.cli.progress import progress_display
 from holdfast.cli.report import report
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inputs", metavar="FILE", help="a JSON file with inputs, or - for standard input"
     )
-    parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
+    add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

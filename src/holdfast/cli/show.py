@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 
 from holdfast.app import open_runtime
 from holdfast.cli.list import status
+from holdfast.cli.options import add_run_id
 from holdfast.cli.output import Output, moment, seconds, table
-from holdfast.cli.report import headline, print_error, run_data
+from holdfast.cli.report import print_error, run_data
 from holdfast.cli.settings import settings_of
 from holdfast.engine.events import StepFinished
 from holdfast.engine.history import History
@@ -35,7 +36,7 @@ class _View:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("id", metavar="ID", help="the run's id, or a unique beginning of it")
+    add_run_id(parser)
     parser.add_argument("--full", action="store_true", help="show values whole")
 
 
@@ -86,6 +87,8 @@ def _print(view: _View, output: Output, *, full: bool) -> None:
     output.line(f"  cost      {cost}")
     if len(history.claims) > 1:
         output.line(f"  taken up  {len(history.claims)} times")
+    if history.birth.forked_from:
+        output.line(f"  fork of   {history.birth.forked_from}")
     if summary.origin:
         output.line(f"  workflow  {summary.origin}")
     _print_values("inputs", history.birth.inputs, output, width, full=full)
@@ -100,7 +103,6 @@ def _print(view: _View, output: Output, *, full: bool) -> None:
     if history.error is not None:
         output.line()
         print_error(history.error, output)
-    output.line(f"\n{headline(history)}")
 
 
 def _print_values(

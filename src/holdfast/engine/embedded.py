@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -108,23 +109,37 @@ class EmbeddedEngine:
         origin: str = "",
         timeout: float | None = None,
     ) -> str:
-        self._program(program)
-        await self._beat()
-        now, run_id = self._clock.now_ms(), new_run_id()
         created = Created(
-            at=now,
-            id=run_id,
+            at=self._clock.now_ms(),
+            id=new_run_id(),
             program=program,
             name=name or program,
             inputs=inputs,
-            definition=await outside.store_definition(self._store, definition),
             origin=origin,
             timeout=timeout,
         )
-        claimed = Claimed(at=now, holder=self._holder.id, fence=1)
-        history = await outside.create(self._store, [created, claimed])
-        self._drive(history, definition)
-        return run_id
+        return await self._begin(created, definition, [])
+
+    async def fork(
+        self, run_id: str, *, keep: Callable[[str], bool], definition: bytes | None = None
+    ) -> str:
+        source = await self.history(run_id)
+        created = replace(
+            source.birth, at=self._clock.now_ms(), id=new_run_id(), forked_from=run_id
+        )
+        if definition is None:
+            definition = await outside.load_definition(self._store, source.definition)
+        return await self._begin(created, definition, outside.remembered(source, keep))
+
+    async def _begin(self, created: Created, definition: bytes, known: Sequence[Event]) -> str:
+        """Write the first events of a run, work on it, and return its id."""
+        self._program(created.program)
+        await self._beat()
+        digest = await outside.store_definition(self._store, definition)
+        claimed = Claimed(at=created.at, holder=self._holder.id, fence=1)
+        events = [replace(created, definition=digest), claimed, *known]
+        self._drive(await outside.create(self._store, events), definition)
+        return created.id
 
     async def resume(self, run_id: str, *, definition: bytes | None = None) -> None:
         if run_id in self._active:

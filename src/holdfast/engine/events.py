@@ -18,7 +18,10 @@ Meta = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """The run exists. `definition` is the SHA-256 of what its program was given to interpret."""
+    """The run exists. `definition` is the SHA-256 of what its program was given to interpret.
+
+    `forked_from` is the run whose finished steps this one began with.
+    """
 
     kind: ClassVar = "created"
     at: int
@@ -29,6 +32,7 @@ class Created:
     definition: str = ""
     origin: str = ""
     timeout: float | None = None
+    forked_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from holdfast.engine.events import (
     Cancelled,
     CancelRequested,
     Claimed,
-    Created,
     Event,
     InputAnswered,
     Redefined,
@@ -38,6 +38,9 @@ from holdfast.storage.seam import ANY, Conflict, Operation, Put, Store
 from holdfast.tasks.state import TaskState, is_terminal
 
 _PAGE = 500
+
+Keep = Callable[[str], bool]
+"""Whether a fork keeps what is known of the step, or of the question, with this path."""
 
 
 async def store_definition(store: Store, definition: bytes) -> str:
@@ -64,7 +67,7 @@ async def load_definition(store: Store, digest: str) -> bytes:
     return record.value
 
 
-async def create(store: Store, events: Sequence[Created | Claimed]) -> History:
+async def create(store: Store, events: Sequence[Event]) -> History:
     """Write the first events of a run.
 
     Where the store cannot do it at once, the marker comes before the log: a marker without a run
@@ -73,7 +76,7 @@ async def create(store: Store, events: Sequence[Created | Claimed]) -> History:
     history = History()
     history.extend(events)
     birth = history.birth
-    marker, summary = derived(history)
+    summary, marker = derived(history)
     operations: list[Operation] = [
         marker,
         Put(key=time_key(birth.at, birth.id), value=b"", expected=ANY),
@@ -82,6 +85,24 @@ async def create(store: Store, events: Sequence[Created | Claimed]) -> History:
     ]
     await write_all(store, operations)
     return history
+
+
+def remembered(history: History, keep: Keep) -> list[Event]:
+    """Return what a fork of a run begins with: finished steps and answers that `keep` lets through.
+
+    A step that failed is left out. What a step cost was paid by the run that it comes from.
+    """
+    events: list[Event] = []
+    for step in history.steps.values():
+        if step.error is None and keep(step.path):
+            paid = {"cost_msat": 0, "paid_by": history.birth.id} if "cost_msat" in step.meta else {}
+            events.append(replace(step, meta={**step.meta, **paid}))
+    for key, answer in history.answers.items():
+        if keep(key.partition("#")[0]):
+            request = history.requests[key]
+            given = InputAnswered(at=request.at, key=key, answer=answer.value, by="fork")
+            events += [request, given]
+    return events
 
 
 Decide = Callable[[History], Awaitable[Sequence[Event]]]
@@ -234,5 +255,5 @@ def _refuse_ended(history: History, what: str) -> None:
     if is_terminal(history.state):
         raise RunConflict(
             f"run {history.birth.id} has ended ({history.state}) and cannot be {what}",
-            hint="start a new run with `holdfast run`",
+            hint=f"`holdfast fork {history.birth.id[:8]}` starts a new run with what it finished",
         )

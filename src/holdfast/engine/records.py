@@ -121,13 +121,17 @@ def decode_summary(data: bytes) -> RunSummary:
 
 
 def derived(history: History) -> tuple[Operation, Operation]:
-    """Return the writes that bring the open marker and the summary up to the history."""
+    """Return the writes that bring the summary and the open marker up to the history.
+
+    In this order a crash between them leaves a marker too many, which recovery sees, never one
+    too few.
+    """
     summary = summarise(history)
     marker: Operation = Delete(key=open_key(summary.id), expected=ANY)
     if not is_terminal(summary.state):
         value = to_json({"state": summary.state, "holder": summary.holder}, what="a marker")
         marker = Put(key=open_key(summary.id), value=value.encode(), expected=ANY)
-    return marker, Put(key=run_key(summary.id), value=encode_summary(summary), expected=ANY)
+    return Put(key=run_key(summary.id), value=encode_summary(summary), expected=ANY), marker
 
 
 def log_append(run_id: str, entries: Sequence[bytes], tail: int) -> Append:

@@ -125,6 +125,16 @@ class Engine(Protocol):
         """
         ...
 
+    async def fork(
+        self, run_id: str, *, keep: Callable[[str], bool], definition: bytes | None = None
+    ) -> str:
+        """Start a new run with what another has finished, and return its id.
+
+        Steps that succeeded, and answers, are remembered if `keep` says so of their path; their
+        cost stays with the run that paid it. The other run is left as it is.
+        """
+        ...
+
     async def settle(self, run_id: str) -> History:
         """Return when this process does not work on the run any more: ended, or waiting."""
         ...
