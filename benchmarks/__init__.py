@@ -1,0 +1,1 @@
+"""Measure Holdfast beside its peers; `README.md` says how and why."""

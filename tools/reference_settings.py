@@ -1,0 +1,143 @@
+"""The page of the settings: their keys as the code reads them, with a meaning for each."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from holdfast.routing.config import ProviderConfig, Timeouts
+from holdfast.settings import FILE_NAME, Settings, load
+from holdfast.settings.reader import Problems, Section
+from tools.reference_text import code, table
+
+MEANINGS = {
+    "store": "The store: `sqlite:PATH` (one file; a relative path begins at the folder of "
+    "`holdfast.toml`) or `memory://` (gone with the process).",
+    "ack": "What an acknowledged write survives: `disk` a power cut, `os` the death of the process, "
+    "`memory` nothing.",
+    "model": "The model of nodes that name none, where their workflow names none either. Without it the "
+    "first model of the first provider that names any, else `offline/extract`.",
+    "engine.lease_seconds": "How long a process that does not answer any more keeps its runs. On one "
+    "machine a dead process is noticed at once all the same.",
+    "engine.concurrency": "How many steps of one process run at once.",
+    "tools.read": "The folders below which tools may read. Relative ones begin at the project's folder.",
+    "tools.write": "The folders below which tools may write.",
+    "tools.hosts": "Hosts (`host` or `host:port`) that `http_get` may reach although their addresses are "
+    "inside the machine or its network.",
+    "providers.NAME.base_url": "The address of an OpenAI-compatible endpoint, without "
+    "`/chat/completions`. Must be given.",
+    "providers.NAME.api_key": "`${VARIABLE}` for the value of an environment variable; a key in the file "
+    "itself works and is warned of.",
+    "providers.NAME.models": "The models that may be asked for: a list of names, or a table with prices "
+    "for each. Without it the endpoint is asked for any model.",
+    "providers.NAME.structured_output": "Whether the endpoint constrains replies to a JSON Schema: `auto` "
+    "tries and sees, `json_schema` always, `none` never. Replies are checked in any case.",
+    "providers.NAME.timeouts.connect": "Seconds for name lookup, connection and TLS.",
+    "providers.NAME.timeouts.first_byte": "Seconds from there to the first byte of the answer's body.",
+    "providers.NAME.timeouts.idle": "The longest silence after that, in seconds.",
+    "providers.NAME.models.MODEL.input_sats_per_million": "The price of a million tokens in, in sats.",
+    "providers.NAME.models.MODEL.output_sats_per_million": "The price of a million tokens out.",
+    "providers.NAME.models.MODEL.request_sats": "What each request costs besides.",
+}
+"""What each setting means. A key that the code reads and that is missing here is an error."""
+
+_TABLES = ("engine", "tools", "providers", "providers.NAME.timeouts")
+_OTHER = {"tools.read": '`["."]`', "tools.write": '`["."]`', "tools.hosts": "`[]`"}
+
+
+class _Recorded(dict[str, object]):
+    """A table that remembers which keys were looked for."""
+
+    def __init__(self, members: Mapping[str, object], path: str, seen: dict[str, None]) -> None:
+        super().__init__(members)
+        self._path, self._seen = path, seen
+
+    def __contains__(self, key: object) -> bool:
+        self._seen[f"{self._path}{key}"] = None
+        return super().__contains__(key)
+
+
+def setting_keys() -> list[str]:
+    """Return the dotted names of every setting, found by letting the code read a file."""
+    seen: dict[str, None] = {}
+
+    def inner(path: str, **members: object) -> _Recorded:
+        return _Recorded(members, path, seen)
+
+    price = inner("providers.NAME.models.MODEL.")
+    provider = inner(
+        "providers.NAME.",
+        base_url="https://example.com/v1",
+        models={"MODEL": price},
+        timeouts=inner("providers.NAME.timeouts."),
+    )
+    document = inner(
+        "", engine=inner("engine."), tools=inner("tools."), providers={"NAME": provider}
+    )
+    found = Problems()
+    load._from_file(Section(found, FILE_NAME, "", document), Path("/"), {})  # noqa: SLF001
+    found.raise_all()
+    return [key for key in seen if key not in _TABLES]
+
+
+def settings_page() -> list[str]:
+    """Return the parts of the page."""
+    keys = setting_keys()
+    if set(keys) != set(MEANINGS):
+        raise SystemExit(f"tools/reference_settings.py: {sorted(set(keys) ^ set(MEANINGS))}")
+    rows = [(code(key), _default(key), _variable(key), MEANINGS[key]) for key in keys]
+    return [
+        "# Settings",
+        (
+            f"Everything can be left out. Settings come from, the earlier one winning: the option `--store`, "
+            f"the environment, `{FILE_NAME}` in the working directory or the nearest folder above it, the "
+            f"defaults. The folder of `{FILE_NAME}` is the project's folder; without the file that is the "
+            "working directory. An unknown key is an error, and all mistakes are shown at once."
+        ),
+        table(("key", "default", "environment", "meaning"), rows),
+        (
+            "An empty environment variable counts as not set. A relative path in `HOLDFAST_STORE` or `--store` "
+            "begins at the working directory. Prices have at most three decimals; both the price in and the "
+            "price out are given, or neither. A model without prices costs an unknown amount, never 0."
+        ),
+        f'## An example\n\n```toml title="{FILE_NAME}"\n{_EXAMPLE}```',
+    ]
+
+
+_EXAMPLE = """\
+model = "small"
+
+[engine]
+concurrency = 20
+
+[tools]
+read = [".", "../documents"]
+hosts = ["localhost:8080"]
+
+[providers.local]
+base_url = "http://localhost:8080/v1"
+
+[providers.local.models."small"]
+input_sats_per_million = 0
+output_sats_per_million = 0
+"""
+
+
+def _default(key: str) -> str:
+    if key in _OTHER:
+        return _OTHER[key]
+    if key == "store":
+        return code(load._DEFAULT_STORE)  # noqa: SLF001 - nowhere else
+    name = key.rpartition(".")[2]
+    kind: Any = Settings
+    if key.startswith("providers."):
+        kind = Timeouts if ".timeouts." in key else ProviderConfig
+    found = next((each for each in fields(kind) if each.name == name), None)
+    default = MISSING if found is None else found.default
+    return "" if default in (MISSING, None) else code(default)
+
+
+def _variable(key: str) -> str:
+    name = key.rpartition(".")[2]
+    known = name in {**load._GENERAL, **load._ENGINE} and not key.startswith("providers.")  # noqa: SLF001
+    return code(load._spell(name)) if known else ""  # noqa: SLF001

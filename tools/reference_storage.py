@@ -1,0 +1,67 @@
+"""The page of what stands in the store: its layout, the states of a run, the events of its log."""
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+from holdfast.engine import events, records
+from holdfast.engine.events import Event
+from holdfast.tasks.state import TRANSITIONS, TaskState
+from tools.reference_text import code, docstring, table
+
+
+def storage_page() -> list[str]:
+    """Return the parts of the page."""
+    parts = [
+        "# The store",
+        (
+            "The default is one SQLite file, `.holdfast/holdfast.db` in the project's folder. Beside it "
+            "`.holdfast/processes/` holds an empty locked file for each process that works on runs."
+        ),
+        "## Records and logs",
+        _layout(docstring(records)),
+        "Derived records can be worked out again from the logs.",
+        "## States of a run",
+        table(("state", "may be followed by"), [(code(each), _after(each)) for each in TaskState]),
+        (
+            "`holdfast list` and `holdfast show` say `interrupted` for a run that is `pending` or `working` "
+            "and that no live process holds."
+        ),
+        "## Events",
+        (
+            "The log of a run is made of these, each one JSON object with its name in the member `event`. "
+            "`at` is in milliseconds of the epoch. Members that have their default are left out."
+        ),
+    ]
+    rows = [(code(kind.kind), _event_members(kind), docstring(kind)) for kind in all_events()]
+    return [*parts, table(("event", "members", "meaning"), rows)]
+
+
+def all_events() -> list[type[Event]]:
+    """Return the kinds of events."""
+    return list(events._KINDS.values())  # noqa: SLF001 - the one list of them
+
+
+def _event_members(kind: type[Event]) -> str:
+    every = fields(kind)
+    return ", ".join(code(each.name) + ("" if _is_required_member(each) else "?") for each in every)
+
+
+def _is_required_member(member: Any) -> bool:
+    return member.default is MISSING and member.default_factory is MISSING
+
+
+def _after(state: TaskState) -> str:
+    following = sorted(TRANSITIONS[state])
+    return ", ".join(map(code, following)) or "nothing: it never changes again"
+
+
+def _layout(text: str) -> str:
+    """Return the table that the module keeps in its docstring."""
+    lines = text.splitlines()
+    ruler = [number for number, line in enumerate(lines) if line.startswith("====")]
+    width = lines[ruler[0]].index(" ")
+    rows = []
+    for line in lines[ruler[0] + 1 : ruler[1]]:
+        name, meaning = line[:width].strip(), line[width:].strip()
+        rows.append((name.replace("``", "`"), meaning))
+    return table(("where", "what"), rows)
