@@ -24,7 +24,7 @@ HOLDFAST = [sys.executable, "-m", "holdfast"]
 
 def main(argv: list[str]) -> int:
     """Run the demonstration over a folder of texts; return the exit code."""
-    folder = Path(argv[0] if argv else HERE.parent / "docs").resolve()
+    folder = Path(argv[0] if argv else HERE.parent / "docs" / "explanation").resolve()
     pattern = "**/*.md"
     if not folder.is_dir():
         print(f"there is no folder {folder}")

@@ -40,9 +40,8 @@ def cli_page() -> str:
         (
             "Results go to standard output; progress, notes and errors go to standard error. With "
             "`--json` a command prints one JSON document to standard output and shows no progress. An "
-            'error is then `{"error": {"type", "message", "hint"}}`, also on standard output, but for wrong '
-            "options, which are told as text on standard error. "
-            ""
+            'error is then `{"error": {"type", "message", "hint"}}`, also on standard output. What Python '
+            "functions print goes to standard error. "
             "[Exit codes](exit-codes.md) tell how it went."
         ),
         "An ID may be shortened to any beginning that only one run has.",
@@ -237,7 +236,7 @@ def errors_page() -> str:
                 "What goes wrong in Holdfast is one of these. The Python classes stand in `holdfast.errors` "
                 "(`WorkflowInvalid` in `holdfast.agents.problems`); the command line prints the message "
                 "and below it the hint, and leaves with the exit code. With `--debug` it shows the "
-                "traceback instead."
+                "traceback too."
             ),
             tree,
             table(("error", "is a", "exit code", "meaning"), rows),
@@ -272,8 +271,8 @@ def exit_codes_page() -> str:
             (
                 "`run`, `resume` and `answer` leave with how the run stands: a run that failed because of "
                 "one of the errors above leaves with the code of that error. `resume` without an ID leaves "
-                "with the highest code of the runs it went on with. When whoever reads the output goes away, "
-                "the code is 141."
+                "with the highest code of the runs it went on with, or with 2 if it left some alone. "
+                "`answer --no-resume` leaves with 0 once the answer is noted."
             ),
         ]
     )

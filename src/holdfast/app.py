@@ -72,7 +72,7 @@ class Runtime:
         history = await self.engine.history(run_id)
         if history.birth.program != WORKFLOW or history.ended_at is not None:
             return await self.engine.resume(run_id)
-        chosen = await self._choose_definition(history, use)
+        chosen = await self.choose_workflow(history, use)
         return await self.engine.resume(run_id, definition=chosen.source.encode())
 
     async def fork_workflow(
@@ -92,7 +92,7 @@ class Runtime:
         history = await self.engine.history(run_id)
         if history.birth.program != WORKFLOW:
             raise UsageError(f"run {run_id[:8]} is one of the program {history.birth.program!r}")
-        workflow = await self._choose_definition(history, use)
+        workflow = await self.choose_workflow(history, use)
         if node is not None and node not in workflow.nodes:
             known = ", ".join(workflow.nodes)
             raise UsageError(f"the workflow has no node {node!r}", hint=f"its nodes: {known}")
@@ -103,10 +103,21 @@ class Runtime:
             definition=workflow.source.encode(),
         )
 
-    async def _choose_definition(self, history: History, use: str | None) -> Workflow:
-        """Return the workflow that a run goes on with."""
+    async def choose_workflow(self, history: History, use: str | None) -> Workflow:
+        """Return the workflow that a run goes on with; `use` is as in `resume_workflow`.
+
+        Raises:
+            WorkflowChanged: the file was edited since, and `use` does not say what to do.
+            WorkflowInvalid: the workflow that is to be used has problems.
+            UsageError: the edited file is to be used, and there is none.
+        """
         origin, stored = history.birth.origin, await self.definition_of(history)
         edited = _read_again(origin)
+        if edited is None and use == "edited":
+            raise UsageError(
+                f"the workflow file {origin!r} of run {history.birth.id[:8]} cannot be read",
+                hint="put it back, or add --use stored to go on with the workflow as it was",
+            )
         if edited is not None and edited != stored and use is None:
             raise WorkflowChanged(
                 f"{origin} was edited since run {history.birth.id[:8]} started",
@@ -147,18 +158,20 @@ async def open_runtime(
     observer: Observer | None = None,
     programs: Mapping[str, Program] | None = None,
     adopt: bool = False,
+    make: bool = True,
 ) -> AsyncGenerator[Runtime]:
     """Open the store and everything above it; close it all at the end.
 
     `programs` are Python programs by name, besides workflow files. With `adopt` the runs of dead
-    processes are taken over all the time.
+    processes are taken over all the time. Without `make` a store that does not exist is not made:
+    then there are no runs.
 
     Example:
         async with open_runtime(load_settings(Path.cwd())) as runtime:
             run_id = await runtime.engine.start("nightly", {})
     """
     from holdfast.agents.run import WorkflowProgram  # noqa: PLC0415
-    from holdfast.engine.embedded import EmbeddedEngine, ignore  # noqa: PLC0415
+    from holdfast.engine.embedded import EmbeddedEngine  # noqa: PLC0415
     from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
     from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
 
@@ -166,7 +179,8 @@ async def open_runtime(
     tracer = Tracer(clock=clock, sink=spans)
     services = build_services(settings, tracer, clock)
     try:
-        async with open_store(settings.store, clock=clock, ack=settings.ack) as store:
+        address = settings.store if make else _existing(settings)
+        async with open_store(address, clock=clock, ack=settings.ack) as store:
             engine = EmbeddedEngine(
                 store,
                 {**(programs or {}), WORKFLOW: WorkflowProgram(services, load_text)},
@@ -174,7 +188,7 @@ async def open_runtime(
                 tracer=tracer,
                 spans=spans,
                 liveness=liveness_for(settings),
-                observer=observer or ignore,
+                observer=observer,
                 lease_seconds=settings.lease_seconds,
                 concurrency=settings.concurrency,
                 adopt=adopt,
@@ -186,8 +200,49 @@ async def open_runtime(
 
 
 def open_only_store(settings: Settings) -> Store:
-    """Return the store of the settings, to be opened by the caller; for commands that only look."""
-    return open_store(settings.store, clock=SystemClock(), ack=settings.ack)
+    """Return the store of the settings, to be opened by the caller; for commands that only look.
+
+    A store that does not exist is not made: then it is an empty one.
+    """
+    return open_store(_existing(settings), clock=SystemClock(), ack=settings.ack)
+
+
+def _existing(settings: Settings) -> str:
+    """Return the address of the store, or of an empty one if nobody has made it yet."""
+    return settings.store if store_exists(settings) else "memory://"
+
+
+def store_exists(settings: Settings) -> bool:
+    """Whether there is anything to look into; whatever else is wrong, opening it will tell."""
+    scheme, _, path = settings.store.partition(":")
+    if scheme != "sqlite":
+        return True
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def models_of(settings: Settings, workflow: Workflow) -> set[str]:
+    """Return the models that the nodes of a workflow ask for.
+
+    Raises:
+        NoProvider: nobody serves one of them.
+    """
+    from holdfast.agents.workflow import ModelNode  # noqa: PLC0415
+    from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
+    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
+
+    clock = SystemClock()
+    services = build_services(settings, Tracer(clock=clock, sink=SpanBuffer()), clock)
+    default = workflow.model or services.default_model
+    models = {n.model or default for n in workflow.nodes.values() if isinstance(n, ModelNode)}
+    for model in sorted(models):
+        services.router.check_served(model)
+    return models
 
 
 def onlooker(settings: Settings, store: Store) -> Holder:

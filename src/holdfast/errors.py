@@ -103,7 +103,12 @@ class ToolError(StepError):
 
 
 class ModelOutputError(StepError):
-    """A model's reply does not fit the declared output, also after the retries."""
+    """A model's reply does not fit the declared output, also after the retries.
+
+    `spent` is a `routing.seam.ModelReply` with the usage and the cost of all replies, or None.
+    """
+
+    spent: object = None
 
 
 class StepFailed(StepError):
@@ -139,9 +144,14 @@ class StepInterrupted(StepError):
 
 
 class ProviderError(HoldfastError):
-    """A model provider refused or failed."""
+    """A model provider refused or failed.
+
+    `spent` is a `routing.seam.ModelReply` with the usage and the cost of the replies that came
+    before the failure, or None.
+    """
 
     exit_code = 5
+    spent: object = None
 
 
 class ProviderUnavailable(ProviderError):

@@ -6,6 +6,8 @@ digits: that is also the form of a W3C trace id. A span id is 64 random bits in 
 
 from __future__ import annotations
 
+import os
+import random
 import secrets
 from typing import NewType
 
@@ -14,6 +16,12 @@ SpanId = NewType("SpanId", str)
 
 ID_LENGTH = 32
 _HEX = frozenset("0123456789abcdef")
+
+# Span ids need not be secret, only different: one of our own, so that no program that seeds the
+# common one makes them repeat, and seeded anew in a process that was forked off.
+_random = random.Random()  # noqa: S311
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
 
 
 def new_run_id() -> RunId:
@@ -26,7 +34,7 @@ def new_run_id() -> RunId:
 
 def new_span_id() -> SpanId:
     """Return a fresh span id, never all zeros (W3C Trace Context, section 3.2.2.4)."""
-    return SpanId(f"{secrets.randbits(64) or 1:016x}")
+    return SpanId(f"{_random.getrandbits(64) or 1:016x}")
 
 
 def new_holder_id() -> str:

@@ -71,7 +71,7 @@ def test_an_expression_means_what_it_means_in_python(text: str, value: object) -
         ("len(state.n)", "int has no len()"),
         ("3 in state.x", "'in' looks for text in str, not for int"),
         ("3 in state.n", "'in' needs a list, text or members, not int"),
-        ("state.gone == 1", "state.gone: state has no 'gone'"),
+        ("state.gone == 1", "state.gone has not been written yet"),
     ],
 )
 def test_values_that_cannot_be_worked_with_say_so(text: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -176,3 +177,16 @@ async def test_failures_are_told(context: ToolContext, address: str) -> None:
         await call("http_get", allowed, url=f"http://{address}/missing")
     with pytest.raises(ToolError, match="redirects more than"):
         await call("http_get", allowed, url=f"http://{address}/endless")
+
+
+async def test_an_address_that_does_not_answer_is_told_in_plain_words(
+    context: ToolContext,
+) -> None:
+    with socket.socket() as taken:  # bound and never listening: nobody answers there
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        allowed = allowing(context, f"127.0.0.1:{port}")
+        with pytest.raises(ToolError) as caught:
+            await call("http_get", allowed, url=f"http://127.0.0.1:{port}/")
+    assert "cannot be fetched: " in caught.value.message
+    assert "ssl:" not in caught.value.message

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from holdfast.clock import Clock, SystemClock
-from holdfast.engine.embedded import EmbeddedEngine, ignore
+from holdfast.engine.embedded import EmbeddedEngine
 from holdfast.engine.liveness import Liveness
 from holdfast.engine.seam import Inputs, Observer, Program, RunContext
 from holdfast.storage.seam import Store
@@ -54,7 +54,7 @@ def engine_on(
     *,
     clock: Clock | None = None,
     liveness: Liveness | None = None,
-    observer: Observer = ignore,
+    observer: Observer | None = None,
     lease_seconds: float = 15.0,
     adopt: bool = False,
 ) -> EmbeddedEngine:

@@ -262,3 +262,20 @@ async def test_an_event_of_a_newer_version_is_refused(store: MemoryStore) -> Non
         await store.append(run_log(run_id), [step.replace(b"step_finished", b"step_dreamt")])
         with pytest.raises(StorageTooNew, match="does not know"):
             await engine.history(run_id)
+
+
+async def test_a_fork_asks_about_an_at_most_once_step_that_was_under_way(
+    store: MemoryStore,
+) -> None:
+    gate = Gate()
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return await context.step("pay", gate.step, once=True)
+
+    async with engine_on(store, {"p": program}) as engine:
+        run_id = await engine.start("p", {})
+        await gate.begun.wait()
+        await engine.cancel(run_id)
+        forked = await engine.settle(await engine.fork(run_id, keep=lambda _: True))
+        assert list(forked.open_requests) == ["pay#1!interrupted"]
+    assert gate.runs == 1

@@ -10,6 +10,7 @@ from holdfast.engine.attempts import current_step
 from holdfast.engine.retry import Retry
 from holdfast.engine.seam import Inputs, RunContext
 from holdfast.errors import (
+    NoProvider,
     ProgramError,
     ProviderRefused,
     ProviderUnavailable,
@@ -52,9 +53,11 @@ async def test_a_step_is_retried_as_often_as_it_may(store: MemoryStore) -> None:
     assert history.steps["s", 1].at - history.steps["s", 1].started >= 80_000
 
 
-@pytest.mark.parametrize("error", [ProviderRefused("no key"), ProgramError("wrong")])
+@pytest.mark.parametrize(
+    "error", [ProviderRefused("no key"), ProgramError("wrong"), NoProvider("none"), SystemExit(3)]
+)
 async def test_what_a_retry_cannot_mend_is_not_retried(
-    store: MemoryStore, error: Exception
+    store: MemoryStore, error: BaseException
 ) -> None:
     async def fail() -> None:
         raise error

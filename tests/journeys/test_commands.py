@@ -65,7 +65,7 @@ def test_show_tells_everything_about_a_run(project: Project) -> None:
     shown = project.run("show", run_id[:10])
     assert shown.code == 0
     for part in (
-        run_id, "input_required", "inputs", "variables", "steps", "offline/extract", "waterfall",
+        run_id, "waiting", "inputs", "variables", "steps", "offline/extract", "waterfall",
         "summarise", "decide#1", f"holdfast answer {run_id[:8]} ANSWER", "cost",
     ):  # fmt: skip
         assert part in shown.out, part
@@ -160,9 +160,14 @@ def test_a_run_whose_file_was_edited_is_resumed_only_as_told(project: Project) -
         assert refused.code == 2
         assert "was edited since run" in refused.err
         assert "--use stored" in refused.err
-    stored = project.run("resume", ids[0], "--use", "stored", "--json")
+        assert len(project.run("show", run_id, "--json").data["requests"]) == 1
+    stored = project.run("answer", ids[0], "keep", "--use", "stored", "--json")
     assert stored.code == 0
     assert stored.data["result"]["verdict"] == "keep"
+    noted = project.run("answer", ids[1], "keep", "--no-resume")
+    assert noted.code == 0
+    assert "the answer is noted" in noted.err
+    assert f"holdfast resume {ids[1][:8]}" in noted.err
     edited = project.run("resume", ids[1], "--use", "edited", "--json")
     assert edited.data["result"]["decided"] == "keep"
 
@@ -189,7 +194,7 @@ def note(name):
     project.write("steps.yaml", f"name: steps\nnodes:\n{nodes}")
     failed = project.run("run", "steps.yaml")
     assert failed.code == 1
-    assert "two: not yet" in failed.err
+    assert "two: ValueError: not yet" in failed.err
     assert f"holdfast fork {failed.run_id[:8]}" in failed.err
     assert "holdfast fork" in project.run("resume", failed.run_id).err
     project.write("mended", "")

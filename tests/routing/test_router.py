@@ -228,3 +228,25 @@ def test_a_router_with_nonsense_is_refused():
         router(scripted("p"), scripted("p"))
     with pytest.raises(UsageError, match="attempt"):
         router(attempts=0)
+
+
+async def test_an_error_after_replies_says_what_they_cost():
+    provider = scripted("p", "bad", "worse", ProviderUnavailable("down"), price=price(1000, 1000))
+    with pytest.raises(ProviderUnavailable) as caught:
+        await router(provider).complete(ask(output=NUMBER))
+    assert isinstance(caught.value.spent, ModelReply)
+    assert (caught.value.spent.cost_msat, caught.value.spent.calls) == (30, 2)
+    with pytest.raises(ModelOutputError) as misfit:
+        await router(scripted("p", *["bad"] * 3, price=price(1000, 1000))).complete(
+            ask(output=NUMBER)
+        )
+    assert isinstance(misfit.value.spent, ModelReply)
+    assert misfit.value.spent.cost_msat == 45
+
+
+def test_whether_a_model_is_served_is_known_without_asking_it():
+    provider = scripted("p")
+    router(provider).check_served("m")
+    with pytest.raises(NoProvider, match="'n'"):
+        router(provider).check_served("n")
+    assert not provider.requests

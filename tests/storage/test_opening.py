@@ -28,13 +28,13 @@ async def test_a_sqlite_store_is_opened_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
-        ("sqlit:x.db", "Did you mean 'sqlite:PATH'? Known are: memory://, sqlite:PATH."),
-        ("Memory://", "Did you mean 'memory://'?"),
-        ("oracle://x", "Known are: memory://, sqlite:PATH."),
-        ("sqlite", "Did you mean 'sqlite:PATH'?"),
-        ("", "Known are"),
-        ("sqlite:", "Write 'sqlite:PATH'"),
-        ("sqlite://", "Write 'sqlite:PATH'"),
+        ("sqlit:x.db", "did you mean 'sqlite:PATH'? known are: memory://, sqlite:PATH"),
+        ("Memory://", "did you mean 'memory://'?"),
+        ("oracle://x", "known are: memory://, sqlite:PATH"),
+        ("sqlite", "did you mean 'sqlite:PATH'?"),
+        ("", "known are"),
+        ("sqlite:", "write 'sqlite:PATH'"),
+        ("sqlite://", "write 'sqlite:PATH'"),
         ("memory://name", "write 'memory://'"),
     ],
 )

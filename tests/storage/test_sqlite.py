@@ -21,7 +21,7 @@ from holdfast.errors import (
     StorageUnavailable,
 )
 from holdfast.storage import sqlite_errors, sqlite_file
-from holdfast.storage.seam import ABSENT, ANY, Append, Put
+from holdfast.storage.seam import ABSENT, ANY, Append, Conflict, Put
 from holdfast.storage.sqlite import SqliteStore
 from holdfast.testing.clock import ManualClock
 
@@ -135,7 +135,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(store: Sqlit
     full = results.pop(3)
     assert isinstance(full, StorageFull)
     assert str(store._path) in full.message
-    assert "Free some space" in full.hint
+    assert "free some space" in full.hint
     assert results == [2, 3, 4, 5, 6, 7, 8]
     assert len(await store.read(LOG)) == 8
 
@@ -322,3 +322,23 @@ async def test_opening_waits_for_a_process_that_is_creating_the_file(
         assert await store.append(LOG, [b"x"]) == 1
     other.close()
     assert tries == ["refused"]
+
+
+async def test_a_submitted_batch_is_written_though_nobody_waits(
+    open_store: Callable[[], SqliteStore],
+) -> None:
+    async with open_store() as store:
+        store.submit([Append(log=LOG, entries=[b"1"], expected=0)]).cancel()
+        refused = await store.submit([Append(log=LOG, entries=[b"2"], expected=0)])
+        await store.submit([Append(log=LOG, entries=[b"2", b"3"], expected=1)])
+    assert refused == Conflict(1)
+    async with open_store() as store:
+        assert [entry.value for entry in await store.read(LOG)] == [b"1", b"2", b"3"]
+
+
+async def test_many_entries_of_one_group_keep_their_numbers(store: SqliteStore) -> None:
+    logs = [("log", str(index)) for index in range(7)]
+    entries = [str(index).encode() for index in range(61)]
+    await asyncio.gather(*(store.append(log, entries) for log in logs))
+    for log in logs:
+        assert [(e.number, e.value) for e in await store.read(log)] == list(enumerate(entries, 1))

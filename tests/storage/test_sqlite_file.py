@@ -163,7 +163,7 @@ async def test_a_newer_schema_is_too_new(open_store: Callable[[], SqliteStore], 
     _change(path, "PRAGMA user_version = 2")
     error = await _refused(path, StorageTooNew)
     assert "schema 2" in error.message
-    assert "Upgrade" in error.hint
+    assert "upgrade" in error.hint
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.testing.clock import ManualClock
 from holdfast.tracing.span import Span
-from holdfast.tracing.spans import SpanBuffer, decode_span, encode_span
+from holdfast.tracing.spans import SpanBuffer, decode_spans, encode_spans
 from holdfast.tracing.tracer import Tracer
 from holdfast.tracing.waterfall import bar, total_us, waterfall
 
@@ -103,9 +103,9 @@ spans = st.builds(
 )
 
 
-@given(spans)
-def test_a_stored_span_comes_back_as_it_was(span: Span) -> None:
-    assert decode_span("t", encode_span(span)) == span
+@given(st.lists(spans, max_size=3))
+def test_stored_spans_come_back_as_they_were(stored: list[Span]) -> None:
+    assert decode_spans("t", encode_spans(stored)) == stored
 
 
 @given(st.lists(spans, max_size=12), st.integers(1, 80), st.randoms(use_true_random=False))
@@ -131,3 +131,21 @@ def test_a_buffer_gives_the_spans_of_one_trace_once(clock: ManualClock) -> None:
     assert write.log == ("spans", "a")  # pyright: ignore[reportAttributeAccessIssue]
     assert buffer.drain("a") == []
     assert len(buffer.drain("b")) == 1
+
+
+def test_spans_wait_a_little_for_company(clock: ManualClock) -> None:
+    buffer = SpanBuffer()
+    tracer = Tracer(clock=clock, sink=buffer)
+
+    def one_more() -> int:
+        with tracer.span("s", trace_id="a"):
+            pass
+        return len(buffer.drain("a", now_ns=clock.monotonic_ns()))
+
+    assert one_more() == 1
+    clock.advance(0.049)
+    assert one_more() == 0
+    clock.advance(0.001)
+    assert one_more() == 1
+    assert one_more() == 0
+    assert len(buffer.drain("a")) == 1

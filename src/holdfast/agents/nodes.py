@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar, assert_never, cast
 
@@ -17,7 +18,7 @@ from holdfast.agents.types import json_schema, problems
 from holdfast.agents.workflow import HumanNode, ModelNode, Node, PythonNode, ToolNode, Workflow
 from holdfast.engine.attempts import current_step
 from holdfast.engine.seam import RunContext
-from holdfast.errors import StepError
+from holdfast.errors import InputError, ModelOutputError, ProviderError, StepError
 from holdfast.routing.router import Router
 from holdfast.routing.seam import Message, ModelReply, ModelRequest
 
@@ -57,7 +58,8 @@ async def run_node(
     """Return the result of one visit of a node; for a map the list of results in item order."""
     if node.map is None:
         return await _run_one(node, _Visit(context, services, workflow, node.name, number, scope))
-    items = evaluate(node.map.over, scope)
+    with _naming(node):
+        items = evaluate(node.map.over, scope)
     if not isinstance(items, list):
         raise StepError(
             f"{node.name}: {node.map.over.source} is not a list and cannot be mapped over"
@@ -76,10 +78,10 @@ async def run_node(
 async def _run_one(node: Node, visit: _Visit) -> object:
     match node:
         case HumanNode():
+            with _naming(node):
+                prompt = render(node.ask, visit.scope)
             return await visit.context.wait_for_input(
-                f"{visit.path}#{visit.number}",
-                render(node.ask, visit.scope),
-                json_schema(node.returns),
+                f"{visit.path}#{visit.number}", prompt, json_schema(node.returns)
             )
         case ModelNode():
             return await _step(node, visit, _ask_model)
@@ -89,6 +91,15 @@ async def _run_one(node: Node, visit: _Visit) -> object:
             return await _step(node, visit, _call_python)
         case _:
             assert_never(node)
+
+
+@contextmanager
+def _naming(node: Node) -> Generator[None]:
+    """Let an error outside any step say which node it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise StepError(f"{node.name}: {error.message}", hint=error.hint) from error
 
 
 async def _step(
@@ -110,15 +121,22 @@ async def _ask_model(node: ModelNode, visit: _Visit) -> object:
     messages = [Message(role="user", content=render(node.prompt, visit.scope))]
     if node.system is not None:
         messages.insert(0, Message(role="system", content=render(node.system, visit.scope)))
-    reply = await visit.services.router.complete(
-        ModelRequest(
-            model=node.model or visit.workflow.model or visit.services.default_model,
-            messages=tuple(messages),
-            output=output_contract(node),
-            temperature=node.temperature,
-            max_tokens=node.max_tokens,
-        )
+    request = ModelRequest(
+        model=node.model or visit.workflow.model or visit.services.default_model,
+        messages=tuple(messages),
+        output=output_contract(node),
+        temperature=node.temperature,
+        max_tokens=node.max_tokens,
     )
+    try:
+        reply = await visit.services.router.complete(request)
+    except (ModelOutputError, ProviderError) as error:
+        if isinstance(error.spent, ModelReply):
+            _account(error.spent)
+        raise
+    except (asyncio.CancelledError, TimeoutError):
+        _lose_count()  # a provider may charge for what it was stopped from saying
+        raise
     _account(reply)
     return reply.value
 
@@ -138,6 +156,13 @@ def _account(reply: ModelReply) -> None:
         "cost_msat": None if unknown else cast("int", spent) + cast("int", reply.cost_msat),
         "extractive": reply.extractive,
     }
+
+
+def _lose_count() -> None:
+    """Note that nobody knows what the step has cost."""
+    step = current_step()
+    if step is not None:
+        step.meta["cost_msat"] = None
 
 
 async def _call_tool(node: ToolNode, visit: _Visit) -> object:

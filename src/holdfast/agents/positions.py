@@ -313,6 +313,22 @@ _UNCLOSED = ("unexpected end of stream", "did not find expected ',' or")
 """Faults that are noticed far below their cause: the place of the opening sign is told."""
 
 
+_TYPE = re.compile(r"(?:list|dict)(?:\[\w*)+\]+")
+
+
+def _bare_type(error: yaml.MarkedYAMLError, lines: list[str]) -> Broken | None:
+    """Return the fault of a type such as `list[int]` that stands in braces without quotes."""
+    mark = error.problem_mark
+    if mark is None or mark.line >= len(lines):
+        return None
+    for found in _TYPE.finditer(lines[mark.line]):
+        if found.start() <= mark.column < found.end():
+            place = mark.line + 1, found.start() + 1
+            message = f"not YAML: {found[0]} inside braces is no text"
+            return Broken(place, message, f'put it in quotes: "{found[0]}"')
+    return None
+
+
 def _broken(error: yaml.MarkedYAMLError, text: str) -> Broken:
     what = error.problem or error.context or "it cannot be read"
     mark = error.problem_mark or error.context_mark
@@ -322,6 +338,8 @@ def _broken(error: yaml.MarkedYAMLError, text: str) -> Broken:
     lines = text.splitlines()
     here = lines[line - 1] if line <= len(lines) else ""
     sign = here[column - 1 : column]
+    if bare := _bare_type(error, lines):
+        return bare
     hint = next((hint for key, at, hint in _HINTS if key in what and at in (sign, "")), "")
     if "\t" in here[: len(here) - len(here.lstrip())]:
         hint = "YAML is indented with spaces, not tabs"

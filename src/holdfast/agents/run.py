@@ -154,7 +154,10 @@ class WorkflowRun:
         final = self._seen[len(self._plan.names) - 1]
         if self._workflow.output is None:
             return dict(final.state)
-        return render_argument(self._workflow.output, self._scope(final))
+        try:
+            return render_argument(self._workflow.output, self._scope(final))
+        except InputError as error:
+            raise StepError(f"the output of the workflow: {error}", hint=error.hint) from error
 
 
 async def _cancel_all(tasks: Mapping[asyncio.Task[View], int]) -> None:

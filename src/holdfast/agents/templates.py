@@ -179,6 +179,11 @@ def _follow(value: object, step: str | int, reference: Reference, index: int) ->
     if not isinstance(value, Mapping):
         raise InputError(f"{reference}: {place} is {_kind(value)} and has no members")
     members = cast("Mapping[str, object]", value)
+    if step not in members and place == Reference("state"):
+        raise InputError(
+            f"{place}.{step} has not been written yet",
+            hint="give the field a default, or write it on every way that leads here",
+        )
     if step not in members:
         hint = did_you_mean(step, [str(each) for each in members])
         raise InputError(f"{reference}: {place} has no {step!r}", hint=hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from dataclasses import dataclass
 
 from holdfast.agents.types import STR, Type, coerce_text
 from holdfast.agents.workflow import Workflow
@@ -13,7 +14,7 @@ from holdfast.cli.driving import drive
 from holdfast.cli.options import add_quiet, add_run_id, add_use
 from holdfast.cli.output import Output
 from holdfast.cli.progress import progress_display
-from holdfast.cli.report import report
+from holdfast.cli.report import print_open_ends, report, run_data
 from holdfast.cli.settings import settings_of
 from holdfast.engine.events import InputRequested
 from holdfast.engine.history import History
@@ -34,33 +35,63 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Note the answer durably, then go on with the run."""
     settings = settings_of(arguments, output)
     with progress_display(output, quiet=arguments.quiet) as observer:
-        opening = open_runtime(settings, observer=observer)
-        history = asyncio.run(drive(opening, lambda runtime: _answer(runtime, arguments, output)))
-    if arguments.no_resume:
-        output.note("the answer is noted")
-    return report(history, output)
+        opening = open_runtime(settings, observer=observer, make=False)
+        outcome = asyncio.run(drive(opening, lambda runtime: _answer(runtime, arguments, output)))
+    if isinstance(outcome, _Noted):
+        return _report_noted(outcome, output)
+    return report(outcome, output)
 
 
-async def _answer(runtime: Runtime, arguments: argparse.Namespace, output: Output) -> History:
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """An answer that this process does not act upon; another one does if the run is `held`."""
+
+    history: History
+    held: bool
+
+
+async def _answer(
+    runtime: Runtime, arguments: argparse.Namespace, output: Output
+) -> History | _Noted:
     engine = runtime.engine
     run_id = await engine.find(arguments.id)
     output.run_id = run_id
     history = await engine.history(run_id)
-    request = _choose(history, arguments.key)
-    value = _read(await runtime.workflow_of(history), request, arguments.answer)
+    request = _choose(history, arguments.key, output)
+    workflow = await runtime.workflow_of(history)
+    value = _read(workflow, request, arguments.answer)
+    held = await engine.is_held(history)
+    if workflow is not None and not (arguments.no_resume or held):
+        # Before anything is written: what is refused must leave nothing behind.
+        await runtime.choose_workflow(history, arguments.use)
     history = await engine.answer(run_id, request.key, value, by="cli")
-    if arguments.no_resume or history.open_requests or await engine.is_held(history):
+    held = await engine.is_held(history)
+    if arguments.no_resume or (held and not history.open_requests):
+        return _Noted(history, held)
+    if history.open_requests:
         return history
     await runtime.resume_workflow(run_id, use=arguments.use)
     return await engine.settle(run_id)
 
 
-def _choose(history: History, key: str | None) -> InputRequested:
+def _report_noted(noted: _Noted, output: Output) -> int:
+    history = noted.history
+    output.data(run_data(history))
+    output.note("the answer is noted")
+    print_open_ends(history, output)
+    if noted.held:
+        output.note("  the process that works on the run goes on with it")
+    elif not history.open_requests:
+        output.suggest("  go on with: ", "resume", history.birth.id[:8])
+    return 0
+
+
+def _choose(history: History, key: str | None, output: Output) -> InputRequested:
     requests = history.open_requests
     if not requests:
         raise RunConflict(
             f"run {history.birth.id} asks for nothing",
-            hint=f"holdfast show {history.birth.id[:8]} shows how it stands",
+            hint=f"{output.command('show', history.birth.id[:8])} shows how it stands",
         )
     keys = ", ".join(requests)
     if key is None and len(requests) > 1:

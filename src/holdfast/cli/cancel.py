@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 async def _cancel(settings: Settings, prefix: str) -> History:
     clock = SystemClock()
-    async with open_runtime(settings, clock=clock) as runtime:
+    async with open_runtime(settings, clock=clock, make=False) as runtime:
         run_id = await runtime.engine.find(prefix)
         history = await runtime.engine.cancel(run_id, by="cli")
         waited = 0.0

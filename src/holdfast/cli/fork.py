@@ -37,5 +37,5 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return await runtime.engine.settle(run_id)
 
     with progress_display(output, quiet=arguments.quiet) as observer:
-        history = asyncio.run(drive(open_runtime(settings, observer=observer), work))
+        history = asyncio.run(drive(open_runtime(settings, observer=observer, make=False), work))
     return report(history, output)

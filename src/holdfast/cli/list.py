@@ -12,11 +12,14 @@ from holdfast.cli.output import Output, iso, moment, seconds, table
 from holdfast.cli.settings import settings_of
 from holdfast.engine.outside import list_runs
 from holdfast.engine.records import RunSummary
+from holdfast.errors import UsageError
 from holdfast.routing.cost import format_msat
 from holdfast.settings import Settings
 from holdfast.tasks.state import TaskState, is_terminal
 
 EVERYTHING = 10**9
+WAITING, INTERRUPTED = "waiting", "interrupted"
+"""What people are told of a run that waits for an answer, and of one that nobody works on."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,17 +27,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="how many (default 50)")
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument(
-        "--state", choices=[str(state) for state in TaskState], help="only runs in this state"
+        "--state",
+        choices=[*map(str, TaskState), WAITING, INTERRUPTED],
+        help="only runs in this state",
     )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print the runs."""
     settings = settings_of(arguments, output)
-    limit = EVERYTHING if arguments.all or arguments.state else max(1, arguments.limit) + 1
+    if arguments.limit < 1:
+        raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
+    limit = EVERYTHING if arguments.all or arguments.state else arguments.limit + 1
     runs, held = asyncio.run(_read(settings, limit))
     if arguments.state:
-        runs = [each for each in runs if each.state == arguments.state]
+        runs = [each for each in runs if _is_in(arguments.state, each, held)]
     more = not arguments.all and len(runs) > arguments.limit
     runs = runs if arguments.all else runs[: arguments.limit]
     output.data([_as_data(each, held) for each in runs])
@@ -56,10 +63,20 @@ async def _read(settings: Settings, limit: int) -> tuple[Sequence[RunSummary], s
 
 
 def status(run: RunSummary, *, held: bool) -> str:
-    """Return the state of a run in the words of the list."""
-    if run.state in (TaskState.WORKING, TaskState.PENDING) and not held:
-        return "interrupted"
-    return str(run.state)
+    """Return the state of a run in the words of the list.
+
+    A run that waits is interrupted too if it had more to do when its process died.
+    """
+    if is_terminal(run.state):
+        return str(run.state)
+    waits = run.state is TaskState.INPUT_REQUIRED
+    if not held and not (waits and run.holder is None):
+        return INTERRUPTED
+    return WAITING if waits else str(run.state)
+
+
+def _is_in(state: str, run: RunSummary, held: set[str]) -> bool:
+    return state in (str(run.state), status(run, held=run.id in held))
 
 
 def _as_data(run: RunSummary, held: set[str]) -> dict[str, object]:
@@ -69,7 +86,7 @@ def _as_data(run: RunSummary, held: set[str]) -> dict[str, object]:
 
 def _print(runs: Sequence[RunSummary], held: set[str], output: Output) -> None:
     if not runs:
-        output.line("no runs yet; start one with: holdfast run FILE")
+        output.line(f"no runs yet; start one with: {output.command('run', 'FILE')}")
         return
     rows: list[tuple[str, ...]] = [("ID", "NAME", "STATE", "STEPS", "WORKED", "COST", "CREATED")]
     rows += [

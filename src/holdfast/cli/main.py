@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from holdfast import __version__
-from holdfast.cli.output import Output
-from holdfast.errors import HoldfastError
+from holdfast.cli.output import Output, result_stream
+from holdfast.errors import HoldfastError, UsageError
 
 COMMANDS = {
     "init": "make a project in this folder: settings and a first workflow",
@@ -31,13 +31,14 @@ COMMANDS = {
 EXIT_CODES = """exit codes:
   0    it worked; a run completed
   1    a run failed
-  2    wrong usage, settings, workflow file or inputs
+  2    wrong usage, settings, workflow file or inputs; or the run does not allow it as it stands
   3    a run waits for an answer
   4    the store failed
   5    a model provider failed
   6    another process took the run over
   7    a run was cancelled
   130  interrupted; the run can be resumed
+  141  whoever read the output went away
 """
 
 
@@ -50,35 +51,80 @@ def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     name = next((word for word in argv if not word.startswith("-")), None)
     parser = _build_parser(name)
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = parser.parse_args(argv)
+    except _Misuse as misuse:
+        return _tell_misuse(misuse, as_json="--json" in argv)
     if arguments.command is None:
         parser.print_help()
         return 0
-    output = Output(as_json=arguments.json)
+    with result_stream() as stream:
+        return _run(arguments, Output(as_json=arguments.json, stream=stream, store=arguments.store))
+
+
+def _run(arguments: argparse.Namespace, output: Output) -> int:
     try:
+        _check_folder()
         code: int = arguments.run(arguments, output)
-        sys.stdout.flush()
-    except HoldfastError as error:
-        if arguments.debug:
-            raise
-        output.error(error)
-        return error.exit_code
+        output.flush()
     except BrokenPipeError:
         sys.stderr.close()
         return 141
     except KeyboardInterrupt:
         output.interrupted()
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a command ends with a code, whatever happens
         if arguments.debug:
-            raise
+            import traceback  # noqa: PLC0415 - hardly ever needed, and not for free
+
+            traceback.print_exc()
+        if isinstance(error, HoldfastError):
+            output.error(error)
+            return error.exit_code
         output.unexpected(error)
         return 1
     return code
 
 
+def _check_folder() -> None:
+    from pathlib import Path  # noqa: PLC0415 - `--help` does without
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the folder that you are in does not exist any more", hint="change to another one"
+        ) from None
+
+
+class _Misuse(Exception):
+    """Arguments that a parser does not understand."""
+
+    def __init__(self, parser: _Parser, message: str) -> None:
+        super().__init__(message)
+        self.parser = parser
+        self.message = message
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that leaves it to the caller how a mistake is told."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Misuse(self, message)
+
+
+def _tell_misuse(misuse: _Misuse, *, as_json: bool) -> int:
+    if as_json:
+        usage = " ".join(misuse.parser.format_usage().split())
+        Output(as_json=True).error(UsageError(misuse.message, hint=usage))
+    else:
+        misuse.parser.print_usage(sys.stderr)
+        sys.stderr.write(f"{misuse.parser.prog}: error: {misuse.message}\n")
+    return UsageError.exit_code
+
+
 def _build_parser(wanted: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="holdfast",
         description="A local-first runtime for agents that finish what they start.",
         epilog=EXIT_CODES,
@@ -104,7 +150,7 @@ def _build_parser(wanted: str | None) -> argparse.ArgumentParser:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     group.add_argument("--json", action="store_true", help="print one JSON document")
-    group.add_argument("--debug", action="store_true", help="show tracebacks")
+    group.add_argument("--debug", action="store_true", help="show tracebacks too")
     group.add_argument(
         "--store", metavar="URL", help="the store, for instance sqlite:.holdfast/holdfast.db"
     )

@@ -3,35 +3,104 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import UTC, datetime
+from typing import TextIO
 
 from holdfast.errors import HoldfastError
 
 
-class Output:
-    """Where a command prints. Results go to standard output, everything else to standard error."""
+@contextmanager
+def result_stream() -> Generator[TextIO]:
+    """Give standard output to the command alone.
 
-    def __init__(self, *, as_json: bool) -> None:
+    What anybody else prints meanwhile, a Python node or a program that it starts, goes to standard
+    error, so that it cannot spoil a result or a JSON document.
+    """
+    real = sys.stdout
+    try:
+        real.flush()
+        number, kept = real.fileno(), os.dup(real.fileno())
+        os.dup2(sys.stderr.fileno(), number)
+    except (AttributeError, OSError, ValueError):  # closed, or not a file
+        with redirect_stdout(sys.stderr):
+            yield real
+        return
+    stream = os.fdopen(os.dup(kept), "w", encoding=real.encoding, errors=real.errors)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield stream
+    finally:
+        with suppress(OSError):  # whoever read it is gone; that was told before
+            stream.close()
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+class Output:
+    """Where a command prints. Results go to standard output, everything else to standard error.
+
+    `store` is the address that was given on the command line: commands that are suggested repeat
+    it. `keeps_runs` is false for a store that is gone with the process, which leaves nothing to
+    suggest.
+    """
+
+    def __init__(
+        self, *, as_json: bool, stream: TextIO | None = None, store: str | None = None
+    ) -> None:
         self.as_json = as_json
         self.run_id: str | None = None
+        self.keeps_runs = True
+        self._store = store
+        self._stream = stream or sys.stdout
 
     def line(self, text: str = "") -> None:
         """Print a line of the result, unless JSON is wanted."""
         if not self.as_json:
-            sys.stdout.write(safe(text) + "\n")
+            self._stream.write(safe(text) + "\n")
 
     def note(self, text: str) -> None:
         """Print a line beside the result, unless JSON is wanted."""
         if not self.as_json:
+            self.flush()  # the two may end in one place, and then the order counts
             sys.stderr.write(safe(text) + "\n")
 
     def data(self, value: object) -> None:
         """Print the JSON document, if JSON is wanted."""
         if self.as_json:
-            json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-            sys.stdout.write("\n")
+            self.document(value)
+
+    def document(self, value: object) -> None:
+        """Print a JSON document."""
+        json.dump(value, self._stream, ensure_ascii=False, indent=2)
+        self._stream.write("\n")
+
+    def command(self, *words: str) -> str:
+        """Return a command of Holdfast as it must be typed to reach the same store."""
+        store = ["--store", self._store] if self._store else []
+        return shlex.join(["holdfast", *words, *store])
+
+    def suggest(self, before: str, *words: str) -> None:
+        """Note what could be typed next, unless there is nothing left that it could reach."""
+        if self.keeps_runs:
+            self.note(f"{before}{self.command(*words)}")
+
+    def flush(self) -> None:
+        """Hand over what was printed so far."""
+        self._stream.flush()
+
+    def width(self) -> int:
+        """Return how many characters a line of the result may have."""
+        import shutil  # noqa: PLC0415 - only `show` needs it
+
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            return shutil.get_terminal_size((100, 24)).columns
 
     def error(self, error: HoldfastError) -> None:
         """Print what went wrong and what to do next."""
@@ -51,18 +120,18 @@ class Output:
     def interrupted(self) -> None:
         """Say that nothing is lost."""
         message, hint = "interrupted", ""
-        if self.run_id is not None:
-            hint = f"finished steps are kept; go on with: holdfast resume {self.run_id[:8]}"
+        if self.run_id is not None and self.keeps_runs:
+            again = self.command("resume", self.run_id[:8])
+            hint = f"finished steps are kept; go on with: {again}"
         self._error({"type": "Interrupted", "message": message, "hint": hint, "id": self.run_id})
 
     def _error(self, members: Mapping[str, str | None]) -> None:
         if self.as_json:
             self.data({"error": members})
             return
-        sys.stdout.flush()
-        sys.stderr.write(safe(f"error: {members['message']}") + "\n")
+        self.note(f"error: {members['message']}")
         if members["hint"]:
-            sys.stderr.write(safe(f"  {members['hint']}") + "\n")
+            self.note(f"  {members['hint']}")
 
 
 def safe(text: str) -> str:
@@ -70,8 +139,20 @@ def safe(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text
+        char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text
     )
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things as people say it: `1 step`, `2 steps`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def seconds(milliseconds: float) -> str:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from holdfast.cli.output import Output, iso, seconds
+from holdfast import errors
+from holdfast.cli.output import Output, count, iso, seconds
 from holdfast.engine.history import History
 from holdfast.engine.records import summarise
 from holdfast.routing.cost import format_msat
@@ -68,18 +69,31 @@ def exit_code(history: History) -> int:
 def report(history: History, output: Output) -> int:
     """Print how a run stands after this process has worked on it; return the exit code."""
     output.data(run_data(history))
-    short = history.birth.id[:8]
     if history.state is TaskState.COMPLETED:
         output.line(text_of(history.result))
     output.note(headline(history))
+    print_open_ends(history, output)
+    output.suggest("  ", "show", history.birth.id[:8])
+    return exit_code(history)
+
+
+def print_open_ends(history: History, output: Output) -> None:
+    """Print why a run failed or what it asks, and how to go on."""
+    short = history.birth.id[:8]
     if history.error is not None:
         print_error(history.error, output)
-        output.note(f"  to go on from there in a new run: holdfast fork {short}")
+        output.suggest("  to go on from there in a new run: ", "fork", short)
     for key, request in history.open_requests.items():
         output.note(f"it asks ({key}): {request.prompt}")
-        output.note(f"  {_choices(request.schema)}answer it with: holdfast answer {short} ANSWER")
-    output.note(f"  holdfast show {short}")
-    return exit_code(history)
+        before = f"  {_choices(request.schema)}answer it with: "
+        output.suggest(before, "answer", short, "ANSWER", *key_option(history, key))
+    if history.open_requests and not output.keeps_runs:
+        output.note("  the store was in memory: the run is gone and cannot be answered")
+
+
+def key_option(history: History, key: str) -> list[str]:
+    """Return what tells a question from the others that the run asks."""
+    return ["--key", key] if len(history.open_requests) > 1 else []
 
 
 def headline(history: History) -> str:
@@ -87,7 +101,7 @@ def headline(history: History) -> str:
     summary = summarise(history)
     cost = format_msat(summary.cost_msat if summary.cost_known else None)
     return (
-        f"{summary.name} {summary.id[:8]} {_state(summary.state)}: {summary.steps} steps, "
+        f"{summary.name} {summary.id[:8]} {_state(summary.state)}: {count(summary.steps, 'step')}, "
         f"{seconds(summary.worked_ms)} worked, cost {cost}"
     )
 
@@ -95,9 +109,17 @@ def headline(history: History) -> str:
 def print_error(error: Mapping[str, object], output: Output) -> None:
     """Print why a run failed and what to do."""
     step = f"{error['step']}: " if error.get("step") else ""
-    output.note(f"error: {step}{error['message']}")
+    output.note(f"error: {step}{_kind(error)}{error['message']}")
     if error.get("hint"):
         output.note(f"  {error['hint']}")
+
+
+def _kind(error: Mapping[str, object]) -> str:
+    """Return the type of an error that was not made for people, such as the `KeyError` of a node."""
+    name = str(error.get("type", ""))
+    message = str(error["message"])
+    ours = hasattr(errors, name) or name == "WorkflowInvalid"
+    return "" if ours or not name or message == name else f"{name}: "
 
 
 def text_of(value: object) -> str:

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import cast
 
+from holdfast.agents.inputs import check_inputs
 from holdfast.agents.load import load_workflow
 from holdfast.agents.problems import did_you_mean
 from holdfast.agents.tools import SIGNATURES
 from holdfast.agents.types import coerce_text
-from holdfast.agents.workflow import ModelNode, Workflow
-from holdfast.app import Runtime, open_runtime
+from holdfast.agents.workflow import Workflow
+from holdfast.app import Runtime, models_of, open_runtime
 from holdfast.cli.driving import drive
 from holdfast.cli.options import add_quiet
 from holdfast.cli.output import Output
@@ -43,10 +44,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Run the workflow until it ends or waits for an answer."""
     settings = settings_of(arguments, output)
     workflow = load_workflow(arguments.file, tools=SIGNATURES)
-    inputs = read_inputs(workflow, arguments.inputs, arguments.input)
+    given = read_inputs(workflow, arguments.inputs, arguments.input)
+    inputs = check_inputs(workflow, given)
+    _warn_of_extraction(models_of(settings, workflow), output)
 
     async def work(runtime: Runtime) -> History:
-        _warn_of_extraction(workflow, runtime, output)
         origin = str(arguments.file.resolve())
         run_id = await runtime.start_workflow(workflow, inputs, origin=origin)
         output.run_id = run_id
@@ -110,9 +112,7 @@ def _text(text: str) -> str:
         ) from error
 
 
-def _warn_of_extraction(workflow: Workflow, runtime: Runtime, output: Output) -> None:
-    default = workflow.model or runtime.services.default_model
-    models = {n.model or default for n in workflow.nodes.values() if isinstance(n, ModelNode)}
+def _warn_of_extraction(models: set[str], output: Output) -> None:
     if OFFLINE_EXTRACT in models:
         output.note(
             "note: offline/extract picks out sentences and key phrases; it is not a language model. "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 
 from holdfast.agents.schema import json_schema_of_workflow
 from holdfast.cli.output import Output
@@ -20,6 +18,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:  # noqa: ARG001 - the command's shape
     """Print the schema."""
-    json.dump(json_schema_of_workflow(), sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    output.document(json_schema_of_workflow())
     return 0

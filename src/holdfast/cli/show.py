@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -13,7 +12,7 @@ from holdfast.app import open_runtime
 from holdfast.cli.list import status
 from holdfast.cli.options import add_run_id
 from holdfast.cli.output import Output, moment, seconds, table
-from holdfast.cli.report import print_error, run_data
+from holdfast.cli.report import key_option, print_error, run_data
 from holdfast.cli.settings import settings_of
 from holdfast.engine.events import StepFinished
 from holdfast.engine.history import History
@@ -21,6 +20,7 @@ from holdfast.engine.records import summarise
 from holdfast.errors import HoldfastError
 from holdfast.routing.cost import format_msat
 from holdfast.settings import Settings
+from holdfast.tasks.state import TaskState
 from holdfast.tracing.span import Span
 from holdfast.tracing.spans import read_spans
 from holdfast.tracing.waterfall import bar, total_us, waterfall
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 async def _read(settings: Settings, prefix: str) -> _View:
-    async with open_runtime(settings) as runtime:
+    async with open_runtime(settings, make=False) as runtime:
         run_id = await runtime.engine.find(prefix)
         history = await runtime.engine.history(run_id)
         variables: Mapping[str, object] = {}
@@ -79,7 +79,7 @@ async def _read(settings: Settings, prefix: str) -> _View:
 
 def _print(view: _View, output: Output, *, full: bool) -> None:
     history, summary = view.history, summarise(view.history)
-    width = shutil.get_terminal_size((100, 24)).columns
+    width = output.width()
     output.line(f"{summary.name}  {summary.id}")
     output.line(f"  state     {status(summary, held=view.held)}")
     output.line(f"  created   {moment(summary.created_at)}   worked {seconds(summary.worked_ms)}")
@@ -94,12 +94,13 @@ def _print(view: _View, output: Output, *, full: bool) -> None:
     _print_values("inputs", history.birth.inputs, output, width, full=full)
     _print_values("variables", view.variables, output, width, full=full)
     _print_steps(history, output)
-    _print_waterfall(view.spans, output, width)
+    _print_waterfall(view, output, width)
     if history.result is not None:
         _print_values("result", {"": history.result}, output, width, full=full)
     for key, request in history.open_requests.items():
         output.line(f"\nasks ({key}): {request.prompt}")
-        output.line(f"  holdfast answer {summary.id[:8]} ANSWER")
+        words = ("answer", summary.id[:8], "ANSWER", *key_option(history, key))
+        output.line(f"  {output.command(*words)}")
     if history.error is not None:
         output.line()
         print_error(history.error, output)
@@ -147,8 +148,8 @@ def _model_of(step: StepFinished) -> str:
     return f"{step.meta['provider']}/{step.meta['model']}" if "model" in step.meta else ""
 
 
-def _print_waterfall(spans: Sequence[Span], output: Output, width: int) -> None:
-    rows = waterfall(spans)
+def _print_waterfall(view: _View, output: Output, width: int) -> None:
+    rows = waterfall(view.spans)
     if not rows:
         return
     total = total_us(rows)
@@ -157,6 +158,12 @@ def _print_waterfall(spans: Sequence[Span], output: Output, width: int) -> None:
     room = max(10, width - column - 16)
     output.line(f"\nwaterfall ({seconds(total / 1000)})")
     for row, name in zip(rows, names, strict=True):
-        mark = "" if row.span.status == "ok" else f" {row.span.status}"
+        mark = "" if _is_usual(row.span, view.history) else f" {row.span.status}"
         took = seconds(row.span.duration_us / 1000)
         output.line(f"  {name[:column].ljust(column)} |{bar(row, total, room)}| {took}{mark}")
+
+
+def _is_usual(span: Span, history: History) -> bool:
+    """Whether nothing went wrong; a run is also stopped to be unloaded while it waits."""
+    unloaded = span.kind == "run" and history.state is not TaskState.CANCELLED
+    return span.status == "ok" or (span.status == "cancelled" and unloaded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from holdfast.agents.load import load_workflow
 from holdfast.agents.problems import WorkflowInvalid
 from holdfast.agents.tools import SIGNATURES
 from holdfast.agents.types import describe
-from holdfast.cli.output import Output
+from holdfast.cli.output import Output, count
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +29,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.data({"valid": False, "problems": [asdict(each) for each in error.problems]})
         return error.exit_code
     output.data({"valid": True, "name": workflow.name, "nodes": list(workflow.nodes)})
-    output.line(f"{arguments.file} is sound: {workflow.name!r}, {len(workflow.nodes)} nodes")
+    output.line(
+        f"{arguments.file} is sound: {workflow.name!r}, {count(len(workflow.nodes), 'node')}"
+    )
     for field in workflow.inputs.values():
-        default = "" if field.has_default else ", must be given"
+        default = f", default {json.dumps(field.default, ensure_ascii=False)}"
+        default = default if field.has_default else ", must be given"
         output.line(f"  input {field.name}: {describe(field.type)}{default}")
     return 0

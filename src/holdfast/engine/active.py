@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from holdfast.clock import Clock
 from holdfast.engine.attempts import StepCall, StepInfo, try_step
-from holdfast.engine.events import InputRequested, StepFinished, StepStarted, TimerSet
+from holdfast.engine.events import InputRequested, Meta, StepFinished, StepStarted, TimerSet
 from holdfast.engine.journal import Journal
 from holdfast.engine.seam import Observer, Progress, ProgressKind
 from holdfast.errors import StepFailed, StepInterrupted, describe_error
@@ -39,7 +39,7 @@ class ActiveRun:
         *,
         clock: Clock,
         tracer: Tracer,
-        observer: Observer,
+        observer: Observer | None,
         definition: bytes,
         slots: asyncio.Semaphore,
     ) -> None:
@@ -85,7 +85,7 @@ class ActiveRun:
             await self._guard_once(call)
         info = StepInfo(self.run_id, call.path, call.visit)
         started = self.clock.now_ms()
-        with self._working():
+        with _Busy(self):
             with self._tracer.span(call.path, kind="step", visit=call.visit) as span:
                 async with self._slots:
                     result, error = await try_step(call, info, clock=self.clock, tell=self.tell)
@@ -109,7 +109,7 @@ class ActiveRun:
     async def sleep_until(self, path: str, visit: int, seconds: float) -> None:
         """Sleep, counting from when the run first came here."""
         timers = self.journal.history.timers
-        with self._working():
+        with _Busy(self):
             if (path, visit) not in timers:
                 now = self.clock.now_ms()
                 until = now + int(seconds * 1000)
@@ -141,14 +141,16 @@ class ActiveRun:
         visit: int = 1,
         message: str = "",
         seconds: float = 0,
+        meta: Meta | None = None,
     ) -> None:
-        """Tell the onlooker."""
-        self._observer(
-            Progress(
-                run_id=self.run_id, kind=kind, path=path, visit=visit, message=message,
-                seconds=seconds,
-            )
-        )  # fmt: skip
+        """Tell the onlooker, if there is one."""
+        if self._observer is not None:
+            self._observer(
+                Progress(
+                    run_id=self.run_id, kind=kind, path=path, visit=visit, message=message,
+                    seconds=seconds, meta=meta or {},
+                )
+            )  # fmt: skip
 
     async def _guard_once(self, call: StepCall) -> None:
         """Ask a person if the step was already under way when its process died."""
@@ -170,17 +172,14 @@ class ActiveRun:
             raise StepFailed(call.path, describe_error(error))
 
     def _tell_finished(self, done: StepFinished) -> None:
-        kind: ProgressKind = "step_finished" if done.error is None else "step_failed"
-        message = "" if done.error is None else str(done.error["message"])
-        self._observer(
-            Progress(
-                run_id=self.run_id, kind=kind, path=done.path, visit=done.visit, message=message,
-                seconds=(done.at - done.started) / 1000, meta=done.meta,
-            )
-        )  # fmt: skip
-
-    def _working(self) -> _Busy:
-        return _Busy(self)
+        self.tell(
+            "step_finished" if done.error is None else "step_failed",
+            done.path,
+            visit=done.visit,
+            message="" if done.error is None else str(done.error["message"]),
+            seconds=(done.at - done.started) / 1000,
+            meta=done.meta,
+        )
 
     def enter(self) -> None:
         """Note that something is under way."""

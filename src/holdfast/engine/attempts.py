@@ -74,7 +74,7 @@ async def try_step(
             tell("step_started", call.path, visit=call.visit)
             try:
                 return as_replayed(await _call(call), call.path), None
-            except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is its outcome
                 rest = rest_after(call.retry, info.attempt, error, random.random())  # noqa: S311
                 if rest is None:
                     return None, describe_error(error)

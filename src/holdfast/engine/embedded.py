@@ -19,7 +19,7 @@ from holdfast.engine.holders import Holder
 from holdfast.engine.journal import Journal, load_history
 from holdfast.engine.liveness import Liveness, NoLiveness
 from holdfast.engine.records import RunSummary
-from holdfast.engine.seam import Inputs, Observer, Program, Progress
+from holdfast.engine.seam import Inputs, Observer, Program
 from holdfast.errors import (
     LeaseLost,
     ProgramError,
@@ -31,16 +31,12 @@ from holdfast.errors import (
 )
 from holdfast.errors import describe_error as describe
 from holdfast.ids import new_run_id
-from holdfast.storage.seam import Store
+from holdfast.storage.seam import Operation, Store
 from holdfast.tracing.spans import SpanBuffer
 from holdfast.tracing.tracer import Tracer
 
 PULSE_SECONDS = 0.25
 """How often the engine looks for news from other processes."""
-
-
-def ignore(_: Progress) -> None:
-    """Observe nothing."""
 
 
 class EmbeddedEngine:
@@ -59,7 +55,7 @@ class EmbeddedEngine:
         tracer: Tracer,
         spans: SpanBuffer,
         liveness: Liveness | None = None,
-        observer: Observer = ignore,
+        observer: Observer | None = None,
         lease_seconds: float = 15.0,
         concurrency: int = 40,
         adopt: bool = False,
@@ -76,7 +72,7 @@ class EmbeddedEngine:
             store, clock=clock, liveness=liveness or NoLiveness(), lease_seconds=lease_seconds
         )
         self._active: dict[str, ActiveRun] = {}
-        self._drivers: dict[str, asyncio.Task[None]] = {}
+        self._drivers: dict[str, asyncio.Task[History]] = {}
         self._pulse: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -153,10 +149,10 @@ class EmbeddedEngine:
 
     async def settle(self, run_id: str) -> History:
         driver = self._drivers.get(run_id)
-        if driver is not None:
-            await asyncio.wait([driver])
-            driver.result()
-        return await self.history(run_id)
+        if driver is None:
+            return await self.history(run_id)
+        await asyncio.wait([driver])
+        return driver.result()
 
     async def answer(self, run_id: str, key: str, value: object, *, by: str = "") -> History:
         history = await outside.answer(
@@ -264,7 +260,12 @@ class EmbeddedEngine:
 
     def _drive(self, history: History, definition: bytes) -> None:
         run_id = history.birth.id
-        journal = Journal(self._store, history, drain=lambda: self._spans.drain(run_id))
+
+        def drain(everything: bool) -> Sequence[Operation]:  # noqa: FBT001 - the journal's word
+            now = None if everything else self._clock.monotonic_ns()
+            return self._spans.drain(run_id, now_ns=now)
+
+        journal = Journal(self._store, history, drain=drain)
         self._active[run_id] = ActiveRun(
             journal,
             clock=self._clock,
@@ -277,12 +278,12 @@ class EmbeddedEngine:
         driver.add_done_callback(lambda task: self._forget(run_id, task))
         self._drivers[run_id] = driver
 
-    def _forget(self, run_id: str, driver: asyncio.Task[None]) -> None:
+    def _forget(self, run_id: str, driver: asyncio.Task[History]) -> None:
         del self._active[run_id]
         if driver.cancelled() or driver.exception() is None:
             del self._drivers[run_id]  # one that failed is kept, so that settle() can say why
 
-    async def _work(self, run: ActiveRun) -> None:
+    async def _work(self, run: ActiveRun) -> History:
         """Run the program until it ends, waits for answers only, or is stopped."""
         while True:
             if run.journal.history.cancel_requested:
@@ -293,11 +294,11 @@ class EmbeddedEngine:
                 raise run.journal.broken
             await run.journal.append(ending)
             if not isinstance(ending, Released) or not self._can_go_on(run):
-                return
+                return run.journal.history
             try:
                 await self._take_back(run)
             except LeaseLost:
-                return  # whoever answered goes on with it
+                return run.journal.history  # whoever answered goes on with it
 
     def _can_go_on(self, run: ActiveRun) -> bool:
         """Whether an answer came while the run was being unloaded."""

@@ -198,6 +198,7 @@ def _default(item: Field[object]) -> object:
 _FIELDS: dict[type[Event], tuple[tuple[str, object], ...]] = {
     kind: tuple((item.name, _default(item)) for item in fields(kind)) for kind in _KINDS.values()
 }
+_quote = json.encoder.encode_basestring  # type: ignore[attr-defined]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -218,12 +219,31 @@ def to_json(value: object, *, what: str) -> str:
 
 def encode_event(event: Event) -> bytes:
     """Return the event as one JSON object; members that have their default are left out."""
+    if type(event) is StepFinished:
+        return _encode_step(event)
     data: dict[str, object] = {"event": event.kind}
     for name, default in _FIELDS[type(event)]:
         value: object = getattr(event, name)
         if default is MISSING or value != default:
             data[name] = value
     return to_json(data, what=f"the event {event.kind!r}").encode("utf-8", "surrogatepass")
+
+
+def _encode_step(event: StepFinished) -> bytes:
+    """Do the same for the event that there is most of, in half the time."""
+    text = (
+        f'{{"event":"step_finished","at":{event.at},"path":{_quote(event.path)},'
+        f'"visit":{event.visit},"started":{event.started}'
+    )
+    if event.attempts != 1:
+        text += f',"attempts":{event.attempts}'
+    if event.result is not None:
+        text += f',"result":{to_json(event.result, what="the result")}'
+    if event.error is not None:
+        text += f',"error":{to_json(event.error, what="the error")}'
+    if event.meta:
+        text += f',"meta":{to_json(event.meta, what="what is told of the step")}'
+    return (text + "}").encode("utf-8", "surrogatepass")
 
 
 def decode_event(data: bytes) -> Event:

@@ -8,7 +8,10 @@ comes back and writes is prevented by the log of the run, not here.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 class Liveness(Protocol):
@@ -51,15 +54,12 @@ class LockFiles:
     """One locked file a process, in a folder that all processes of the store share."""
 
     def __init__(self, folder: Path) -> None:
-        from filelock import FileLock  # noqa: PLC0415 - only processes that run something need it
-
         self._folder = folder
-        self._lock_type = FileLock
         self._own: FileLock | None = None
 
     def announce(self, holder: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._own = self._lock_type(self._path(holder))
+        self._own = self._lock(holder)
         self._own.acquire(timeout=0)
 
     def retire(self) -> None:
@@ -69,10 +69,9 @@ class LockFiles:
             self._own = None
 
     def is_dead(self, holder: str) -> bool:
-        path = self._path(holder)
-        if not path.exists():
+        if not self._path(holder).exists():
             return False  # a process of another machine, or one that ended in good order
-        lock = self._lock_type(path)
+        lock = self._lock(holder)
         try:
             lock.acquire(timeout=0)
         except (TimeoutError, OSError):
@@ -85,3 +84,8 @@ class LockFiles:
 
     def _path(self, holder: str) -> Path:
         return self._folder / f"{holder}.lock"
+
+    def _lock(self, holder: str) -> FileLock:
+        from filelock import FileLock  # noqa: PLC0415 - who only looks at a store seldom locks
+
+        return FileLock(self._path(holder))

@@ -5,6 +5,7 @@ Each change says which entry of the run's log it was decided on, so two that mee
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,7 @@ from holdfast.engine.events import (
     Event,
     InputAnswered,
     Redefined,
+    StepStarted,
     encode_event,
 )
 from holdfast.engine.history import History
@@ -90,13 +92,17 @@ async def create(store: Store, events: Sequence[Event]) -> History:
 def remembered(history: History, keep: Keep) -> list[Event]:
     """Return what a fork of a run begins with: finished steps and answers that `keep` lets through.
 
-    A step that failed is left out. What a step cost was paid by the run that it comes from.
+    A step that failed is left out; of an at-most-once step that was under way it is remembered
+    that it had begun. What a step cost was paid by the run that it comes from.
     """
     events: list[Event] = []
     for step in history.steps.values():
         if step.error is None and keep(step.path):
             paid = {"cost_msat": 0, "paid_by": history.birth.id} if "cost_msat" in step.meta else {}
             events.append(replace(step, meta={**step.meta, **paid}))
+    for path, visit in history.started - history.steps.keys():
+        if keep(path):
+            events.append(StepStarted(at=history.birth.at, path=path, visit=visit))
     for key, answer in history.answers.items():
         if keep(key.partition("#")[0]):
             request = history.requests[key]
@@ -220,10 +226,8 @@ async def list_runs(store: Store, *, limit: int) -> list[RunSummary]:
     after = None
     while len(found) < limit:
         page = await store.scan(("run-by-time",), after=after, limit=min(_PAGE, limit))
-        for record in page:
-            stored = await store.get(run_key(record.key[2]))
-            if stored is not None:
-                found.append(decode_summary(stored.value))
+        reads = (store.get(run_key(record.key[2])) for record in page)
+        found += [decode_summary(each.value) for each in await asyncio.gather(*reads) if each]
         if len(page) < min(_PAGE, limit):
             break
         after = page[-1].key

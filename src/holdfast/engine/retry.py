@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.errors import CallerError, ModelOutputError, ProviderRefused, ProviderUnavailable
+from holdfast.errors import (
+    CallerError,
+    ModelOutputError,
+    NoProvider,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +29,17 @@ class Retry:
 
 ONE_TRY = Retry()
 
+_HOPELESS = (CallerError, ProviderRefused, NoProvider, ModelOutputError, SystemExit)
+"""What another try would not mend."""
 
-def rest_after(retry: Retry, attempt: int, error: Exception, spread: float) -> float | None:
+
+def rest_after(retry: Retry, attempt: int, error: BaseException, spread: float) -> float | None:
     """Return the seconds to rest after try `attempt` failed with `error`; None to give up.
 
     `spread` is a random number from 0 to 1. A caller's mistake is never tried again. A provider
     that asked to be left alone for a while is.
     """
-    if attempt >= retry.attempts or isinstance(
-        error, (CallerError, ProviderRefused, ModelOutputError)
-    ):
+    if attempt >= retry.attempts or isinstance(error, _HOPELESS):
         return None
     rest = min(retry.max_wait, retry.wait * retry.factor ** (attempt - 1))
     if isinstance(error, ProviderUnavailable) and error.retry_after is not None:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from holdfast.errors import ModelOutputError, NoProvider, ProviderUnavailable, UsageError
+from holdfast.errors import (
+    ModelOutputError,
+    NoProvider,
+    ProviderError,
+    ProviderUnavailable,
+    UsageError,
+)
 from holdfast.routing.cost import compare_cost, total
 from holdfast.routing.seam import (
     OFFLINE_EXTRACT,
@@ -60,7 +66,8 @@ class Router:
         A provider that is unavailable is passed over for the next cheapest. A reply that does
         not fit is sent back to the model with the sentence that says why; that exchange is the
         only thing ever added to a conversation. Usage, cost and calls are those of all replies.
-        `on_text` also gets the text of tries that failed later.
+        `on_text` also gets the text of tries that failed later. An error that comes after replies
+        has their sum in `spent`: they were paid for all the same.
 
         Raises:
             NoProvider: nobody serves the model.
@@ -71,7 +78,11 @@ class Router:
         candidates = self._candidates(request.model)
         replies: list[ModelReply] = []
         while True:
-            reply, candidates = await self._ask(candidates, request, on_text)
+            try:
+                reply, candidates = await self._ask(candidates, request, on_text)
+            except ProviderError as error:
+                error.spent = _sum(replies, None) if replies else None
+                raise
             replies.append(reply)
             if request.output is None:
                 return _sum(replies, reply.value)
@@ -82,6 +93,10 @@ class Router:
                 if len(replies) == self._attempts or reply.extractive:
                     raise _misfit(replies, request.output, error) from error
                 request = _asked_again(request, reply, error)
+
+    def check_served(self, model: str) -> None:
+        """Raise `NoProvider` if nobody serves `model`; nothing is sent."""
+        self._candidates(model)
 
     async def close(self) -> None:
         """Close every provider, also if one of them fails to."""
@@ -184,8 +199,10 @@ def _misfit(
     excerpt = last.text[:_EXCERPT] + ("…" if len(last.text) > _EXCERPT else "")
     often = f"in {tries} tries" if tries > 1 else "in one try"
     cut_off = " and was cut off by max_tokens" if last.finish_reason == "length" else ""
-    return ModelOutputError(
+    misfit = ModelOutputError(
         f"the model {last.model!r} of {last.provider!r} gave no reply that fits {output.name!r} "
         f"{often}: {error.message}; the last one began {excerpt!r}{cut_off}",
         hint=error.hint or "describe the wanted output in the prompt, or choose a stronger model",
     )
+    misfit.spent = _sum(replies, None)
+    return misfit

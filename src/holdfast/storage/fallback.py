@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from holdfast.storage.limits import check_batch
-from holdfast.storage.seam import Append, Batching, Conflict, Delete, Operation, Put, Store
+from holdfast.storage.seam import (
+    Append,
+    Batching,
+    Conflict,
+    Delete,
+    Operation,
+    Put,
+    Store,
+    Submitting,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+Commit: TypeAlias = "asyncio.Future[Conflict | None]"
+
+
+def commit_on(store: Store) -> Callable[[Sequence[Operation]], Commit]:
+    """Return what begins a `write_all` on `store` and gives its answer to come."""
+    if isinstance(store, Submitting):
+        return store.submit
+
+    from asyncio import ensure_future  # noqa: PLC0415 - commands that only look never load it
+
+    def commit(operations: Sequence[Operation]) -> Commit:
+        return ensure_future(write_all(store, operations))
+
+    return commit
 
 
 async def write_all(store: Store, operations: Sequence[Operation]) -> Conflict | None:

@@ -7,6 +7,8 @@ the order of the bytes is the order of the tuples by code point.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from holdfast.errors import UsageError
 from holdfast.storage.seam import Key
 
@@ -14,6 +16,7 @@ MAX_KEY_BYTES = 1024
 """The longest encoded key that every backend can hold."""
 
 
+@lru_cache(maxsize=4096)  # the logs of the runs under way are named again with every step
 def encode_key(key: Key) -> bytes:
     """Return the bytes of `key`.
 

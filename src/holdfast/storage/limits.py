@@ -20,7 +20,7 @@ def check_value(value: bytes) -> None:
     if len(value) > MAX_VALUE_BYTES:
         raise UsageError(
             f"a stored value takes {len(value)} bytes; {MAX_VALUE_BYTES} are allowed",
-            hint="Write the data to a file and store its path and hash.",
+            hint="write the data to a file and store its path and hash",
         )
 
 
@@ -30,11 +30,13 @@ def check_batch(operations: Sequence[Operation]) -> None:
     Raises:
         UsageError: the batch holds such a pair.
     """
+    if len(operations) == 1:
+        return
     seen = {(isinstance(operation, Append), _target(operation)) for operation in operations}
     if len(seen) < len(operations):
         raise UsageError(
             "two operations of one batch name the same key or log",
-            hint="Merge them into one operation, or write them one after the other.",
+            hint="merge them into one operation, or write them one after the other",
         )
 
 

@@ -174,5 +174,5 @@ class MemoryStore:
     def _require_open(self) -> None:
         if not self._open:
             raise StorageUnavailable(
-                "the store in memory is not open", hint="Use it inside `async with`."
+                "the store in memory is not open", hint="use it inside `async with`"
             )

@@ -44,7 +44,7 @@ def _memory(rest: str, clock: Clock, ack: Ack) -> Store:  # noqa: ARG001 - nothi
     if rest != "//":
         raise UsageError(
             f"the storage address 'memory:{rest}' names something",
-            hint="A store in memory has no name: write 'memory://'.",
+            hint="a store in memory has no name: write 'memory://'",
         )
     return MemoryStore(clock=clock)
 
@@ -55,7 +55,7 @@ def _sqlite(rest: str, clock: Clock, ack: Ack) -> Store:
     if not rest.strip("/"):
         raise UsageError(
             f"the storage address 'sqlite:{rest}' has no path",
-            hint="Write 'sqlite:PATH', for example 'sqlite:.holdfast/store.db'.",
+            hint="write 'sqlite:PATH', for example 'sqlite:.holdfast/store.db'",
         )
     return SqliteStore(rest, clock=clock, ack=ack)
 
@@ -67,8 +67,8 @@ def _unknown(url: str, scheme: str) -> UsageError:
     from difflib import get_close_matches  # noqa: PLC0415 - only for this message
 
     close = get_close_matches(scheme.lower(), _FORMS, n=1)
-    guess = f"Did you mean {_FORMS[close[0]]!r}? " if close else ""
+    guess = f"did you mean {_FORMS[close[0]]!r}? " if close else ""
     known = ", ".join(_FORMS.values())
     return UsageError(
-        f"the storage address {url!r} has no known scheme", hint=f"{guess}Known are: {known}."
+        f"the storage address {url!r} has no known scheme", hint=f"{guess}known are: {known}"
     )

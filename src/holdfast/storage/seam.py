@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from asyncio import Future  # commands that only look never load it
 
 Key = tuple[str, ...]
 Ack = Literal["memory", "os", "disk"]
@@ -156,5 +159,17 @@ class Batching(Protocol):
 
         The conditions are checked against the state before the batch; no two operations of one
         batch may name the same key or log.
+        """
+        ...
+
+
+@runtime_checkable
+class Submitting(Batching, Protocol):
+    """The ability to take a batch without a coroutine, for writers that have many under way."""
+
+    def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
+        """Begin a `batch` now and return its answer to come.
+
+        The batch goes on also if nobody waits for the answer.
         """
         ...

@@ -8,6 +8,7 @@ memory, so the file must not lie on a network file system.
 from __future__ import annotations
 
 import sqlite3
+from asyncio import Future
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -139,8 +140,11 @@ class SqliteStore:
         return await self._reader.submit(reading)
 
     async def batch(self, operations: Sequence[Operation]) -> Conflict | None:
+        return await self.submit(operations)
+
+    def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
         check_batch(operations)
-        return await self._writer.submit(Batch([_change(each) for each in operations]))
+        return self._writer.submit(Batch([_change(each) for each in operations]))
 
     def _make_lanes(self) -> None:
         writing = WriteSession(self._path, self._clock, self._ack)

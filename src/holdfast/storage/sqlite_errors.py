@@ -36,7 +36,7 @@ def too_new(path: Path, found: int, known: int) -> StorageTooNew:
     """Return the error for a file with a schema of the future."""
     return StorageTooNew(
         f"the store {str(path)!r} has schema {found}; this Holdfast knows {known}",
-        hint="Upgrade Holdfast, or open another store.",
+        hint="upgrade Holdfast, or open another store",
     )
 
 
@@ -44,14 +44,14 @@ def foreign(path: Path) -> StorageCorrupt:
     """Return the error for a database of another program."""
     return StorageCorrupt(
         f"{str(path)!r} is a SQLite database of another program",
-        hint="Give the store a path of its own; this file was left untouched.",
+        hint="give the store a path of its own; this file was left untouched",
     )
 
 
 def closed(path: Path) -> StorageUnavailable:
     """Return the error for a verb outside `async with`."""
     return StorageUnavailable(
-        f"the store {str(path)!r} is not open", hint="Use it inside `async with`."
+        f"the store {str(path)!r} is not open", hint="use it inside `async with`"
     )
 
 
@@ -63,13 +63,13 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return StorageCorrupt(
                 f"{str(path)!r} is not a Holdfast store, or it is damaged: {error}",
-                hint="Restore it from a backup, or save what is readable with "
-                "`sqlite3 FILE .recover`, and move the damaged file away.",
+                hint="restore it from a backup, or save what is readable with "
+                "`sqlite3 FILE .recover`, and move the damaged file away",
             )
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StorageUnavailable(
                 f"another process locked the store {str(path)!r} for {BUSY_SECONDS} seconds",
-                hint="Look for a stuck process that has the file open (`lsof FILE`), then retry.",
+                hint="look for a stuck process that has the file open (`lsof FILE`), then retry",
             )
         case (
             sqlite3.SQLITE_CANTOPEN
@@ -81,7 +81,7 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
         case _:
             return StorageError(
                 f"the store {str(path)!r} failed: {error}",
-                hint="Check the disk and the system log; what was acknowledged is in the file.",
+                hint="check the disk and the system log; what was acknowledged is in the file",
             )
 
 
@@ -92,12 +92,12 @@ def _from_system(error: OSError, path: Path) -> StorageError:
 def _full(path: Path) -> StorageFull:
     return StorageFull(
         f"no space is left for the store {str(path)!r}",
-        hint="Free some space on that disk, then retry; what was acknowledged is safe.",
+        hint="free some space on that disk, then retry; what was acknowledged is safe",
     )
 
 
 def _unreachable(path: Path, error: Exception) -> StorageUnavailable:
     return StorageUnavailable(
         f"cannot open the store {str(path)!r}: {error}",
-        hint="Check that the path is a file and that you may read and write it and its folder.",
+        hint="check that the path is a file and that you may read and write it and its folder",
     )

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from holdfast.clock import Clock
@@ -25,6 +26,7 @@ _INSERT_LOG = QUERIES["insert_log"]
 _INSERT_ENTRY = QUERIES["insert_entry"]
 
 _MAX_KNOWN_LOGS = 10_000
+_MOST_ROWS = 100
 
 
 @dataclass(slots=True)
@@ -63,9 +65,12 @@ class Transaction:
 
     def commit(self) -> None:
         """Write what was gathered and make all of it durable with one sync."""
-        if self._entries:
-            self._connection.executemany(_INSERT_ENTRY, self._entries)
-            self._entries.clear()
+        for start in range(0, len(self._entries), _MOST_ROWS):
+            rows = self._entries[start : start + _MOST_ROWS]
+            # One statement for all: each one is a turn of the interpreter's lock to wait for.
+            sql = _INSERT_ENTRY + ", (?, ?, ?)" * (len(rows) - 1)
+            self._execute(sql, list(chain.from_iterable(rows)))
+        self._entries.clear()
         if self._version != self._stored_version:
             self._execute(QUERIES["set_counter"], (self._version,))
         self._execute("COMMIT")

@@ -9,6 +9,9 @@ from typing import cast
 from holdfast.storage.seam import Append, Key, Operation, Store
 from holdfast.tracing.span import Span
 
+PATIENCE_NS = 50_000_000
+"""How long spans may wait for company, in nanoseconds."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -18,42 +21,63 @@ def spans_log(trace_id: str) -> Key:
 
 
 class SpanBuffer:
-    """Hold finished spans until whoever writes to the store takes them along."""
+    """Hold finished spans until whoever writes to the store takes them along.
+
+    Spans that end soon after one another are written together: a crash may lose those of the
+    last `PATIENCE_NS`, never a step.
+    """
 
     def __init__(self) -> None:
         self._spans: dict[str, list[Span]] = {}
+        self._drained: dict[str, int] = {}
 
     def add(self, span: Span) -> None:
         self._spans.setdefault(span.trace_id, []).append(span)
 
-    def drain(self, trace_id: str) -> list[Operation]:
-        """Return the write that stores the spans of a trace held so far, and forget them."""
+    def drain(self, trace_id: str, *, now_ns: int | None = None) -> list[Operation]:
+        """Return the write that stores the spans of a trace held so far, and forget them.
+
+        With `now_ns`, a monotonic instant, only if the last time is long enough ago.
+        """
+        if now_ns is None:
+            self._drained.pop(trace_id, None)
+        elif now_ns - self._drained.get(trace_id, -PATIENCE_NS) < PATIENCE_NS:
+            return []
+        else:
+            self._drained[trace_id] = now_ns
         spans = self._spans.pop(trace_id, None)
         if not spans:
             return []
-        return [Append(log=spans_log(trace_id), entries=[encode_span(span) for span in spans])]
+        return [Append(log=spans_log(trace_id), entries=[encode_spans(spans)])]
 
 
-def encode_span(span: Span) -> bytes:
-    """Return a span as one JSON array; the trace id is the log's name."""
-    members = (
-        span.span_id, span.parent_id, span.name, span.kind, span.start_us, span.duration_us,
-        span.status, span.error, span.attributes,
-    )  # fmt: skip
+def encode_spans(spans: Sequence[Span]) -> bytes:
+    """Return spans of one trace as a JSON array of arrays; the trace id is the log's name."""
+    members = [
+        (
+            span.span_id, span.parent_id, span.name, span.kind, span.start_us, span.duration_us,
+            span.status, span.error, span.attributes,
+        )
+        for span in spans
+    ]  # fmt: skip
     return _encode(members).encode("utf-8", "surrogatepass")
 
 
-def decode_span(trace_id: str, data: bytes) -> Span:
-    """Return the span that `encode_span` wrote."""
-    members = cast("list[object]", json.loads(data.decode("utf-8", "surrogatepass")))
+def decode_spans(trace_id: str, data: bytes) -> list[Span]:
+    """Return the spans that `encode_spans` wrote."""
+    rows = cast("list[list[object]]", json.loads(data.decode("utf-8", "surrogatepass")))
     names = (
         "span_id", "parent_id", "name", "kind", "start_us", "duration_us", "status", "error",
         "attributes",
     )  # fmt: skip
-    return Span(trace_id=trace_id, **dict(zip(names, members, strict=True)))  # pyright: ignore[reportArgumentType]
+    return [
+        Span(trace_id=trace_id, **dict(zip(names, row, strict=True)))  # pyright: ignore[reportArgumentType]
+        for row in rows
+    ]
 
 
 async def read_spans(store: Store, trace_id: str) -> Sequence[Span]:
     """Return the finished spans of a trace in the order in which they started."""
-    spans = [decode_span(trace_id, entry.value) for entry in await store.read(spans_log(trace_id))]
+    entries = await store.read(spans_log(trace_id))
+    spans = [span for entry in entries for span in decode_spans(trace_id, entry.value)]
     return sorted(spans, key=lambda span: span.start_us)

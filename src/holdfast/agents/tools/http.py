@@ -33,8 +33,22 @@ async def _http_get(arguments: Arguments, context: ToolContext) -> object:
         async with aiohttp.ClientSession(connector=connector, timeout=limit) as session:
             return await _follow(session, url, headers, context)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        reason = str(error) or type(error).__name__
-        raise ToolError(f"{url} cannot be fetched: {reason}") from error
+        raise ToolError(f"{url} cannot be fetched: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return why an address cannot be fetched, without what only aiohttp understands."""
+    import aiohttp  # noqa: PLC0415
+
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate cannot be trusted: {error.certificate_error}"
+        case aiohttp.ClientConnectorError():
+            return error.os_error.strerror or str(error.os_error)
+        case TimeoutError():
+            return f"no answer within {TIMEOUT_SECONDS:g} seconds"
+        case _:
+            return str(error) or type(error).__name__
 
 
 async def _follow(
