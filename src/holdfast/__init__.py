@@ -1,5 +1,61 @@
-"""Holdfast: a local-first runtime for agents that finish what they start."""
+"""Holdfast: a local-first runtime for agents that finish what they start.
+
+The names below are the public surface; each is loaded when it is first asked for, so that
+`import holdfast` costs nothing. Everything else is reached through its own module.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.app import Runtime, open_runtime
+    from holdfast.engine.attempts import current_step
+    from holdfast.engine.retry import Retry
+    from holdfast.engine.seam import Engine, Program, RunContext
+    from holdfast.errors import HoldfastError
+    from holdfast.settings import Settings, load_settings
+    from holdfast.storage import Store, open_store
+    from holdfast.tasks.state import TaskState
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Engine",
+    "HoldfastError",
+    "Program",
+    "Retry",
+    "RunContext",
+    "Runtime",
+    "Settings",
+    "Store",
+    "TaskState",
+    "current_step",
+    "load_settings",
+    "open_runtime",
+    "open_store",
+]
+
+_HOMES = {
+    "Engine": "engine.seam",
+    "HoldfastError": "errors",
+    "Program": "engine.seam",
+    "Retry": "engine.retry",
+    "RunContext": "engine.seam",
+    "Runtime": "app",
+    "Settings": "settings",
+    "Store": "storage",
+    "TaskState": "tasks.state",
+    "current_step": "engine.attempts",
+    "load_settings": "settings",
+    "open_runtime": "app",
+    "open_store": "storage",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    return getattr(import_module(f"holdfast.{_HOMES[name]}"), name)
