@@ -67,7 +67,11 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=errors.BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+    try:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -37,9 +37,13 @@ class WriteSession:
     def open(self) -> None:
         try:
             self._connection = open_file(self._path, self._ack)
-            self._transaction = Transaction(self._connection, self._clock)
-            self._transaction.purge_at_once()
         except (sqlite3.Error, OSError) as error:
+            raise translate(error, self._path) from error
+        self._transaction = Transaction(self._connection, self._clock)
+        try:
+            self._transaction.purge_at_once()
+        except sqlite3.Error as error:
+            self._connection.close()
             raise translate(error, self._path) from error
 
     def serve(self, group: list[Work]) -> list[Outcome]:
@@ -89,8 +93,12 @@ class ReadSession:
     def open(self) -> None:
         try:
             self._connection = connect(self._path)
+        except sqlite3.Error as error:
+            raise translate(error, self._path) from error
+        try:
             self._connection.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
+            self._connection.close()
             raise translate(error, self._path) from error
 
     def serve(self, group: list[Reading]) -> list[Outcome]:
