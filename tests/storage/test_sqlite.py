@@ -20,9 +20,10 @@ from holdfast.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from holdfast.storage import sqlite_errors, sqlite_file
 from holdfast.storage.seam import ABSENT, ANY, Append, Conflict, Put
 from holdfast.storage.sqlite import SqliteStore
+from holdfast.storage.sqlite import errors as sqlite_errors
+from holdfast.storage.sqlite import file as sqlite_file
 from holdfast.testing.clock import ManualClock
 
 KEY = ("k",)

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from holdfast.errors import StorageCorrupt, StorageError, StorageTooNew, StorageUnavailable
-from holdfast.storage import sqlite_file, sqlite_writer
 from holdfast.storage.seam import ABSENT
 from holdfast.storage.sqlite import SqliteStore
+from holdfast.storage.sqlite import file as sqlite_file
+from holdfast.storage.sqlite import writer as sqlite_writer
 from holdfast.testing.clock import ManualClock
 
 KEY = ("k",)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from asyncio import Future  # commands that only look never load it
+    from contextlib import AbstractAsyncContextManager
 
 Key = tuple[str, ...]
 Ack = Literal["memory", "os", "disk"]
@@ -31,11 +32,17 @@ ANY = -1
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is stored under a key. `version` is at least 1 and only grows."""
+    """What is stored under a key. `version` is at least 1 and only grows.
+
+    Times are in milliseconds of the epoch: from `expires_at` on the record is absent, from
+    `due_at` on it may be claimed.
+    """
 
     key: Key
     value: bytes
     version: int
+    expires_at: int | None = None
+    due_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +68,28 @@ class Conflict:
 class Store(Protocol):
     """Versioned records and logs. All verbs may be called at once from many tasks."""
 
+    @property
+    def max_value_bytes(self) -> int:
+        """The longest value of a record or an entry; a longer one is a `UsageError`."""
+        ...
+
     async def get(self, key: Key) -> Record | None:
         """Return the record, or None if there is none or it has expired. Never waits for a writer."""
         ...
 
     async def put(
-        self, key: Key, value: bytes, *, expected: int, expires_at: int | None = None
+        self,
+        key: Key,
+        value: bytes,
+        *,
+        expected: int,
+        expires_at: int | None = None,
+        due_at: int | None = None,
     ) -> int | Conflict:
         """Write if the stored version equals `expected`; return the new version.
 
         Versions only grow, also across delete and re-create. An expired record counts as absent.
-        `expires_at` is in milliseconds of the epoch; from that instant on the record is absent.
+        `expires_at` and `due_at` replace what was there, see `Record`.
         """
         ...
 
@@ -128,6 +146,7 @@ class Put:
     value: bytes
     expected: int
     expires_at: int | None = None
+    due_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,4 +191,53 @@ class Submitting(Batching, Protocol):
 
         The batch goes on also if nobody waits for the answer.
         """
+        ...
+
+
+@runtime_checkable
+class Claiming(Protocol):
+    """The ability to find the next due record without looking at the others."""
+
+    async def claim(self, queue: Key, *, until: int) -> Record | None:
+        """Take the record directly below `queue` that has been due longest; None if none is due.
+
+        Directly below means that its key is `queue` and one more part. Ties go in key order. The
+        claim is a write: `due_at` becomes `until` and the version grows; `value` and `expires_at`
+        stay. The new version is the *fencing number* of the lease. The holder goes on by `put` or
+        `delete` with that version as `expected` (a put with a later `due_at` renews the lease and
+        gives a new number, one without `due_at` takes the record out of the queue). Once the lease
+        has ended, the record is due again, and the number of its next holder refuses this one.
+        """
+        ...
+
+
+class Changes(Protocol):
+    """What a watcher waits on."""
+
+    async def wait(self) -> None:
+        """Return once something may have changed since the last return, or since the beginning.
+
+        No change is missed, several may be told as one, and some of the calls may return for
+        nothing: look at the store to know.
+        """
+        ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """The ability to learn of changes without asking again and again."""
+
+    def watch(self, prefix: Key) -> AbstractAsyncContextManager[Changes]:
+        """Watch the records and logs whose key starts with `prefix`, whoever changes them."""
+        ...
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """The ability to name the logs, for export and for looking around."""
+
+    async def logs(
+        self, prefix: Key, *, after: Key | None = None, limit: int = 100
+    ) -> Sequence[Key]:
+        """Return the names of up to `limit` logs that have entries, as `scan` returns records."""
         ...

@@ -48,13 +48,6 @@ def foreign(path: Path) -> StorageCorrupt:
     )
 
 
-def closed(path: Path) -> StorageUnavailable:
-    """Return the error for a verb outside `async with`."""
-    return StorageUnavailable(
-        f"the store {str(path)!r} is not open", hint="use it inside `async with`"
-    )
-
-
 def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     # The low byte is the primary code; Python leaves it out where SQLite did not report one.
     match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:

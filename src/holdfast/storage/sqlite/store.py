@@ -16,6 +16,7 @@ from typing import Self, assert_never
 
 from holdfast.clock import Clock
 from holdfast.storage.keys import decode_key, encode_key, encode_prefix, successor
+from holdfast.storage.lane import Lane
 from holdfast.storage.limits import check_batch, check_value
 from holdfast.storage.seam import (
     ANY,
@@ -29,8 +30,7 @@ from holdfast.storage.seam import (
     Put,
     Record,
 )
-from holdfast.storage.sqlite_lane import Lane
-from holdfast.storage.sqlite_operations import (
+from holdfast.storage.sqlite.operations import (
     AppendChange,
     Batch,
     Change,
@@ -39,8 +39,8 @@ from holdfast.storage.sqlite_operations import (
     Single,
     Work,
 )
-from holdfast.storage.sqlite_queries import QUERIES
-from holdfast.storage.sqlite_writer import Reading, ReadSession, WriteSession
+from holdfast.storage.sqlite.queries import QUERIES
+from holdfast.storage.sqlite.writer import Reading, ReadSession, WriteSession
 
 _GET = QUERIES["get_record"]
 _SCAN = QUERIES["scan_records"]
@@ -149,8 +149,8 @@ class SqliteStore:
     def _make_lanes(self) -> None:
         writing = WriteSession(self._path, self._clock, self._ack)
         reading = ReadSession(self._path, self._clock)
-        self._writer: Lane[Work] = Lane(writing, self._path, "holdfast-sqlite-writer")
-        self._reader: Lane[Reading] = Lane(reading, self._path, "holdfast-sqlite-reader")
+        self._writer: Lane[Work] = Lane(writing, str(self._path), "holdfast-sqlite-writer")
+        self._reader: Lane[Reading] = Lane(reading, str(self._path), "holdfast-sqlite-reader")
 
 
 def _change(operation: Operation) -> Change:

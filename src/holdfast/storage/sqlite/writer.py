@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.clock import Clock
+from holdfast.storage.lane import Outcome
 from holdfast.storage.seam import Ack
-from holdfast.storage.sqlite_errors import translate
-from holdfast.storage.sqlite_file import connect, open_file
-from holdfast.storage.sqlite_lane import Outcome
-from holdfast.storage.sqlite_operations import Transaction, Work
+from holdfast.storage.sqlite.errors import translate
+from holdfast.storage.sqlite.file import connect, open_file
+from holdfast.storage.sqlite.operations import Transaction, Work
 
 _COMMITS_BETWEEN_PURGES = 1000
 

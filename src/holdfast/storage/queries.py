@@ -1,4 +1,4 @@
-"""Load the named queries of `sql/sqlite.sql`."""
+"""Load named queries from a file of SQL."""
 
 from __future__ import annotations
 
@@ -13,6 +13,3 @@ def load_queries(path: Path) -> dict[str, str]:
         lines = [line for line in body.splitlines() if not line.startswith("--")]
         queries[name.strip()] = "\n".join(lines).strip().removesuffix(";")
     return queries
-
-
-QUERIES = load_queries(Path(__file__).with_name("sql") / "sqlite.sql")

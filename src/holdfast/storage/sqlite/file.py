@@ -7,9 +7,9 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from holdfast.storage import sqlite_errors as errors
 from holdfast.storage.seam import Ack
-from holdfast.storage.sqlite_queries import QUERIES
+from holdfast.storage.sqlite import errors
+from holdfast.storage.sqlite.queries import QUERIES
 
 APPLICATION_ID = 0x484F4C44
 """The bytes `HOLD` in the header of the file."""

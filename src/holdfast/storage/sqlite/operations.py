@@ -15,7 +15,7 @@ from typing import Protocol
 
 from holdfast.clock import Clock
 from holdfast.storage.seam import ANY, Conflict
-from holdfast.storage.sqlite_queries import QUERIES
+from holdfast.storage.sqlite.queries import QUERIES
 
 _FIND_RECORD = QUERIES["find_record"]
 _INSERT_RECORD = QUERIES["insert_record"]

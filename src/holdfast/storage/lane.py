@@ -6,11 +6,10 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from holdfast.storage.sqlite_errors import closed
+from holdfast.errors import StorageUnavailable
 
 _MAX_GROUP = 1000
 
@@ -44,9 +43,9 @@ class Session(Protocol[W]):
 class Lane(Generic[W]):
     """One thread that serves requests in the order in which they came, in groups."""
 
-    def __init__(self, session: Session[W], path: Path, name: str) -> None:
+    def __init__(self, session: Session[W], place: str, name: str) -> None:
         self._session = session
-        self._path = path
+        self._place = place
         self._name = name
         self._queue: SimpleQueue[tuple[Answer, W | None]] = SimpleQueue()
         self._lock = threading.Lock()
@@ -70,7 +69,9 @@ class Lane(Generic[W]):
         # With the lock nothing can be queued behind the request to stop.
         with self._lock:
             if not self._open:
-                raise closed(self._path)
+                raise StorageUnavailable(
+                    f"the store {self._place!r} is not open", hint="use it inside `async with`"
+                )
             self._queue.put((answer, work))
         return answer
 
