@@ -71,15 +71,24 @@ def table(figures: Sequence[Figure], values: Mapping[str, float | None]) -> str:
     )  # fmt: skip
 
 
-def report(figures: Sequence[Figure], values: Values, *, as_json: bool) -> None:
-    """Print the table; as JSON the table goes to stderr and the last line of stdout is JSON."""
+def report(
+    figures: Sequence[Figure],
+    values: Values,
+    *,
+    as_json: bool,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """Print the table; as JSON the table goes to stderr and the last line of stdout is JSON.
+
+    `more` is what the JSON holds beside the figures.
+    """
     print(table(figures, values), file=sys.stderr if as_json else sys.stdout)
     if as_json:
         rounded = {
             each.name: None if (value := values.get(each.name)) is None else float(f"{value:.5g}")
             for each in figures
         }
-        print(json.dumps(rounded))
+        print(json.dumps({**rounded, **(more or {})}))
 
 
 def note(text: str) -> None:

@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["holdfast.testing.storage", "holdfast.testing.crash", "tests.servers.fixtures"]

@@ -52,7 +52,7 @@ def test_without_a_file_there_are_defaults(tmp_path):
     settings = load_settings(tmp_path, {})
     assert settings.root == tmp_path
     assert settings.file is None
-    assert settings.store == f"sqlite:{tmp_path}/.holdfast/holdfast.db"
+    assert settings.store == f"files:{tmp_path}/.holdfast"
     assert (settings.ack, settings.model) == ("disk", None)
     assert (settings.lease_seconds, settings.concurrency) == (15.0, 40)
     assert settings.providers == settings.warnings == ()

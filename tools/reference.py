@@ -50,13 +50,29 @@ def cli_page() -> str:
     ]
     for name, summary in cli.COMMANDS.items():
         parser = command_parser(name)
-        own = [each for each in parser._actions if not _is_common(each)]  # noqa: SLF001
-        parts += [f"## holdfast {name}", summary[0].upper() + summary[1:] + ".", _usage(parser)]
-        if own:
-            parts.append(_options_table(own))
-        if parser.epilog:
-            parts.append(f"```text\n{parser.epilog}\n```")
+        parts += [f"## holdfast {name}", summary[0].upper() + summary[1:] + "."]
+        parts += _command_parts(parser)
+        for action, inner in _actions_of(parser).items():
+            parts += [f"### holdfast {name} {action}", str(inner.description)]
+            parts += _command_parts(inner)
     return _page(parts)
+
+
+def _command_parts(parser: argparse.ArgumentParser) -> list[str]:
+    parts = [_usage(parser)]
+    if own := [each for each in parser._actions if not _is_common(each)]:  # noqa: SLF001
+        parts.append(_options_table(own))
+    if parser.epilog:
+        parts.append(f"```text\n{parser.epilog}\n```")
+    return parts
+
+
+def _actions_of(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Return the parsers of the actions that a command has, by name."""
+    for each in parser._actions:  # noqa: SLF001 - the parsers are what is documented
+        if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001
+            return each.choices
+    return {}
 
 
 def command_parser(name: str) -> argparse.ArgumentParser:
@@ -95,7 +111,7 @@ def _is_required(action: argparse.Action) -> bool:
 def _spelling(action: argparse.Action) -> list[str]:
     """Return how an argument is written, its long form last."""
     value = action.metavar or action.dest.upper()
-    if action.choices:
+    if action.choices and not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
         value = "{" + ",".join(action.choices) + "}"
     if not action.option_strings:
         return [str(value)]

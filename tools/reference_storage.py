@@ -6,6 +6,8 @@ from typing import Any
 from holdfast.engine import events, records
 from holdfast.engine.events import Event
 from holdfast.tasks.state import TRANSITIONS, TaskState
+from holdfast.testing import storage as contract
+from holdfast.testing.storage import machine
 from tools.reference_text import code, docstring, table
 
 
@@ -33,12 +35,36 @@ def storage_page() -> list[str]:
         ),
     ]
     rows = [(code(kind.kind), _event_members(kind), docstring(kind)) for kind in all_events()]
-    return [*parts, table(("event", "members", "meaning"), rows)]
+    return [*parts, table(("event", "members", "meaning"), rows), *_contract_parts()]
 
 
 def all_events() -> list[type[Event]]:
     """Return the kinds of events."""
     return list(events._KINDS.values())  # noqa: SLF001 - the one list of them
+
+
+def contract_classes() -> list[type]:
+    """Return the classes of the contract that a backend inherits."""
+    named = [getattr(contract, name) for name in contract.__all__ if name.endswith("Contract")]
+    return [*named, machine.MachineContract]
+
+
+def _contract_parts() -> list[str]:
+    rows = [
+        (code(each.__name__), str(_rules(each)), docstring(each)) for each in contract_classes()
+    ]
+    return [
+        "## The contract of a backend",
+        (
+            "Every backend passes these tests of `holdfast.testing.storage`, whose docstring shows how a backend "
+            "of your own inherits them. A rule is a test function; many of them run with several values."
+        ),
+        table(("class", "rules", "what they hold a store to"), rows),
+    ]
+
+
+def _rules(kind: type) -> int:
+    return sum(name.startswith("test_") for name in dir(kind))
 
 
 def _event_members(kind: type[Event]) -> str:

@@ -214,11 +214,11 @@ def _existing(settings: Settings) -> str:
 
 def store_exists(settings: Settings) -> bool:
     """Whether there is anything to look into; whatever else is wrong, opening it will tell."""
-    scheme, _, path = settings.store.partition(":")
-    if scheme != "sqlite":
+    path = _local_path(settings)
+    if path is None:
         return True
     try:
-        Path(path).stat()
+        path.stat()
     except FileNotFoundError:
         return False
     except OSError:
@@ -278,9 +278,21 @@ def build_services(settings: Settings, tracer: Tracer, clock: Clock) -> Services
 
 
 def liveness_for(settings: Settings) -> Liveness:
-    """Return lock files beside a store that is a local file, else nothing but leases."""
-    scheme, _, path = settings.store.partition(":")
-    return LockFiles(Path(path).parent / "processes") if scheme == "sqlite" else NoLiveness()
+    """Return lock files beside a store on this machine, else nothing but leases."""
+    path = _local_path(settings)
+    return LockFiles(path.parent / "processes") if path else NoLiveness()
+
+
+def _local_path(settings: Settings) -> Path | None:
+    """Return the file or the folder that holds the records of a store on this machine."""
+    scheme, _, rest = settings.store.partition(":")
+    match scheme:
+        case "sqlite":
+            return Path(rest)
+        case "files":
+            return Path(rest.partition("?")[0]) / "journal"
+        case _:
+            return None
 
 
 def _read_again(origin: str) -> str | None:

@@ -42,6 +42,11 @@ def new_holder_id() -> str:
     return secrets.token_hex(8)
 
 
+def new_file_id() -> str:
+    """Return a fresh name for a file that nobody else is going to make."""
+    return secrets.token_hex(8)
+
+
 def normalise_prefix(text: str) -> str | None:
     """Return `text` as the beginning of an id, or None if no id can begin so."""
     prefix = text.strip().lower().replace("-", "")

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+from binascii import crc32
 from pathlib import Path
 
 import pytest
@@ -238,7 +239,22 @@ def test_the_schema_describes_workflow_files(project: Project) -> None:
 @pytest.mark.promise("newer-store-refused")
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(project: Project) -> None:
     asked(project)
-    path = project.folder / ".holdfast/holdfast.db"
+    path = project.folder / ".holdfast/journal/00000001.jsonl"
+    header, rest = path.read_bytes().split(b"\n", 1)
+    body = header[: header.rindex(b',"c":')].replace(b'"format":1', b'"format":9')
+    path.write_bytes(b'%b,"c":"%08x"}\n%b' % (body, crc32(body), rest))
+    before = path.read_bytes()
+    refused = project.run("list")
+    assert refused.code == 4
+    assert "newer" in refused.err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.promise("newer-store-refused")
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(project: Project) -> None:
+    project.write("holdfast.toml", 'store = "sqlite:holdfast.db"\n')
+    asked(project)
+    path = project.folder / "holdfast.db"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
@@ -249,11 +265,19 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(project: Project) 
     assert path.read_bytes() == before
 
 
-def test_a_store_that_is_no_store_is_refused(project: Project) -> None:
-    project.write(".holdfast/holdfast.db", "this is not a database, whatever it is called\n" * 100)
-    refused = project.run("list")
+@pytest.mark.parametrize(
+    ("store", "file"),
+    [("files:.holdfast", ".holdfast/journal/00000001.jsonl"), ("sqlite:my.db", "my.db")],
+)
+def test_a_store_that_is_no_store_is_refused_and_left_alone(
+    project: Project, store: str, file: str
+) -> None:
+    text = "this is no store, whatever it is called\n" * 200
+    project.write(file, text)
+    refused = project.run("list", "--store", store)
     assert refused.code == 4
-    assert "holdfast.db" in refused.err
+    assert Path(file).parts[0] in refused.err
+    assert (project.folder / file).read_text() == text
 
 
 @pytest.mark.promise("full-disk-loses-nothing")

@@ -16,6 +16,12 @@ from tests.journeys.test_crashes import CHAIN, COUNTING, RESULT, ran
 
 CALLS = ("pwrite64", "fdatasync")
 
+STORES = {
+    "files:.holdfast": [".holdfast/journal/00000001.jsonl"],
+    "sqlite:.holdfast/holdfast.db": [".holdfast/holdfast.db", ".holdfast/holdfast.db-wal"],
+}
+"""Stores, and the files that hold what they acknowledge."""
+
 
 def strace() -> str:
     found = shutil.which("strace")
@@ -26,11 +32,11 @@ def strace() -> str:
     return found
 
 
-def run_under(project: Project, call: str, when: int) -> int:
+def run_under(project: Project, store: str, call: str, when: int) -> int:
     """Run the chain and kill it at its `when`-th `call` to the store; return the exit code."""
     command = [strace(), "-f", "-qq", "-e", "signal=none", "-e", f"trace={call}", "-o", os.devnull]
-    command += ["-P", str(project.folder / ".holdfast/holdfast.db")]
-    command += ["-P", str(project.folder / ".holdfast/holdfast.db-wal")]
+    for file in STORES[store]:
+        command += ["-P", str(project.folder / file)]
     command += ["-e", f"inject={call}:signal=KILL:when={when}"]
     done = subprocess.run(
         [*command, *COMMAND, "run", "chain.yaml"], cwd=project.folder, capture_output=True,
@@ -39,7 +45,7 @@ def run_under(project: Project, call: str, when: int) -> int:
     return done.returncode
 
 
-def check_kills(project: Project, call: str, points: range) -> int:
+def check_kills(project: Project, store: str, call: str, points: range) -> int:
     """Kill at each of these calls; return how many kills there were."""
     kills = 0
     for when in points:
@@ -47,7 +53,8 @@ def check_kills(project: Project, call: str, points: range) -> int:
         fresh.folder.mkdir()
         fresh.write("counting.py", COUNTING)
         fresh.write("chain.yaml", CHAIN)
-        code = run_under(fresh, call, when)
+        fresh.write("holdfast.toml", f'store = "{store}"\n')
+        code = run_under(fresh, store, call, when)
         if code == 0:
             return kills
         kills += 1
@@ -79,11 +86,17 @@ def name_of(path: str) -> str:
 
 @pytest.mark.promise("finished-step-never-reruns", "crash-changes-nothing")
 @pytest.mark.parametrize("call", CALLS)
-def test_a_kill_at_an_early_write_to_the_store_loses_nothing(tmp_path: Path, call: str) -> None:
-    assert check_kills(Project(tmp_path), call, range(6, 10)) == 4
+@pytest.mark.parametrize("store", STORES)
+def test_a_kill_at_an_early_write_to_the_store_loses_nothing(
+    tmp_path: Path, store: str, call: str
+) -> None:
+    assert check_kills(Project(tmp_path), store, call, range(5, 8)) == 3
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("call", CALLS)
-def test_a_kill_at_every_write_to_the_store_loses_nothing(tmp_path: Path, call: str) -> None:
-    assert check_kills(Project(tmp_path), call, range(1, 400)) > 15
+@pytest.mark.parametrize("store", STORES)
+def test_a_kill_at_every_write_to_the_store_loses_nothing(
+    tmp_path: Path, store: str, call: str
+) -> None:
+    assert check_kills(Project(tmp_path), store, call, range(1, 400)) > 15

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from holdfast.errors import HoldfastError, StorageFull
+from holdfast.errors import HoldfastError, StorageFull, StorageUnavailable
 from holdfast.storage.fallback import write_all
 from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import ABSENT, ANY, Append, Conflict, Put, Store
@@ -62,6 +62,55 @@ async def test_every_verb_fails_behind_a_crash() -> None:
             with pytest.raises(Crashed):
                 await verb
     assert not issubclass(Crashed, HoldfastError)
+
+
+async def test_every_ability_fails_behind_a_crash() -> None:
+    async with MemoryStore(clock=ManualClock()) as inner:
+        store = CrashingStore(inner, after=0)
+        async with store.watch(()) as changes:
+            with pytest.raises(Crashed):
+                await store.claim(("a",), until=1)
+            with pytest.raises(Crashed):
+                await changes.wait()
+            with pytest.raises(Crashed):
+                await store.logs(())
+        with pytest.raises(Crashed):
+            async with store.watch(()):
+                pass
+
+
+@pytest.mark.parametrize("torn", [False, True])
+async def test_a_claim_is_a_write_that_a_crash_can_tear(torn: bool) -> None:
+    async with MemoryStore(clock=ManualClock()) as inner:
+        await inner.put(("a", "b"), b"", expected=ABSENT, due_at=0)
+        store = CrashingStore(inner, after=0, torn=torn)
+        with pytest.raises(Crashed):
+            await store.claim(("a",), until=99)
+        record = await inner.get(("a", "b"))
+        assert record is not None
+        assert record.due_at == (99 if torn else 0)
+
+
+async def test_a_faulty_store_counts_every_ability() -> None:
+    gone = StorageUnavailable("gone")
+    async with FaultyStore(MemoryStore(clock=ManualClock()), {("wait", 2): gone}) as store:
+        async with store.watch(()) as changes:
+            await store.append(("log",), [b""])
+            await changes.wait()
+            with pytest.raises(StorageUnavailable):
+                await changes.wait()
+        await store.logs(())
+        await store.claim((), until=1)
+        assert store.calls == {"watch": 1, "append": 1, "wait": 2, "logs": 1, "claim": 1}
+
+
+async def test_an_error_in_a_watch_of_a_double_leaves_the_watch_of_the_store() -> None:
+    async with MemoryStore(clock=ManualClock()) as inner:
+        watch = CrashingStore(inner).watch(())
+        await watch.__aenter__()
+        assert inner._watchers
+        assert not await watch.__aexit__(KeyError, KeyError(), None)
+        assert not inner._watchers
 
 
 async def test_a_batch_is_one_write() -> None:

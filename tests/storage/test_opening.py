@@ -28,9 +28,9 @@ async def test_a_sqlite_store_is_opened_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
-        ("sqlit:x.db", "did you mean 'sqlite:PATH'? known are: memory://, sqlite:PATH"),
+        ("sqlit:x.db", "did you mean 'sqlite:PATH'? known are: memory://, files:PATH, sqlite:PATH"),
         ("Memory://", "did you mean 'memory://'?"),
-        ("oracle://x", "known are: memory://, sqlite:PATH"),
+        ("oracle://x", "known are: memory://, files:PATH, sqlite:PATH"),
         ("sqlite", "did you mean 'sqlite:PATH'?"),
         ("", "known are"),
         ("sqlite:", "write 'sqlite:PATH'"),

@@ -20,10 +20,11 @@ from holdfast.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from holdfast.storage import wal
 from holdfast.storage.seam import ABSENT, ANY, Append, Conflict, Put
 from holdfast.storage.sqlite import SqliteStore
 from holdfast.storage.sqlite import errors as sqlite_errors
-from holdfast.storage.sqlite import file as sqlite_file
+from holdfast.storage.sqlite.queries import QUERIES
 from holdfast.testing.clock import ManualClock
 
 KEY = ("k",)
@@ -139,6 +140,30 @@ async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(store: Sqlit
     assert "free some space" in full.hint
     assert results == [2, 3, 4, 5, 6, 7, 8]
     assert len(await store.read(LOG)) == 8
+
+
+# Claims
+
+
+async def test_a_claim_follows_the_index_and_sorts_nothing(store: SqliteStore) -> None:
+    plan = _writer(store).execute("EXPLAIN QUERY PLAN " + QUERIES["find_due"], (b"jobs\x00", 5, 5))
+    (step,) = plan.fetchall()
+    assert "SEARCH records USING INDEX due_records (queue=? AND due_at<?)" in step
+
+
+async def test_only_records_that_wait_have_a_place_in_the_queue(store: SqliteStore) -> None:
+    await store.put(("jobs", "a"), b"", expected=ABSENT)
+    await store.put(("jobs", "b"), b"", expected=ABSENT, due_at=0)
+    await store.put(("jobs", "b"), b"", expected=ANY)
+    rows = _writer(store).execute("SELECT due_at, queue FROM records").fetchall()
+    assert rows == [(None, None), (None, None)]
+
+
+async def test_a_claim_of_nothing_changes_no_page(store: SqliteStore) -> None:
+    assert await store.claim(("jobs",), until=5) is None
+    statements = _traced(store)
+    assert await store.claim(("jobs",), until=5) is None
+    assert [each.split()[0] for each in statements] == ["BEGIN", "PRAGMA", "SELECT", "COMMIT"]
 
 
 # The two lanes
@@ -318,7 +343,7 @@ async def test_opening_waits_for_a_process_that_is_creating_the_file(
         tries.append("refused")
         other.execute("ROLLBACK")
 
-    monkeypatch.setattr(sqlite_file, "threading", SimpleNamespace(Event=lambda: _Pause(release)))
+    monkeypatch.setattr(wal, "threading", SimpleNamespace(Event=lambda: _Pause(release)))
     async with open_store() as store:
         assert await store.append(LOG, [b"x"]) == 1
     other.close()

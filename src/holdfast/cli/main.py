@@ -25,6 +25,7 @@ COMMANDS = {
     "cancel": "call a run off",
     "list": "list the newest runs",
     "show": "show all about a run: state, variables, steps, time, cost, error",
+    "store": "look after the store: verify, repair, compact, back up, restore, move",
     "schema": "print the JSON Schema of workflow files, for editors",
 }
 
@@ -33,7 +34,7 @@ EXIT_CODES = """exit codes:
   1    a run failed
   2    wrong usage, settings, workflow file or inputs; or the run does not allow it as it stands
   3    a run waits for an answer
-  4    the store failed
+  4    the store failed, or is damaged
   5    a model provider failed
   6    another process took the run over
   7    a run was cancelled
@@ -151,6 +152,4 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     group.add_argument("--json", action="store_true", help="print one JSON document")
     group.add_argument("--debug", action="store_true", help="show tracebacks too")
-    group.add_argument(
-        "--store", metavar="URL", help="the store, for instance sqlite:.holdfast/holdfast.db"
-    )
+    group.add_argument("--store", metavar="URL", help="the store, for instance files:.holdfast")

@@ -63,6 +63,10 @@ class Output:
         if not self.as_json:
             self._stream.write(safe(text) + "\n")
 
+    def raw(self, text: str) -> None:
+        """Print text for programs, as it is and whatever else is wanted."""
+        self._stream.write(text)
+
     def note(self, text: str) -> None:
         """Print a line beside the result, unless JSON is wanted."""
         if not self.as_json:

@@ -30,7 +30,7 @@ FILE_NAME = "holdfast.toml"
 Ack = Literal["memory", "os", "disk"]
 Checks = Mapping[str, Callable[[object], object]]
 
-_DEFAULT_STORE = "sqlite:.holdfast/holdfast.db"
+_DEFAULT_STORE = "files:.holdfast"
 _PREFIX = "HOLDFAST_"
 
 

@@ -5,7 +5,7 @@ The contract stands in `holdfast.storage.seam`; `open_store` picks the backend b
 
 from __future__ import annotations
 
-from holdfast.storage.fallback import write_all
+from holdfast.storage.fallback import claim_due, watch_changes, write_all
 from holdfast.storage.opening import open_store
 from holdfast.storage.seam import (
     ABSENT,
@@ -13,14 +13,18 @@ from holdfast.storage.seam import (
     Ack,
     Append,
     Batching,
+    Changes,
+    Claiming,
     Conflict,
     Delete,
     Entry,
     Key,
+    Listing,
     Operation,
     Put,
     Record,
     Store,
+    Watching,
 )
 
 __all__ = [
@@ -29,14 +33,20 @@ __all__ = [
     "Ack",
     "Append",
     "Batching",
+    "Changes",
+    "Claiming",
     "Conflict",
     "Delete",
     "Entry",
     "Key",
+    "Listing",
     "Operation",
     "Put",
     "Record",
     "Store",
+    "Watching",
+    "claim_due",
     "open_store",
+    "watch_changes",
     "write_all",
 ]

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from holdfast.errors import UsageError
-from holdfast.storage.seam import Append, Operation
+from holdfast.storage.seam import Append, Delete, Operation, Put
 
 MAX_VALUE_BYTES = 64 * 1024 * 1024
-"""The longest value of a record or an entry that every backend can hold."""
+"""The longest value of a record or an entry that a backend without a limit of its own takes."""
 
 
-def check_value(value: bytes) -> None:
-    """Refuse a value that not every backend can hold.
+def check_value(value: bytes, limit: int = MAX_VALUE_BYTES) -> None:
+    """Refuse a value that is longer than `limit` bytes.
 
     Raises:
-        UsageError: the value is longer than `MAX_VALUE_BYTES`.
+        UsageError: the value is too long.
     """
-    if len(value) > MAX_VALUE_BYTES:
+    if len(value) > limit:
         raise UsageError(
-            f"a stored value takes {len(value)} bytes; {MAX_VALUE_BYTES} are allowed",
+            f"a stored value takes {len(value)} bytes; {limit} are allowed",
             hint="write the data to a file and store its path and hash",
         )
+
+
+def check_operation(operation: Operation, limit: int = MAX_VALUE_BYTES) -> None:
+    """Refuse an operation that holds a value of more than `limit` bytes.
+
+    Raises:
+        UsageError: a value is too long.
+    """
+    match operation:
+        case Put(value=value):
+            check_value(value, limit)
+        case Append(entries=entries):
+            for value in entries:
+                check_value(value, limit)
+        case Delete():
+            pass
+        case _:
+            assert_never(operation)
 
 
 def check_batch(operations: Sequence[Operation]) -> None:

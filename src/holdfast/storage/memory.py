@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self, assert_never
+from typing import Any, Self, assert_never
 
 from holdfast.clock import Clock
 from holdfast.errors import StorageUnavailable
 from holdfast.storage.keys import decode_key, encode_key, encode_prefix, successor
-from holdfast.storage.limits import check_batch, check_value
+from holdfast.storage.limits import MAX_VALUE_BYTES, check_batch, check_operation
 from holdfast.storage.seam import (
     ANY,
     Append,
+    Changes,
     Conflict,
     Delete,
     Entry,
@@ -23,6 +25,7 @@ from holdfast.storage.seam import (
     Put,
     Record,
 )
+from holdfast.storage.watchers import Watchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class _Cell:
     value: bytes
     version: int
     expires_at: int | None
+    due_at: int | None
 
 
 class MemoryStore:
@@ -44,7 +48,14 @@ class MemoryStore:
         self._version = 0
         self._cells: dict[bytes, _Cell] = {}
         self._order: list[bytes] = []
+        self._queues: dict[bytes, list[tuple[int, bytes]]] = {}
         self._logs: dict[bytes, list[bytes]] = {}
+        self._log_order: list[bytes] = []
+        self._watchers = Watchers("memory://")
+
+    @property
+    def max_value_bytes(self) -> int:
+        return MAX_VALUE_BYTES
 
     async def __aenter__(self) -> Self:
         self._open = True
@@ -57,16 +68,24 @@ class MemoryStore:
         trace: TracebackType | None,
     ) -> None:
         self._open = False
+        self._watchers.close()
 
     async def get(self, key: Key) -> Record | None:
         self._require_open()
-        cell = self._live(encode_key(key))
-        return cell and Record(key, cell.value, cell.version)
+        return self._record(encode_key(key))
 
     async def put(
-        self, key: Key, value: bytes, *, expected: int, expires_at: int | None = None
+        self,
+        key: Key,
+        value: bytes,
+        *,
+        expected: int,
+        expires_at: int | None = None,
+        due_at: int | None = None,
     ) -> int | Conflict:
-        operation = Put(key=key, value=value, expected=expected, expires_at=expires_at)
+        operation = Put(
+            key=key, value=value, expected=expected, expires_at=expires_at, due_at=due_at
+        )
         return self._write(operation) or self._version
 
     async def delete(self, key: Key, *, expected: int) -> Conflict | None:
@@ -76,17 +95,12 @@ class MemoryStore:
         self, prefix: Key, *, after: Key | None = None, limit: int = 100
     ) -> Sequence[Record]:
         self._require_open()
-        low, high = encode_prefix(prefix), successor(encode_prefix(prefix))
-        start = bisect_left(self._order, low)
-        if after is not None:
-            start = max(start, bisect_right(self._order, encode_key(after)))
-        end = len(self._order) if high is None else bisect_left(self._order, high)
         found: list[Record] = []
-        for encoded in self._order[start:end]:
+        for encoded in _below(self._order, prefix, after):
             if len(found) >= limit:
                 break
-            if cell := self._live(encoded):
-                found.append(Record(decode_key(encoded), cell.value, cell.version))
+            if record := self._record(encoded):
+                found.append(record)
         return found
 
     async def append(
@@ -106,7 +120,7 @@ class MemoryStore:
         self._require_open()
         check_batch(operations)
         for operation in operations:
-            self._check_sizes(operation)
+            check_operation(operation)
         for index, operation in enumerate(operations):
             if (current := self._refusal(operation)) is not None:
                 return Conflict(current, index)
@@ -114,9 +128,33 @@ class MemoryStore:
             self._apply(operation)
         return None
 
+    async def claim(self, queue: Key, *, until: int) -> Record | None:
+        self._require_open()
+        now = self._clock.now_ms()
+        waiting = self._queues.get(encode_prefix(queue), [])
+        while waiting and waiting[0][0] <= now:
+            encoded = waiting[0][1]
+            if self._live(encoded):
+                return self._lease(encoded, until)
+            self._drop(encoded)
+        return None
+
+    @asynccontextmanager
+    async def watch(self, prefix: Key) -> AsyncGenerator[Changes]:
+        self._require_open()
+        with self._watchers.watching(prefix) as watcher:
+            yield watcher
+
+    async def logs(
+        self, prefix: Key, *, after: Key | None = None, limit: int = 100
+    ) -> Sequence[Key]:
+        self._require_open()
+        names = _below(self._log_order, prefix, after)
+        return [decode_key(name) for name, _ in zip(names, range(limit), strict=False)]
+
     def _write(self, operation: Operation) -> Conflict | None:
         self._require_open()
-        self._check_sizes(operation)
+        check_operation(operation)
         if (current := self._refusal(operation)) is not None:
             return Conflict(current)
         self._apply(operation)
@@ -133,25 +171,59 @@ class MemoryStore:
 
     def _apply(self, operation: Operation) -> None:
         match operation:
-            case Put(key=key, value=value, expires_at=expires_at):
+            case Put(key=key, value=value, expires_at=expires_at, due_at=due_at):
                 self._version += 1
-                self._set(encode_key(key), _Cell(bytes(value), self._version, expires_at))
+                cell = _Cell(bytes(value), self._version, expires_at, due_at)
+                self._set(encode_key(key), cell)
             case Delete(key=key):
                 self._drop(encode_key(key))
             case Append(log=log, entries=entries):
-                if entries:
-                    self._logs.setdefault(encode_key(log), []).extend(map(bytes, entries))
+                self._extend(encode_key(log), entries)
             case _:
                 assert_never(operation)
 
+    def _lease(self, encoded: bytes, until: int) -> Record | None:
+        self._version += 1
+        cell = replace(self._cells[encoded], version=self._version, due_at=until)
+        self._set(encoded, cell)
+        return self._record(encoded)
+
     def _set(self, encoded: bytes, cell: _Cell) -> None:
-        if encoded not in self._cells:
+        old = self._cells.get(encoded)
+        if old is None:
             insort(self._order, encoded)
+        else:
+            self._leave_queue(encoded, old)
         self._cells[encoded] = cell
+        if cell.due_at is not None:
+            insort(self._queues.setdefault(_queue(encoded), []), (cell.due_at, encoded))
+        self._watchers.tell([encoded])
 
     def _drop(self, encoded: bytes) -> None:
-        if self._cells.pop(encoded, None):
-            del self._order[bisect_left(self._order, encoded)]
+        if old := self._cells.pop(encoded, None):
+            _remove(self._order, encoded)
+            self._leave_queue(encoded, old)
+            self._watchers.tell([encoded])
+
+    def _leave_queue(self, encoded: bytes, cell: _Cell) -> None:
+        if cell.due_at is not None:
+            _remove(self._queues[_queue(encoded)], (cell.due_at, encoded))
+
+    def _extend(self, name: bytes, entries: Sequence[bytes]) -> None:
+        if not entries:
+            return
+        if name not in self._logs:
+            self._logs[name] = []
+            insort(self._log_order, name)
+        self._logs[name].extend(map(bytes, entries))
+        self._watchers.tell([name])
+
+    def _record(self, encoded: bytes) -> Record | None:
+        cell = self._live(encoded)
+        if cell is None:
+            return None
+        key = decode_key(encoded)
+        return Record(key, cell.value, cell.version, cell.expires_at, cell.due_at)
 
     def _live(self, encoded: bytes) -> _Cell | None:
         cell = self._cells.get(encoded)
@@ -159,20 +231,27 @@ class MemoryStore:
             return cell
         return None
 
-    def _check_sizes(self, operation: Operation) -> None:
-        match operation:
-            case Put(value=value):
-                check_value(value)
-            case Append(entries=entries):
-                for value in entries:
-                    check_value(value)
-            case Delete():
-                pass
-            case _:
-                assert_never(operation)
-
     def _require_open(self) -> None:
         if not self._open:
             raise StorageUnavailable(
                 "the store in memory is not open", hint="use it inside `async with`"
             )
+
+
+def _below(order: list[bytes], prefix: Key, after: Key | None) -> Iterator[bytes]:
+    """Return the encoded keys below `prefix` and behind `after`."""
+    low, high = encode_prefix(prefix), successor(encode_prefix(prefix))
+    start = bisect_left(order, low)
+    if after is not None:
+        start = max(start, bisect_right(order, encode_key(after)))
+    end = len(order) if high is None else bisect_left(order, high)
+    return iter(order[start:end])
+
+
+def _queue(encoded: bytes) -> bytes:
+    """Return the encoded key without its last part."""
+    return encoded[: encoded.rfind(b"\x00", 0, -1) + 1]
+
+
+def _remove(ordered: list[Any], item: object) -> None:
+    del ordered[bisect_left(ordered, item)]

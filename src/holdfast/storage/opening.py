@@ -19,7 +19,14 @@ from holdfast.storage.seam import Ack, Store
 if TYPE_CHECKING:
     from holdfast.clock import Clock
 
-_FORMS = {"memory": "memory://", "sqlite": "sqlite:PATH"}
+_FORMS = {
+    "memory": "memory://",
+    "files": "files:PATH",
+    "sqlite": "sqlite:PATH",
+    "postgres": "postgres://HOST/DATABASE",
+    "redis": "redis://HOST",
+    "dynamodb": "dynamodb://TABLE",
+}
 
 
 def open_store(url: str, *, clock: Clock, ack: Ack = "disk") -> Store:
@@ -60,7 +67,57 @@ def _sqlite(rest: str, clock: Clock, ack: Ack) -> Store:
     return SqliteStore(rest, clock=clock, ack=ack)
 
 
-_BACKENDS: dict[str, Callable[[str, Clock, Ack], Store]] = {"memory": _memory, "sqlite": _sqlite}
+def _files(rest: str, clock: Clock, ack: Ack) -> Store:
+    from holdfast.storage.files import FilesStore  # noqa: PLC0415 - late: only the chosen one
+
+    path, _, options = rest.partition("?")
+    if not path.strip("/"):
+        raise UsageError(
+            f"the storage address 'files:{rest}' has no path",
+            hint="write 'files:PATH', for example 'files:.holdfast'",
+        )
+    if options not in ("", "allow_network=yes"):
+        raise UsageError(
+            f"the storage address 'files:{rest}' has an unknown option {options!r}",
+            hint="the only one is 'allow_network=yes'",
+        )
+    return FilesStore(path, clock=clock, ack=ack, allow_network=bool(options))
+
+
+def _dynamodb(rest: str, clock: Clock, ack: Ack) -> Store:  # noqa: ARG001 - always on disks
+    from holdfast.storage.dynamodb import DynamoStore, parse_address  # noqa: PLC0415 - a driver
+
+    return DynamoStore(parse_address(f"dynamodb:{rest}"), clock=clock)
+
+
+def _redis(scheme: str) -> Callable[[str, Clock, Ack], Store]:
+    def open_redis(rest: str, clock: Clock, ack: Ack) -> Store:
+        from holdfast.storage.redis import RedisStore  # noqa: PLC0415 - late: loads a driver
+
+        return RedisStore(f"{scheme}:{rest}", clock=clock, ack=ack)
+
+    return open_redis
+
+
+def _postgres(scheme: str) -> Callable[[str, Clock, Ack], Store]:
+    def open_postgres(rest: str, clock: Clock, ack: Ack) -> Store:
+        from holdfast.storage.postgres import PostgresStore  # noqa: PLC0415 - late: loads a driver
+
+        return PostgresStore(f"{scheme}:{rest}", clock=clock, ack=ack)
+
+    return open_postgres
+
+
+_BACKENDS: dict[str, Callable[[str, Clock, Ack], Store]] = {
+    "files": _files,
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "dynamodb": _dynamodb,
+    "postgres": _postgres("postgres"),
+    "postgresql": _postgres("postgresql"),
+    "redis": _redis("redis"),
+    "rediss": _redis("rediss"),
+}
 
 
 def _unknown(url: str, scheme: str) -> UsageError:
@@ -69,6 +126,5 @@ def _unknown(url: str, scheme: str) -> UsageError:
     close = get_close_matches(scheme.lower(), _FORMS, n=1)
     guess = f"did you mean {_FORMS[close[0]]!r}? " if close else ""
     known = ", ".join(_FORMS.values())
-    return UsageError(
-        f"the storage address {url!r} has no known scheme", hint=f"{guess}known are: {known}"
-    )
+    shown = "the storage address" if "@" in url else f"the storage address {url!r}"  # a password
+    return UsageError(f"{shown} has no known scheme", hint=f"{guess}known are: {known}")

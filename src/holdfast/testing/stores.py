@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from holdfast.storage.seam import (
     ANY,
     Batching,
+    Changes,
+    Claiming,
     Conflict,
     Entry,
     Key,
+    Listing,
     Operation,
     Record,
     Store,
+    Watching,
 )
 
 T = TypeVar("T")
 
-WRITE_VERBS = ("put", "delete", "append", "batch")
+WRITE_VERBS = ("put", "delete", "append", "batch", "claim")
 
 
 class Crashed(Exception):
@@ -34,6 +40,20 @@ class _Batch(Protocol):
     def __call__(self, operations: Sequence[Operation]) -> Awaitable[Conflict | None]: ...
 
 
+class _Claim(Protocol):
+    def __call__(self, queue: Key, *, until: int) -> Awaitable[Record | None]: ...
+
+
+class _Watch(Protocol):
+    def __call__(self, prefix: Key) -> AbstractAsyncContextManager[Changes]: ...
+
+
+class _Logs(Protocol):
+    def __call__(
+        self, prefix: Key, *, after: Key | None = None, limit: int = 100
+    ) -> Awaitable[Sequence[Key]]: ...
+
+
 class UnbatchedStore:
     """The six verbs of `inner` without its further abilities.
 
@@ -42,6 +62,10 @@ class UnbatchedStore:
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
+
+    @property
+    def max_value_bytes(self) -> int:
+        return self.inner.max_value_bytes
 
     async def __aenter__(self) -> Self:
         await self.inner.__aenter__()
@@ -59,10 +83,19 @@ class UnbatchedStore:
         return await self._call("get", lambda: self.inner.get(key))
 
     async def put(
-        self, key: Key, value: bytes, *, expected: int, expires_at: int | None = None
+        self,
+        key: Key,
+        value: bytes,
+        *,
+        expected: int,
+        expires_at: int | None = None,
+        due_at: int | None = None,
     ) -> int | Conflict:
         return await self._call(
-            "put", lambda: self.inner.put(key, value, expected=expected, expires_at=expires_at)
+            "put",
+            lambda: self.inner.put(
+                key, value, expected=expected, expires_at=expires_at, due_at=due_at
+            ),
         )
 
     async def delete(self, key: Key, *, expected: int) -> Conflict | None:
@@ -87,14 +120,20 @@ class UnbatchedStore:
         return await action()
 
 
-class _Wrapper(UnbatchedStore):
-    """A wrapper that can batch if and only if `inner` can."""
+class ForwardingStore(UnbatchedStore):
+    """The verbs of `inner` with its further abilities and no others: a base for doubles."""
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
+        # Attributes of the instance: `isinstance(store, Batching)` looks for them.
         if isinstance(inner, Batching):
-            # An attribute of the instance: `isinstance(store, Batching)` looks for it.
             self.batch: _Batch = self._batch_of(inner)
+        if isinstance(inner, Claiming):
+            self.claim: _Claim = self._claim_of(inner)
+        if isinstance(inner, Watching):
+            self.watch: _Watch = self._watch_of(inner)
+        if isinstance(inner, Listing):
+            self.logs: _Logs = self._logs_of(inner)
 
     def _batch_of(self, inner: Batching) -> _Batch:
         async def batch(operations: Sequence[Operation]) -> Conflict | None:
@@ -102,8 +141,40 @@ class _Wrapper(UnbatchedStore):
 
         return batch
 
+    def _claim_of(self, inner: Claiming) -> _Claim:
+        async def claim(queue: Key, *, until: int) -> Record | None:
+            return await self._call("claim", lambda: inner.claim(queue, until=until))
 
-class CrashingStore(_Wrapper):
+        return claim
+
+    def _watch_of(self, inner: Watching) -> _Watch:
+        @asynccontextmanager
+        async def watch(prefix: Key) -> AsyncGenerator[Changes]:
+            context = inner.watch(prefix)
+            changes = await self._call("watch", context.__aenter__)
+            try:
+                yield _WrappedChanges(lambda: self._call("wait", changes.wait))
+            finally:
+                await context.__aexit__(*sys.exc_info())
+
+        return watch
+
+    def _logs_of(self, inner: Listing) -> _Logs:
+        async def logs(prefix: Key, *, after: Key | None = None, limit: int = 100) -> Sequence[Key]:
+            return await self._call("logs", lambda: inner.logs(prefix, after=after, limit=limit))
+
+        return logs
+
+
+class _WrappedChanges:
+    def __init__(self, wait: Callable[[], Awaitable[None]]) -> None:
+        self._wait = wait
+
+    async def wait(self) -> None:
+        await self._wait()
+
+
+class CrashingStore(ForwardingStore):
     """Perform `after` writes, then die at the next one; every verb from then on raises `Crashed`.
 
     The write that kills is not applied; with `torn=True` it is applied and only its
@@ -145,7 +216,7 @@ class CrashingStore(_Wrapper):
             raise Crashed(f"the store died after {self.writes} writes; this is a {verb!r}")
 
 
-class FaultyStore(_Wrapper):
+class FaultyStore(ForwardingStore):
     """Raise chosen errors instead of performing chosen verbs.
 
     `faults` maps a verb and the number of its call, counted from 1, to an error::

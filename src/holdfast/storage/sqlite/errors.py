@@ -49,6 +49,8 @@ def foreign(path: Path) -> StorageCorrupt:
 
 
 def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return _full(path)  # the shared memory beside the file found no room
     # The low byte is the primary code; Python leaves it out where SQLite did not report one.
     match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
         case sqlite3.SQLITE_FULL:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from pathlib import Path
 
 from holdfast.storage.seam import Ack
 from holdfast.storage.sqlite import errors
 from holdfast.storage.sqlite.queries import QUERIES
+from holdfast.storage.wal import switch_to_log
 
 APPLICATION_ID = 0x484F4C44
 """The bytes `HOLD` in the header of the file."""
@@ -31,6 +31,7 @@ _CREATION = (
     "start_counter",
     "create_records",
     "create_expiry_index",
+    "create_due_index",
     "create_logs",
     "create_entries",
     "create_entry_index",
@@ -51,7 +52,7 @@ def open_file(path: Path, ack: Ack) -> sqlite3.Connection:
     try:
         if not _is_known(connection, path):
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        _switch_to_log(connection)
+        switch_to_log(connection, busy_seconds=errors.BUSY_SECONDS)
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[ack]}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_LOG_BYTES}")
@@ -112,21 +113,6 @@ def _is_known(connection: sqlite3.Connection, path: Path) -> bool:
     if version > SCHEMA:
         raise errors.too_new(path, version, SCHEMA)
     return True
-
-
-def _switch_to_log(connection: sqlite3.Connection) -> None:
-    """Set the write-ahead log; SQLite does not wait for locks here, so this does."""
-    pause = threading.Event()
-    for _ in range(errors.BUSY_SECONDS * 100):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            pause.wait(0.01)
-        else:
-            return
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _create_schema(connection: sqlite3.Connection, path: Path) -> None:

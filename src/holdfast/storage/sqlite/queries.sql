@@ -11,17 +11,24 @@ INSERT INTO counter (version) VALUES (0);
 
 -- name: create_records
 -- A table with row numbers: an update leaves the key's index alone, large values waste no page.
+-- `queue` is the key without its last part, of records that have `due_at`.
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     key BLOB NOT NULL UNIQUE,
     version INTEGER NOT NULL,
     expires_at INTEGER,
+    due_at INTEGER,
+    queue BLOB,
     value BLOB NOT NULL
 ) STRICT;
 
 -- name: create_expiry_index
 -- Only records that expire pay for it.
 CREATE INDEX expiring_records ON records (expires_at) WHERE expires_at IS NOT NULL;
+
+-- name: create_due_index
+-- Each queue in the order in which it is claimed; records that are not queued pay nothing.
+CREATE INDEX due_records ON records (queue, due_at, key) WHERE due_at IS NOT NULL;
 
 -- name: create_logs
 -- Names of logs, each written once; entries carry the short number.
@@ -53,11 +60,21 @@ SELECT id, version, expires_at FROM records WHERE key = ?;
 
 -- name: insert_record
 -- A key that has no row.
-INSERT INTO records (key, version, expires_at, value) VALUES (?, ?, ?, ?);
+INSERT INTO records (key, version, expires_at, due_at, queue, value) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: update_record
 -- A key that has a row, be it expired.
-UPDATE records SET version = ?, expires_at = ?, value = ? WHERE id = ?;
+UPDATE records SET version = ?, expires_at = ?, due_at = ?, queue = ?, value = ? WHERE id = ?;
+
+-- name: find_due
+-- The live record of a queue that has been due longest; answered along `due_records`.
+SELECT id, key, value, expires_at FROM records
+WHERE queue = ? AND due_at <= ? AND (expires_at IS NULL OR expires_at > ?)
+ORDER BY due_at, key LIMIT 1;
+
+-- name: lease_record
+-- The claim of what `find_due` found.
+UPDATE records SET version = ?, due_at = ? WHERE id = ?;
 
 -- name: delete_record
 -- By row, after the comparison.
@@ -88,11 +105,12 @@ INSERT INTO entries (log_id, number, value) VALUES (?, ?, ?);
 
 -- name: get_record
 -- A live record.
-SELECT value, version FROM records WHERE key = ? AND (expires_at IS NULL OR expires_at > ?);
+SELECT value, version, expires_at, due_at FROM records
+WHERE key = ? AND (expires_at IS NULL OR expires_at > ?);
 
 -- name: scan_records
 -- A page of live records between two keys, both exclusive.
-SELECT key, value, version FROM records
+SELECT key, value, version, expires_at, due_at FROM records
 WHERE key > ? AND key < ? AND (expires_at IS NULL OR expires_at > ?)
 ORDER BY key LIMIT ?;
 
@@ -101,3 +119,7 @@ ORDER BY key LIMIT ?;
 SELECT number, value FROM entries
 WHERE log_id = (SELECT id FROM logs WHERE name = ?) AND number > ?
 ORDER BY number LIMIT ?;
+
+-- name: list_logs
+-- A page of names of logs between two names, both exclusive. A log has a row from its first entry.
+SELECT name FROM logs WHERE name > ? AND name < ? ORDER BY name LIMIT ?;

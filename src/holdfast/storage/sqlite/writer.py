@@ -16,7 +16,9 @@ from holdfast.storage.lane import Outcome
 from holdfast.storage.seam import Ack
 from holdfast.storage.sqlite.errors import translate
 from holdfast.storage.sqlite.file import connect, open_file
-from holdfast.storage.sqlite.operations import Transaction, Work
+from holdfast.storage.sqlite.operations import Look, Work
+from holdfast.storage.sqlite.transaction import Transaction
+from holdfast.storage.watchers import Watchers
 
 _COMMITS_BETWEEN_PURGES = 1000
 
@@ -26,10 +28,11 @@ Reading = Callable[[sqlite3.Connection, int], object]
 class WriteSession:
     """The transactions of the writer."""
 
-    def __init__(self, path: Path, clock: Clock, ack: Ack) -> None:
+    def __init__(self, path: Path, clock: Clock, ack: Ack, watchers: Watchers) -> None:
         self._path = path
         self._clock = clock
         self._ack: Ack = ack
+        self._watchers = watchers
         self._connection: sqlite3.Connection
         self._transaction: Transaction
         self._commits = 0
@@ -48,6 +51,8 @@ class WriteSession:
 
     def serve(self, group: list[Work]) -> list[Outcome]:
         transaction = self._transaction
+        if len(group) == 1 and isinstance(group[0], Look):
+            return [self._look(group[0])]
         try:
             transaction.begin()
         except sqlite3.Error as error:
@@ -60,6 +65,8 @@ class WriteSession:
             transaction.commit()
         except Exception as error:  # noqa: BLE001 - delivered to the caller
             return self._recover(group, error)
+        if self._watchers:
+            self._watchers.tell(target for work in group for target in work.targets())
         return outcomes
 
     def close(self) -> None:
@@ -68,6 +75,13 @@ class WriteSession:
             self._connection.execute("PRAGMA busy_timeout = 1000")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._connection.close()
+
+    def _look(self, look: Look) -> Outcome:
+        """Look without a transaction, which would wait for the writers of other processes."""
+        try:
+            return Outcome(look.run(self._transaction))
+        except sqlite3.Error as error:
+            return _failure(error, self._path)
 
     def _recover(self, group: list[Work], error: Exception) -> list[Outcome]:
         """Undo the group; if it has company, let each request fail or succeed on its own."""

@@ -1,0 +1,417 @@
+"""Decide what a group of requests does, between reading the journal and appending to it.
+
+A `Draft` is the state that the holder of the lock sees: what is published, what others wrote
+since, and what the requests before this one in the group do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from holdfast.storage.files.cursor import Position
+from holdfast.storage.files.index import FIRST_DUE, DuePlace, Index
+from holdfast.storage.files.lines import Line, write_key, write_value, write_values
+from holdfast.storage.files.rebuild import IndexHandle
+from holdfast.storage.files.tail import (
+    DELETED,
+    Cell,
+    Change,
+    Changes,
+    Cut,
+    Due,
+    Extended,
+    Stored,
+    changes_of,
+    queue_of,
+)
+from holdfast.storage.files.view import View
+from holdfast.storage.keys import decode_key, encode_key
+from holdfast.storage.seam import ANY, Conflict, Key, Record
+
+_LINE_BYTES = 128 * 1024
+
+
+class Passed:
+    """How far the due records of each queue in the index are hidden by newer ones.
+
+    What is hidden stays so until the index takes the newer ones over; so nobody looks there twice.
+    """
+
+    def __init__(self) -> None:
+        self._base: Position | None = None
+        self._places: dict[bytes, DuePlace] = {}
+
+    def place(self, queue: bytes, base: Position) -> DuePlace:
+        """Return the last place of a queue that is hidden, for an index that reaches to `base`."""
+        if base != self._base:
+            self._base = base
+            self._places.clear()
+        return self._places.get(queue, FIRST_DUE)
+
+    def note(self, queue: bytes, place: DuePlace) -> None:
+        """Remember that everything up to a place is hidden."""
+        self._places[queue] = place
+
+    def clear(self) -> None:
+        """Forget everything: what hid the records may not have been written."""
+        self._places.clear()
+
+
+class Draft:
+    """The state in front of the writer, and the lines that it is going to append.
+
+    A line holds many requests: each line has its price, and the group is synced as a whole anyway.
+    """
+
+    def __init__(
+        self, view: View, index: IndexHandle, passed: Passed, keys: Iterable[bytes]
+    ) -> None:
+        self._view = view
+        self._handle = index
+        self._passed = passed
+        self._cut = self._take_cut()
+        self._index = self._open_index()
+        self._known = self._look_up(keys)
+        self._cells: dict[bytes, Cell] = {}
+        self._last_numbers: dict[bytes, int] = {}
+        self._room = 0
+        self._unread: list[Line] = []
+        self._foreign: list[Changes] = []
+        self.has_foreign = False
+        self.lines: list[list[str]] = []
+        self.changes: list[list[Change]] = []
+        self.version = 0
+        self.now = 0
+
+    def begin(self, foreign: Sequence[Line], version: int, now: int) -> None:
+        """Take in what others wrote; the lock is held from here on."""
+        self.version = version
+        self.now = now
+        cut, self._cut = self._cut, self._take_cut()
+        if cut.base != self._cut.base:
+            # The index took something over since, which may be newer than what it said.
+            self._known = {}
+            self._index = self._open_index()
+        # What the refresh of a reader published meanwhile is not news.
+        self._unread = [line for line in foreign if line.number > self._cut.number]
+        self.has_foreign = bool(self._unread)
+
+    def read_foreign(self) -> list[Changes]:
+        """Return the changes of others, which until now were only looked through."""
+        if self._unread:
+            own_cells, own_numbers = self._cells, self._last_numbers
+            self._cells, self._last_numbers = {}, {}
+            for line in self._unread:
+                changes = changes_of(line)
+                self._foreign.append(changes)
+                self._note(changes.changes)
+            # A request that took whatever was there may have come before this reading.
+            self._cells.update(own_cells)
+            self._last_numbers.update(own_numbers)
+            self._unread = []
+        return self._foreign
+
+    def current(self, key: bytes, name: bytes) -> int:
+        """Return the version of a key; 0 if there is no live record. `name` is the key as JSON."""
+        self._read_if_named(name)
+        cell = self._cells.get(key) or self._cut.find(key) or self._known.get(key)
+        if cell is None and self._index:
+            cell = self._index.find_version(key)
+        return cell.current(self.now) if cell else 0
+
+    def last_number(self, log: bytes, name: bytes) -> int:
+        """Return the number of the last entry of a log. `name` is the log's name as JSON."""
+        self._read_if_named(name)
+        last = self._last_numbers.get(log)
+        if last is None:
+            last = self._cut.last_number(log)
+        if last is None:
+            last = self._index.last_number(log) if self._index else 0
+        return last
+
+    def next_due(self, queue: bytes) -> Due | None:
+        """Return the record of a queue that has been due longest."""
+        self.read_foreign()
+        with self._view.lock:  # a reader may publish what others wrote
+            found = (
+                self._own_due(queue),
+                self._cut.next_due(queue, self.now, self._cells),
+                self._indexed_due(queue),
+            )
+        return min(filter(None, found), default=None)
+
+    def next_version(self) -> int:
+        """Return a version that nobody has."""
+        self.version += 1
+        return self.version
+
+    def add(self, operations: Sequence[str], changes: Sequence[Change]) -> None:
+        """Let the same line do all of the operations."""
+        if self._room <= 0:
+            self.lines.append([])
+            self.changes.append([])
+            self._room = _LINE_BYTES
+        self._room -= sum(map(len, operations))
+        self.lines[-1] += operations
+        self.changes[-1] += changes
+        self._note(changes)
+
+    def _read_if_named(self, name: bytes) -> None:
+        if self._unread and any(name in line.data for line in self._unread):
+            self.read_foreign()
+
+    def _open_index(self) -> Index | None:
+        """Return the index, if there is anything that the cut does not know."""
+        if not self._cut.base.number:
+            return None
+        return self._handle.reaching(self._cut.base)
+
+    def _take_cut(self) -> Cut:
+        with self._view.lock:
+            return self._view.tail.cut()
+
+    def _look_up(self, keys: Iterable[bytes]) -> dict[bytes, Cell]:
+        """Return what the index says of the records to compare, before the lock is taken.
+
+        It stays true under the lock: what changes meanwhile is in the journal behind the cut.
+        """
+        if self._index is None:
+            return {}
+        find = self._index.find_version
+        found = ((key, find(key)) for key in keys if not self._cut.has(key))
+        return {key: cell or DELETED for key, cell in found}
+
+    def _note(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, Stored):
+                self._cells[change.key] = change.cell
+            else:
+                self._last_numbers[change.log] = change.first + len(change.values) - 1
+
+    def _indexed_due(self, queue: bytes) -> Due | None:
+        if self._index is None:
+            return None
+        place = self._passed.place(queue, self._cut.base)
+        for due in self._index.due(queue, self.now, place):
+            if due.key not in self._cells and not self._cut.has(due.key):
+                return due
+            self._passed.note(queue, (due.due_at, due.key))
+        return None
+
+    def _own_due(self, queue: bytes) -> Due | None:
+        due = (
+            Due(cell.due_at, key, cell)
+            for key, cell in self._cells.items()
+            if cell.due_at is not None
+            and cell.due_at <= self.now
+            and cell.is_live(self.now)
+            and queue_of(key) == queue
+        )
+        return min(due, default=None)
+
+
+class PutRequest:
+    """Create or replace a record."""
+
+    __slots__ = (
+        "_due_at",
+        "_expected",
+        "_expires_at",
+        "_head",
+        "_name",
+        "_value",
+        "_written",
+        "key",
+    )
+
+    def __init__(
+        self,
+        key: Key,
+        value: bytes,
+        expected: int,
+        expires_at: int | None,
+        due_at: int | None,
+    ) -> None:
+        self.key = encode_key(key)
+        self._value = bytes(value)
+        self._expected = expected
+        self._expires_at = expires_at
+        self._due_at = due_at
+        name = write_key(key)
+        self._name = name.encode()
+        self._head = f'["put",{name},'
+        self._written = write_value(value) + _times(expires_at, due_at) + "]"
+
+    def refusal(self, draft: Draft) -> int | None:
+        """Return what is there if that refuses the request."""
+        if self._expected == ANY:
+            return None
+        current = draft.current(self.key, self._name)
+        return None if self._expected == current else current
+
+    def perform(self, draft: Draft) -> tuple[str, Change, int]:
+        """Return the operation as JSON, what it changes, and the answer of the verb."""
+        version = draft.next_version()
+        cell = Cell(self._value, version, self._expires_at, self._due_at)
+        return f"{self._head}{version},{self._written}", Stored(self.key, cell), version
+
+
+class DeleteRequest:
+    """Remove a record."""
+
+    __slots__ = ("_expected", "_head", "_name", "key")
+
+    def __init__(self, key: Key, expected: int) -> None:
+        self.key = encode_key(key)
+        self._expected = expected
+        name = write_key(key)
+        self._name = name.encode()
+        self._head = f'["delete",{name},'
+
+    def refusal(self, draft: Draft) -> int | None:
+        """Return what is there if that refuses the request."""
+        if self._expected == ANY:
+            return None
+        current = draft.current(self.key, self._name)
+        return None if self._expected == current else current
+
+    def perform(self, draft: Draft) -> tuple[str, Change, None] | None:
+        """Return the operation and what it changes; None if there is nothing to remove."""
+        version = draft.current(self.key, self._name)
+        if not version:
+            return None
+        return f"{self._head}{version}]", Stored(self.key, DELETED), None
+
+
+class AppendRequest:
+    """Add entries to a log."""
+
+    __slots__ = ("_expected", "_head", "_name", "_values", "_written", "key")
+
+    def __init__(self, log: Key, entries: Sequence[bytes], expected: int) -> None:
+        self.key = encode_key(log)
+        self._values = [bytes(value) for value in entries]
+        self._expected = expected
+        name = write_key(log)
+        self._name = name.encode()
+        self._head = f'["append",{name},'
+        self._written = write_values(self._values) + "]"
+
+    def refusal(self, draft: Draft) -> int | None:
+        """Return what is there if that refuses the request."""
+        if self._expected == ANY:
+            return None
+        last = draft.last_number(self.key, self._name)
+        return None if self._expected == last else last
+
+    def perform(self, draft: Draft) -> tuple[str, Change, int] | int:
+        """Return the operation, what it changes, and the answer, or only the answer."""
+        last = draft.last_number(self.key, self._name)
+        if not self._values:
+            return last
+        change = Extended(self.key, last + 1, self._values)
+        return f"{self._head}{last + 1},{self._written}", change, last + len(self._values)
+
+
+Request = PutRequest | DeleteRequest | AppendRequest
+
+
+class Single:
+    """One request on its own."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    @property
+    def records(self) -> Sequence[bytes]:
+        """The keys of the records that it compares."""
+        return () if isinstance(self._request, AppendRequest) else (self._request.key,)
+
+    def run(self, draft: Draft) -> object:
+        """Do it in the draft and return the answer of the verb."""
+        current = self._request.refusal(draft)
+        if current is not None:
+            return Conflict(current)
+        performed = self._request.perform(draft)
+        if not isinstance(performed, tuple):
+            return performed
+        operation, change, answer = performed
+        draft.add((operation,), (change,))
+        return answer
+
+
+class Batch:
+    """Several requests, all or none."""
+
+    __slots__ = ("_requests",)
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._requests = requests
+
+    @property
+    def records(self) -> Sequence[bytes]:
+        """The keys of the records that it compares."""
+        return [each.key for each in self._requests if not isinstance(each, AppendRequest)]
+
+    def run(self, draft: Draft) -> Conflict | None:
+        """Do it in the draft and return the answer of the verb."""
+        for index, request in enumerate(self._requests):
+            current = request.refusal(draft)
+            if current is not None:
+                return Conflict(current, index)
+        performed = [
+            each
+            for each in (request.perform(draft) for request in self._requests)
+            if isinstance(each, tuple)
+        ]
+        if performed:
+            draft.add([each[0] for each in performed], [each[1] for each in performed])
+        return None
+
+
+class Claim:
+    """Take the next due record of a queue."""
+
+    __slots__ = ("_queue", "_until")
+
+    def __init__(self, queue: bytes, until: int) -> None:
+        self._queue = queue
+        self._until = until
+
+    @property
+    def records(self) -> Sequence[bytes]:
+        """Nothing is compared with."""
+        return ()
+
+    def run(self, draft: Draft) -> Record | None:
+        """Do it in the draft and return the record."""
+        due = draft.next_due(self._queue)
+        if due is None:
+            return None
+        key, cell = decode_key(due.key), due.cell
+        assert cell.value is not None
+        put = PutRequest(key, cell.value, ANY, cell.expires_at, self._until)
+        operation, change, version = put.perform(draft)
+        draft.add((operation,), (change,))
+        return Record(key, cell.value, version, cell.expires_at, self._until)
+
+
+Work = Single | Batch | Claim
+
+
+def compared_keys(group: Sequence[Work]) -> set[bytes]:
+    """Return the keys of the records that a group compares."""
+    return set(chain.from_iterable(work.records for work in group))
+
+
+def _times(expires_at: int | None, due_at: int | None) -> str:
+    if expires_at is None and due_at is None:
+        return ""
+    return f",{_time(expires_at)},{_time(due_at)}"
+
+
+def _time(time: int | None) -> str:
+    return "null" if time is None else str(time)

@@ -1,0 +1,295 @@
+"""The end of the journal in memory: what was acknowledged and is not in the index yet.
+
+Changes are kept in two generations. The *active* one takes what is published. When it has
+grown, it is *frozen*, the index takes it over as a whole, and it is dropped. A reader looks at the
+active one, then at the frozen one, then at the index.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from holdfast.storage.files.cursor import Position
+from holdfast.storage.files.lines import Fields, Line, read_value
+from holdfast.storage.keys import encode_key
+
+
+class Cell(NamedTuple):
+    """What the journal says of a key; a deleted record has no value and version 0."""
+
+    value: bytes | None
+    version: int
+    expires_at: int | None = None
+    due_at: int | None = None
+
+    def is_live(self, now: int) -> bool:
+        """Return whether readers see a record at this time."""
+        return self.value is not None and (self.expires_at is None or now < self.expires_at)
+
+    def current(self, now: int) -> int:
+        """Return the version that a writer compares with; 0 if there is no live record."""
+        return self.version if self.is_live(now) else 0
+
+
+DELETED = Cell(None, 0)
+
+
+class Stored(NamedTuple):
+    """A record was written or deleted."""
+
+    key: bytes
+    cell: Cell
+
+
+class Extended(NamedTuple):
+    """Entries were added to a log."""
+
+    log: bytes
+    first: int
+    values: Sequence[bytes]
+
+
+Change: TypeAlias = Stored | Extended
+
+Hidden: TypeAlias = "Sequence[dict[bytes, Cell]]"
+"""Records of which something newer is known elsewhere."""
+
+
+class Changes(NamedTuple):
+    """The changes of one line."""
+
+    number: int
+    changes: Sequence[Change]
+
+
+class LogPart:
+    """The last entries of a log; their numbers have no gaps unless the journal was damaged."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, bytes]] = []
+
+    @property
+    def first(self) -> int:
+        """The number of the first entry here."""
+        return self.entries[0][0]
+
+    @property
+    def last(self) -> int:
+        """The number of the last entry."""
+        return self.entries[-1][0]
+
+    def extend(self, first: int, values: Sequence[bytes]) -> None:
+        """Add entries; those that are here already are left out."""
+        behind = self.last if self.entries else 0
+        for number, value in enumerate(values, first):
+            if number > behind:
+                self.entries.append((number, value))
+
+    def between(self, after: int, limit: int | None) -> list[tuple[int, bytes]]:
+        """Return the entries behind a number, at most `limit`."""
+        if not self.entries or self.last <= after:
+            return []
+        start = bisect_right(self.entries, after, key=_number)
+        return self.entries[start : None if limit is None else start + limit]
+
+
+class Generation:
+    """The newest state of every record and log that some stretch of the journal changed."""
+
+    __slots__ = ("begin", "count", "due", "logs", "order", "position", "records", "weight")
+
+    def __init__(self, position: Position) -> None:
+        self.begin = self.position = position
+        self.records: dict[bytes, Cell] = {}
+        self.order: list[bytes] = []
+        self.logs: dict[bytes, LogPart] = {}
+        self.due: dict[bytes, list[tuple[int, bytes]]] = {}
+        self.count = 0
+        self.weight = 0
+
+    def apply(self, changes: Changes) -> None:
+        """Take in the changes of one line."""
+        self.count += len(changes.changes)
+        for change in changes.changes:
+            if isinstance(change, Stored):
+                self._store(change.key, change.cell)
+            else:
+                self._extend(change)
+
+    def between(self, low: bytes, high: bytes | None) -> list[tuple[bytes, Cell]]:
+        """Return the records from `low` on and below `high`, also the deleted ones, in order."""
+        start = bisect_left(self.order, low)
+        end = len(self.order) if high is None else bisect_left(self.order, high)
+        return [(key, self.records[key]) for key in self.order[start:end]]
+
+    def next_due(self, queue: bytes, now: int, hidden: Hidden) -> Due | None:
+        """Return the record of a queue that has been due longest, but for the `hidden` ones."""
+        for due_at, key in self.due.get(queue, ()):
+            if due_at > now:
+                break
+            cell = self.records[key]
+            if cell.is_live(now) and not any(key in records for records in hidden):
+                return Due(due_at, key, cell)
+        return None
+
+    def _store(self, key: bytes, cell: Cell) -> None:
+        old = self.records.get(key)
+        if old is None:
+            insort(self.order, key)
+        elif old.due_at is not None:
+            waiting = self.due[queue_of(key)]
+            del waiting[bisect_left(waiting, (old.due_at, key))]
+        self.records[key] = cell
+        self.weight += len(cell.value or b"")
+        if cell.due_at is not None:
+            insort(self.due.setdefault(queue_of(key), []), (cell.due_at, key))
+
+    def _extend(self, change: Extended) -> None:
+        part = self.logs.get(change.log)
+        if part is None:
+            part = self.logs[change.log] = LogPart()
+        part.extend(change.first, change.values)
+        self.weight += sum(map(len, change.values))
+
+
+class Due(NamedTuple):
+    """A record that may be claimed; the order of these is the order of claims."""
+
+    due_at: int
+    key: bytes
+    cell: Cell
+
+
+class Cut(NamedTuple):
+    """The generations at one moment. The index may have dropped them since, and they still hold."""
+
+    generations: Sequence[Generation]
+    number: int
+    base: Position
+
+    def find(self, key: bytes) -> Cell | None:
+        """Return what is known of a key here; None says to ask the index."""
+        for generation in self.generations:
+            cell = generation.records.get(key)
+            if cell is not None:
+                return cell
+        return None
+
+    def last_number(self, log: bytes) -> int | None:
+        """Return the number of the last entry of a log; None says to ask the index."""
+        for generation in self.generations:
+            part = generation.logs.get(log)
+            if part is not None:
+                return part.last
+        return None
+
+    def next_due(self, queue: bytes, now: int, hidden: dict[bytes, Cell]) -> Due | None:
+        """Return the record of a queue that has been due longest, but for the `hidden` ones."""
+        found: list[Due] = []
+        newer: list[dict[bytes, Cell]] = [hidden]
+        for generation in self.generations:
+            due = generation.next_due(queue, now, newer)
+            if due:
+                found.append(due)
+            newer.append(generation.records)
+        return min(found, default=None)
+
+    def has(self, key: bytes) -> bool:
+        """Return whether something is known of a key here."""
+        return any(key in generation.records for generation in self.generations)
+
+
+class Tail:
+    """Both generations. Whoever uses it from several threads holds a lock around each call."""
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+        self.active = Generation(position)
+        self.frozen: Generation | None = None
+
+    def cut(self) -> Cut:
+        """Return the generations of this moment, the newest first."""
+        generations = (self.active, self.frozen) if self.frozen else (self.active,)
+        return Cut(generations, self.position.number, self.base)
+
+    @property
+    def base(self) -> Position:
+        """Where the index must have come to so that nothing is missing between it and the tail."""
+        return (self.frozen or self.active).begin
+
+    def publish(self, lines: Iterable[Changes], position: Position) -> list[Changes]:
+        """Take in the lines that are new here, and return those."""
+        fresh = [line for line in lines if line.number > self.position.number]
+        for line in fresh:
+            self.active.apply(line)
+        if position.number > self.position.number:
+            self.position = self.active.position = position
+        return fresh
+
+    def freeze(self) -> Generation:
+        """Begin a new active generation and return the old one, which never changes again."""
+        assert self.frozen is None
+        self.frozen, self.active = self.active, Generation(self.position)
+        return self.frozen
+
+    def thaw(self) -> None:
+        """Drop the frozen generation: the index has it."""
+        self.frozen = None
+
+    def between(self, low: bytes, high: bytes | None) -> dict[bytes, Cell]:
+        """Return the newest state of all records in a range that is known here."""
+        found: dict[bytes, Cell] = {}
+        if self.frozen is not None:
+            found.update(self.frozen.between(low, high))
+        found.update(self.active.between(low, high))
+        return found
+
+    def entries(self, log: bytes, after: int, limit: int | None) -> list[tuple[int, bytes]]:
+        """Return the entries of a log that are known here."""
+        found: list[tuple[int, bytes]] = []
+        for generation in (self.frozen, self.active):
+            part = generation.logs.get(log) if generation else None
+            if part is not None:
+                found += part.between(found[-1][0] if found else after, limit)
+        return found
+
+    def logs(self, low: bytes, high: bytes | None) -> set[bytes]:
+        """Return the names of the logs in a range that have entries here."""
+        return {
+            name
+            for generation in self.cut().generations
+            for name in generation.logs
+            if low <= name and (high is None or name < high)
+        }
+
+
+def changes_of(line: Line) -> Changes:
+    """Return what a line changes."""
+    return Changes(line.number, [change for change in map(_change, line.operations) if change])
+
+
+def queue_of(key: bytes) -> bytes:
+    """Return the encoded key without its last part."""
+    return key[: key.rfind(b"\0", 0, -1) + 1]
+
+
+def _change(fields: Fields) -> Change | None:
+    match fields[0]:
+        case "put":
+            _, key, version, value, *times = fields
+            return Stored(encode_key(tuple(key)), Cell(read_value(value), version, *times))
+        case "delete":
+            return Stored(encode_key(tuple(fields[1])), DELETED)
+        case "append":
+            _, log, first, values = fields
+            return Extended(encode_key(tuple(log)), first, [read_value(each) for each in values])
+        case _:
+            return None
+
+
+def _number(entry: tuple[int, bytes]) -> int:
+    return entry[0]

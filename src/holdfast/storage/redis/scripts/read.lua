@@ -1,0 +1,32 @@
+-- Read entries of a log; it only reads.
+--
+-- ARGV: prefix, name of the log, entries to skip, limit.
+-- Reply: {1 if the limit was not reached and more may follow, entry, entry, and so on}.
+
+-- What one call may cost the other clients of the server. Entries may be long, so the first steps
+-- are short.
+local MOST_BYTES = 8 * 1024 * 1024
+local MOST_ENTRIES = 5000
+local FIRST_STEP, LONGEST_STEP = 1, 512
+
+local log, first, limit = ARGV[1] .. 'log:' .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local page, found, bytes, step = { 0 }, 0, 0, FIRST_STEP
+
+while found < limit do
+    local wanted = math.min(limit - found, step)
+    local entries = redis.call('LRANGE', log, first + found, first + found + wanted - 1)
+    for _, entry in ipairs(entries) do
+        page[#page + 1] = entry
+        bytes = bytes + #entry
+    end
+    found = found + #entries
+    if #entries < wanted then
+        break
+    end
+    if found < limit and (bytes >= MOST_BYTES or found >= MOST_ENTRIES) then
+        page[1] = 1
+        break
+    end
+    step = math.min(step * 2, LONGEST_STEP)
+end
+return page

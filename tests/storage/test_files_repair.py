@@ -1,0 +1,527 @@
+"""`repair` heals what can be healed, says what is lost, and never makes anything up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from holdfast.errors import StorageError, StorageUnavailable
+from holdfast.storage.files import FilesStore, healing, journal, view
+from holdfast.storage.files.disk import Disk
+from holdfast.storage.files.healing import Anchor, heal, heal_line
+from holdfast.storage.files.lines import write_line
+from holdfast.storage.files.repair import repair
+from holdfast.storage.files.users import alone
+from holdfast.storage.seam import ABSENT, ANY
+from holdfast.testing.clock import ManualClock
+from holdfast.testing.crash.exploring import Examiner, Ledger
+from holdfast.testing.crash.failing import FailingDisk
+from holdfast.testing.crash.image import Image
+from holdfast.testing.crash.recording import ROOT, RecordingDisk
+from holdfast.testing.crash.states import Bounds
+from tests.storage.files_damage import (
+    State,
+    all_bytes,
+    change,
+    check,
+    compress_all,
+    fill_mixed,
+    is_part_of,
+    journal_files,
+    mend,
+    remedies,
+    rewrite_lines,
+    state_of,
+    write_on,
+)
+from tests.storage.files_help import LOG, content, drop_index, fill, segment, store_at
+
+BEFORE = Anchor(4, "ab" * 16)
+OPERATION = '["put",["a","b"],7,"hello \u2028 w\u00f6rld"]'
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 1500)
+
+
+def line(number: int = 5, previous: str = BEFORE.hash, text: str = OPERATION) -> tuple[bytes, str]:
+    return write_line(number, text, synced=4, version=7, written_at=12345, previous=previous)
+
+
+def quarantined(path: Path) -> set[bytes]:
+    return {each.read_bytes() for each in (path / "journal" / "quarantine").glob("*")}
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_every_other_value_of_every_byte_of_a_line_is_healed(proven: bool) -> None:
+    data, digest = line()
+    for place in range(len(data)):
+        for wrong in {0, 10, 34, 255, data[place] ^ 1, data[place] ^ 128, data[place] ^ 7}:
+            if wrong == data[place]:
+                continue
+            flipped = data[:place] + bytes([wrong]) + data[place + 1 :]
+            found = heal_line(flipped, proof=digest if proven else None, before=BEFORE)
+            assert found is not None, (place, wrong)
+            assert found.data == data, (place, wrong)
+
+
+def test_a_newline_too_many_or_too_few_is_healed() -> None:
+    data, digest = line()
+    after = Anchor(5, digest)
+    for place in range(len(data)):
+        broken = data[:place] + b"\n" + data[place:]
+        assert heal(broken, BEFORE, after).right == data, place
+    assert heal(data[:-1], BEFORE, after).right == data
+    assert heal(data[:-1], BEFORE, None).left == data
+
+
+def test_lines_side_by_side_prove_one_another_from_the_end() -> None:
+    first, digest = line()
+    second, last = line(6, digest)
+    third, end = line(7, last)
+    broken = b"".join(each.replace(b"hello", b"hallo") for each in (first, second, third))
+    healed = heal(broken, BEFORE, Anchor(7, end))
+    assert (healed.left, healed.rest, healed.right) == (b"", b"", first + second + third)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=2, max_size=6),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_line_with_several_wrong_bytes_is_never_taken_for_another(
+    faults: list[tuple[int, int]], proven: bool
+) -> None:
+    data, digest = line()
+    broken = bytearray(data)
+    for place, difference in faults:
+        broken[place % len(data)] ^= difference
+    found = heal_line(bytes(broken), proof=digest if proven else None, before=BEFORE)
+    assert found is None or found.data == data
+
+
+def test_a_long_line_is_healed_only_with_a_proof() -> None:
+    text = '["put",["a"],7,"' + "x" * healing.UNPROVEN_BYTES + '"]'
+    data, digest = line(text=text)
+    broken = data.replace(b"xx", b"xy", 1)
+    assert heal_line(broken, proof=None, before=BEFORE) is None
+    found = heal_line(broken, proof=digest, before=None)
+    assert found is not None
+    assert found.data == data
+
+
+def test_what_fits_the_checksum_and_not_the_proof_is_refused() -> None:
+    data, _ = line()
+    broken = data.replace(b"hello", b"hallo")
+    assert heal_line(broken, proof="00" * 16, before=BEFORE) is None
+    assert heal(data, BEFORE, Anchor(5, "00" * 16)).left == b""
+
+
+Damage = list[tuple[int, int, int, int]]
+_DAMAGE = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 10**6), st.integers(1, 300), st.integers(0, 255)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(_DAMAGE, st.booleans(), st.booleans())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_whatever_is_damaged_what_is_left_was_there_and_the_store_goes_on(
+    tmp_path_factory: pytest.TempPathFactory,
+    damage: Damage,
+    has_index: bool,
+    is_compressed: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "SEGMENT_BYTES", 1500)
+        if has_index:
+            patch.setattr(view, "FREEZE_CHANGES", 3)
+        asyncio.run(fill_mixed(path, 14))
+        if is_compressed:
+            compress_all(path, before=4)
+        whole = asyncio.run(state_of(path))
+        spoil(path, damage)
+        repaired = mend(path)
+        assert repaired.left is not None
+        assert repaired.left.is_clean, repaired
+        found = asyncio.run(state_of(path))
+        assert_nothing_made_up(found, whole, path)
+        is_torn = any("died" in note for note in repaired.found.notes)
+        if not is_torn and not {"lost", "none"} & set(remedies(repaired.found)):
+            assert found == whole, repaired
+        asyncio.run(write_on(path))
+        assert check(path).is_clean
+
+
+def spoil(path: Path, damage: Damage) -> None:
+    """Overwrite bytes: with one value, or each by another one."""
+    for number, place, length, value in damage:
+        files = journal_files(path)
+        data = bytearray(files[number % len(files)].read_bytes())
+        end = len(data.rstrip(b"\0"))
+        for at in range(place % end, min(place % end + length, end)):
+            data[at] = value if value % 2 else data[at] ^ value
+        files[number % len(files)].write_bytes(data)
+
+
+def assert_nothing_made_up(found: State, whole: State, path: Path) -> None:
+    """Check that all that is there is as it was at the end, or as it was at some time before."""
+    for name, entries in found.logs.items():
+        assert entries.items() <= whole.logs[name].items()
+    for key, (value, *_rest) in found.records.items():
+        number = key[1].removeprefix("é").encode()
+        # An older value may show again where the later write of the key is lost.
+        assert value == b"again" or value.startswith(b"value " + number), path
+
+
+@pytest.fixture
+async def indexed(tmp_path: Path) -> tuple[dict[str, bytes], list[bytes]]:
+    """Make a store with an index that reaches to its end."""
+    await fill(tmp_path, 300, ack="disk")
+    return await content(tmp_path)
+
+
+async def test_a_burst_in_a_value_is_rebuilt_from_the_index_and_proven(
+    tmp_path: Path, indexed: tuple[dict[str, bytes], list[bytes]]
+) -> None:
+    whole = segment(tmp_path).read_bytes()
+    change(segment(tmp_path), lambda data: _overwrite(data, b"value 200", b"???????"))
+    change(segment(tmp_path), lambda data: _overwrite(data, b"entry 100", bytes(7)))
+    repaired = mend(tmp_path)
+    assert remedies(repaired.found) == ["rebuilt", "rebuilt"]
+    assert segment(tmp_path).read_bytes() == whole
+    assert await content(tmp_path) == indexed
+
+
+async def test_lines_that_are_wiped_out_are_taken_over_from_the_index(
+    tmp_path: Path, indexed: tuple[dict[str, bytes], list[bytes]]
+) -> None:
+    def wipe(data: bytearray) -> None:
+        at = data.index(b"value 200")
+        data[at - 400 : at + 400] = bytes(800)
+
+    change(segment(tmp_path), wipe)
+    repaired = mend(tmp_path)
+    assert remedies(repaired.found) == ["recovered"]
+    assert not (tmp_path / "index.db").exists()
+    assert await content(tmp_path) == indexed
+    report = check(tmp_path)
+    assert report.is_clean
+    assert "given up by an earlier repair" in report.notes[0]
+    async with store_at(tmp_path) as store:
+        record = await store.get(("k", "200"))
+        assert record is not None
+        assert record.version == 201
+        assert await store.append(LOG, [b"next"]) == 301
+
+
+async def test_a_record_that_a_wiped_line_had_deleted_does_not_come_back(tmp_path: Path) -> None:
+    await fill(tmp_path, 150)
+    async with store_at(tmp_path, ack="disk") as store:
+        version = await store.put(("k", "7"), b"seven", expected=ANY)
+        assert isinstance(version, int)
+        assert await store.delete(("k", "7"), expected=version) is None
+    await fill(tmp_path, 0)
+    async with store_at(tmp_path, ack="disk") as store:
+        for number in range(260):
+            await store.put(("k", f"later {number}"), b"", expected=ABSENT)
+    before = await content(tmp_path)
+
+    def wipe(lines: list[bytes]) -> list[bytes]:
+        at = next(at for at, each in enumerate(lines) if b'["delete"' in each)
+        return [*lines[:at], b"x" * (len(lines[at]) - 1) + b"\n", *lines[at + 1 :]]
+
+    rewrite_lines(segment(tmp_path), wipe)
+    assert remedies(mend(tmp_path).found) == ["recovered"]
+    assert await content(tmp_path) == before
+
+
+async def test_a_line_out_of_a_group_is_told_from_its_neighbours(tmp_path: Path) -> None:
+    async with store_at(tmp_path, ack="disk") as store:
+        for turn in range(3):
+            keys = [("k", str(turn), str(number)) for number in range(300)]
+            await asyncio.gather(*(store.put(key, b"v" * 900, expected=ABSENT) for key in keys))
+    drop_index(tmp_path)
+    before = await state_of(tmp_path)
+    assert (tmp_path / "index.db").exists()
+
+    def wipe(lines: list[bytes]) -> list[bytes]:
+        at = next(at for at, each in enumerate(lines) if b'"1","5"' in each)
+        assert len(lines[at]) > 50_000
+        return [*lines[:at], b"?" * (len(lines[at]) - 1) + b"\n", *lines[at + 1 :]]
+
+    rewrite_lines(segment(tmp_path), wipe)
+    assert remedies(mend(tmp_path).found) == ["recovered"]
+    assert await state_of(tmp_path) == before
+
+
+async def test_without_an_index_the_loss_is_noted_and_the_bytes_are_kept(tmp_path: Path) -> None:
+    await fill(tmp_path, 5, ack="disk")
+    lines = segment(tmp_path).read_bytes().splitlines(keepends=True)
+    spoilt = b"?" * len(lines[4])
+    rewrite_lines(segment(tmp_path), lambda each: [*each[:4], spoilt, *each[5:]])
+    repaired = mend(tmp_path)
+    assert remedies(repaired.found) == ["lost"]
+    assert quarantined(tmp_path) == {spoilt}
+    report = check(tmp_path)
+    assert report.is_clean
+    (note,) = report.notes
+    (name,) = (each.name for each in (tmp_path / "journal" / "quarantine").iterdir())
+    assert "line 5 was given up" in note
+    assert name in note
+    async with store_at(tmp_path) as store:
+        entries = await store.read(LOG)
+        assert [entry.number for entry in entries] == [1, 3, 4, 5]
+        assert await store.append(LOG, [b"next"]) == 6
+    assert mend(tmp_path).actions == []
+
+
+async def test_versions_grow_on_behind_a_lost_end(tmp_path: Path) -> None:
+    async with store_at(tmp_path, ack="disk") as store:
+        for number in range(20):
+            version = await store.put(("k",), b"%d" % number, expected=ANY)
+    assert isinstance(version, int)
+    lines = segment(tmp_path).read_bytes().splitlines(keepends=True)
+    data = b"".join(lines[:-3]) + b"".join(b"?" * (len(each) - 1) + b"\n" for each in lines[-3:])
+    segment(tmp_path).write_bytes(data)
+    assert remedies(mend(tmp_path).found) == ["lost"]
+    async with store_at(tmp_path) as store:
+        later = await store.put(("k",), b"later", expected=ANY)
+    assert isinstance(later, int)
+    assert later > version
+
+
+async def test_the_last_line_is_healed_though_nothing_proves_that_it_was_complete(
+    tmp_path: Path,
+) -> None:
+    await fill(tmp_path, 3)
+    drop_index(tmp_path)
+    whole = segment(tmp_path).read_bytes()
+    for spoilt in (
+        whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:],
+        whole[:-90] + b"\0" + whole[-89:],
+        whole[:-1],
+        whole[:-1] + b"\0",
+    ):
+        segment(tmp_path).write_bytes(spoilt)
+        assert remedies(mend(tmp_path).found) == ["healed"]
+        assert segment(tmp_path).read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_a_segment_that_is_gone_is_taken_over_from_the_index(
+    tmp_path: Path, small_segments: None, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(view, "FREEZE_CHANGES", 5)
+    await fill_mixed(tmp_path, 30)
+    before = await state_of(tmp_path)
+    next(each for each in journal_files(tmp_path) if int(each.name[:8]) == number).unlink()
+    repaired = mend(tmp_path)
+    assert remedies(repaired.found) == ["recovered"]
+    assert await state_of(tmp_path) == before
+    await write_on(tmp_path)
+    assert check(tmp_path).is_clean
+
+
+@pytest.mark.parametrize("has_index", [True, False])
+async def test_a_compressed_segment_beyond_healing_keeps_what_can_be_read(
+    tmp_path: Path, small_segments: None, monkeypatch: pytest.MonkeyPatch, has_index: bool
+) -> None:
+    monkeypatch.setattr(view, "FREEZE_CHANGES", 5)
+    await fill_mixed(tmp_path, 30)
+    compress_all(tmp_path)
+    before = await state_of(tmp_path)
+    file = tmp_path / "journal" / "00000002.jsonl.zst"
+    spoilt = bytearray(file.read_bytes())
+    spoilt[300:350] = bytes(50)
+    spoilt[-200:] = bytes(200)  # and the redundancy is gone as well
+    file.write_bytes(spoilt)
+    if not has_index:
+        drop_index(tmp_path)
+    repaired = mend(tmp_path)
+    assert set(remedies(repaired.found)) == {"recovered" if has_index else "lost"}
+    assert bytes(spoilt) in quarantined(tmp_path)
+    assert repaired.left is not None
+    assert repaired.left.is_clean
+    after = await state_of(tmp_path)
+    assert after == before if has_index else len(after.records) >= len(before.records) // 2
+    await write_on(tmp_path)
+
+
+async def test_the_end_of_one_segment_and_the_beginning_of_the_next_are_given_up_together(
+    tmp_path: Path, small_segments: None
+) -> None:
+    await fill_mixed(tmp_path, 30)
+    drop_index(tmp_path)
+
+    def spoil_end(data: bytearray) -> None:
+        end = len(data.rstrip(b"\0"))
+        data[end - 300 :] = b"?" * (len(data) - end + 300)
+
+    change(segment(tmp_path, 1), spoil_end)
+    change(segment(tmp_path, 2), lambda data: data.__setitem__(slice(0, 200), b"?" * 200))
+    repaired = mend(tmp_path)
+    assert remedies(repaired.found) == ["lost", "lost"]
+    assert repaired.left is not None
+    assert repaired.left.is_clean
+    before = await state_of(tmp_path)
+    await write_on(tmp_path)
+    after = await state_of(tmp_path)
+    assert is_part_of(before, after)
+    assert len(after.records) == len(before.records) + 1
+
+
+async def test_a_dry_run_changes_nothing_and_says_what_the_repair_does(
+    tmp_path: Path, indexed: object
+) -> None:
+    change(segment(tmp_path), lambda data: _overwrite(data, b"value 20", b"VALUE"))
+    change(segment(tmp_path), lambda data: data.__setitem__(5000, 0))
+    before = all_bytes(tmp_path)
+    async with store_at(tmp_path):  # also while it is in use
+        inside = all_bytes(tmp_path)
+        planned = mend(tmp_path, dry_run=True)
+        assert all_bytes(tmp_path).keys() == inside.keys()
+    assert planned.left is None
+    assert {k: v for k, v in before.items() if "jsonl" in k} == {
+        k: v for k, v in all_bytes(tmp_path).items() if "jsonl" in k
+    }
+    done = mend(tmp_path)
+    assert done.actions == planned.actions
+    assert done.found.findings == planned.found.findings
+
+
+async def test_a_store_that_somebody_has_open_is_not_repaired(tmp_path: Path) -> None:
+    await fill(tmp_path, 3)
+    before = segment(tmp_path).read_bytes()
+    async with store_at(tmp_path) as store:
+        with pytest.raises(StorageUnavailable, match="open in another process") as caught:
+            mend(tmp_path)
+        assert "repair" in caught.value.hint
+        await store.append(LOG, [b"next"])
+    assert segment(tmp_path).read_bytes().startswith(before)
+    assert mend(tmp_path).actions == []
+
+
+async def test_who_opens_a_store_during_a_repair_waits_for_its_end(tmp_path: Path) -> None:
+    await fill(tmp_path, 1)
+    opened = asyncio.Event()
+
+    async def open_it() -> None:
+        async with store_at(tmp_path):
+            opened.set()
+
+    with alone(tmp_path / "journal", store_at(tmp_path)._disk, "repair"):
+        task = asyncio.create_task(open_it())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not opened.is_set()
+    await asyncio.wait_for(task, 10)
+    assert opened.is_set()
+
+
+@pytest.mark.parametrize("how", ["kill", "EIO", "ENOSPC", "short"])
+def test_a_repair_that_breaks_at_any_call_is_finished_by_the_next(how: str) -> None:
+    image, store = _damaged_image()
+    expected = _repaired_image(image, store)
+    for at in count(1):
+        disk = RecordingDisk(image)
+        failing = FailingDisk(disk, at=at, how=how)  # type: ignore[arg-type]
+        readable = _values(RecordingDisk(image))
+        _try_repair(store, failing)
+        disk.release_locks()
+        assert _values(RecordingDisk(disk.image)) >= readable, at
+        again = RecordingDisk(disk.image)
+        repaired = repair(store, clock=ManualClock(), disk=again)
+        assert repaired.left is not None
+        assert repaired.left.is_clean, at
+        assert _journal(again.image) == expected, at
+        if failing.broken is None:
+            assert at > 4
+            return
+
+
+def test_a_power_cut_at_any_moment_of_a_repair_loses_nothing_more() -> None:
+    image, store = _damaged_image()
+    readable = _values(RecordingDisk(image))
+    healed = _values(RecordingDisk(_repaired_image(image, store, whole=True)))
+    assert readable < healed
+    disk = RecordingDisk(image)
+    ledger = Ledger(disk, seen=frozenset(readable))
+    for value in healed - readable:
+        ledger.attempt(value)
+    repair(store, clock=ManualClock(), disk=disk)
+    for value in healed - readable:
+        ledger.acknowledge(value)
+    examiner = Examiner(_values, "weak", Bounds(per_cut=200, tears=8))
+    examiner.examine(disk, ledger)
+    examiner.found.require_clean()
+    assert examiner.found.states > 50
+
+
+def _overwrite(data: bytearray, old: bytes, new: bytes) -> None:
+    at = data.index(old)
+    data[at : at + len(new)] = new
+
+
+def _damaged_image() -> tuple[Image, Path]:
+    """Return a disk with a store whose two segments are damaged, one so that it can be healed."""
+    disk = RecordingDisk()
+    store = ROOT / "store"
+
+    async def write() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, "SEGMENT_BYTES", 700)
+            async with _open(disk) as opened:
+                for number in range(9):
+                    await opened.append(("log",), [b"entry %d" % number])
+
+    asyncio.run(write())
+    image = disk.image
+    for name, old, new in (("1", b"entry 1", b"entrx 1"), ("2", b"entry 5", b"?????? ")):
+        path = f"{store}/journal/0000000{name}.jsonl"
+        content = image.files[path]
+        assert old in content.data
+        image = image.replace(path, content.write(content.data.replace(old, new), 0))
+    return image, store
+
+
+def _repaired_image(image: Image, store: Path, *, whole: bool = False) -> object:
+    disk = RecordingDisk(image)
+    repaired = repair(store, clock=ManualClock(), disk=disk)
+    assert sorted(remedies(repaired.found)) == ["healed", "lost"]
+    return disk.image if whole else _journal(disk.image)
+
+
+def _journal(image: Image) -> dict[str, bytes]:
+    return {path: content.data for path, content in image.files.items() if ".jsonl" in path}
+
+
+def _try_repair(store: Path, disk: Disk) -> None:
+    with suppress(StorageError):  # and no other error
+        repair(store, clock=ManualClock(), disk=disk)
+
+
+def _values(disk: Disk) -> Collection[bytes]:
+    async def read() -> Collection[bytes]:
+        async with _open(disk) as store:
+            return {entry.value for entry in await store.read(("log",))}
+
+    return asyncio.run(read())
+
+
+def _open(disk: Disk) -> FilesStore:
+    return FilesStore(ROOT / "store", clock=ManualClock(), disk=disk)
