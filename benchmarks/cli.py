@@ -93,7 +93,7 @@ async def fill(folder: Path, runs: int) -> str:
 
 def commands(programs: Path, project: Path, nodes: int, shown: str) -> Commands:
     """Return the commands to measure, by the names of their figures."""
-    holdfast, store = str(programs / "holdfast"), f"sqlite:{project / 'store.db'}"
+    holdfast, store = str(programs / "holdfast"), f"files:{project}"
     file = project / "large.yaml"
     file.write_text(large(nodes), encoding="utf-8")
     (project / "pages.py").write_text(PAGES, encoding="utf-8")

@@ -37,5 +37,10 @@ PROMISES = {
     "logs-have-no-gaps": "Entries of a log are numbered without gaps and never rewritten.",
     "batch-is-atomic": "A batch is applied whole or not at all.",
     "expired-is-absent": "An expired record is absent to every reader from that millisecond on.",
+    "claim-has-one-holder": "Of many that claim at once each gets a record of its own; a late holder is refused.",
+    "changes-are-noticed": "A watcher misses no change, whoever makes it.",
+    "power-cut-loses-nothing": "What was acknowledged survives a power cut.",
+    "damage-is-noticed": "A byte that changed on the disk is noticed, and never read as something else.",
+    "hand-edit-kept": "What a person edits by hand is taken in, or kept and reported.",
     "newer-store-refused": "A store written by a newer version is refused and left as it is.",
 }

@@ -19,8 +19,8 @@ Request = Mapping[str, object]
 def opened(
     folder: Path, programs: Mapping[str, Program] | None = None, *, adopt: bool = False
 ) -> AbstractAsyncContextManager[Runtime]:
-    """Open a runtime on SQLite in `folder`; what is acknowledged is on the disk (ack=disk)."""
-    store = f"sqlite:{folder / 'store.db'}"
+    """Open a runtime on files in `folder`, the default; what is acknowledged is on the disk."""
+    store = f"files:{folder}"
     settings = load_settings(folder, environ={}, store=store, ack="disk")
     return open_runtime(settings, programs=programs, adopt=adopt)
 

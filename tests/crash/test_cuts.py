@@ -37,7 +37,9 @@ def prove(scheme: str, kind: FileSystem, folder: Path, cuts: int, figures: Crash
     assert found.acknowledged > cuts
 
 
-@pytest.mark.promise("acknowledged-survives", "batch-is-atomic", "logs-have-no-gaps")
+@pytest.mark.promise(
+    "power-cut-loses-nothing", "acknowledged-survives", "batch-is-atomic", "logs-have-no-gaps"
+)
 @pytest.mark.parametrize("kind", FILE_SYSTEMS)
 @pytest.mark.parametrize("scheme", EMBEDDED)
 def test_cuts_lose_nothing(

@@ -111,6 +111,7 @@ def flip_files(step: int, figures: CrashFigures) -> None:
     assert found.counts[Flipped.DETECTED] > found.counts.total() // 2
 
 
+@pytest.mark.promise("damage-is-noticed")
 def test_a_flipped_byte_of_a_files_store_is_noticed(crash_figures: CrashFigures) -> None:
     flip_files(7, crash_figures)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from holdfast.storage.faces import Codec, Faces, JsonCodec
 from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import ANY, Key, Store
 from holdfast.testing.clock import ManualClock
+from holdfast.testing.stores import FaultyStore
 
 PREFIX = ("notes",)
 
@@ -72,3 +76,29 @@ class Desk:
         """Return what is neither a face nor kept for good."""
         taking = self.folder / "conflicts" / "taking"
         return [*(self.folder / ".base" / "spent").glob("*"), *taking.glob("*")]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    desk = Desk(tmp_path / "notes")
+    async with desk.store:
+        yield desk
+
+
+def tell(findings: Any) -> str:
+    return "\n".join(each.sentence for each in findings)
+
+
+class Meddling(FaultyStore):
+    """Somebody else writes a record right after the n-th call of a verb."""
+
+    def __init__(self, inner: Any, writes: dict[tuple[str, int], tuple[str, object]]) -> None:
+        super().__init__(inner, {})
+        self.writes = writes
+
+    async def _call(self, verb: str, action: Any) -> Any:
+        result = await super()._call(verb, action)
+        if write := self.writes.get((verb, self.calls[verb])):
+            name, fields = write
+            await self.inner.put((*PREFIX, name), json.dumps(fields).encode(), expected=ANY)
+        return result

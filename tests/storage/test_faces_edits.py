@@ -196,6 +196,7 @@ _CODECS = [JsonCodec(), MarkdownCodec(body="text", first=("title",))]
 _both = pytest.mark.parametrize("codec", _CODECS, ids=["json", "markdown"])
 
 
+@pytest.mark.promise("hand-edit-kept")
 @_both
 async def test_hundreds_of_random_edits_are_all_accounted_for(tmp_path: Path, codec: Codec) -> None:
     await _edit_at_random(tmp_path, codec, edits=400, seed=1)

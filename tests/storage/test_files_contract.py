@@ -33,6 +33,8 @@ pytestmark = pytest.mark.promise(
     "logs-have-no-gaps",
     "batch-is-atomic",
     "expired-is-absent",
+    "claim-has-one-holder",
+    "changes-are-noticed",
 )
 
 

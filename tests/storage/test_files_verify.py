@@ -11,16 +11,19 @@ import pytest
 
 from holdfast.errors import StorageTooNew, StorageUnavailable
 from holdfast.storage.files import journal, view
+from holdfast.storage.files.lines import Line, read_line, write_line
 from holdfast.storage.files.looking import LookingDisk
 from holdfast.storage.files.parity import inspect, mended, protect
 from holdfast.storage.files.place import promise
 from holdfast.storage.files.repair import repair
 from holdfast.storage.files.segments import compress, decompress
+from holdfast.storage.files.verify import verify
 from holdfast.storage.seam import ANY
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.crash.image import Content, Image
 from holdfast.testing.crash.recording import RecordingDisk
 from tests.storage.files_damage import (
+    NOW,
     all_bytes,
     altered,
     change,
@@ -34,7 +37,7 @@ from tests.storage.files_damage import (
     rewrite_lines,
     state_of,
 )
-from tests.storage.files_help import LOG, drop_index, fill, segment, store_at
+from tests.storage.files_help import drop_index, fill, segment, store_at
 
 
 @pytest.fixture
@@ -237,20 +240,80 @@ async def test_a_torn_tail_is_no_damage_but_told(tmp_path: Path, cut: int) -> No
     assert report.counts["entries"] == 2
 
 
-async def test_a_torn_group_is_no_damage_though_its_last_lines_are_whole(tmp_path: Path) -> None:
-    async with store_at(tmp_path) as store:
-        await store.append(LOG, [b"safe"])
-        await store.append(LOG, [b"first" * 40])
+async def test_old_lines_behind_the_end_are_no_damage_and_accuse_nobody(tmp_path: Path) -> None:
+    await fill(tmp_path, 3)
+    whole = segment(tmp_path).read_bytes()
+    last = read_line(whole[whole.rfind(b"\n", 0, -1) + 1 :])
+    for number in (last.number + 1, last.number + 2, last.number):
+        stale, _ = write_line(
+            number, '["put",["k"],9,"z"]', synced=6, version=9, written_at=0, previous="0" * 32
+        )
+        segment(tmp_path).write_bytes(whole + stale)
+        report = check(tmp_path)
+        assert report.findings == []
+        assert len(report.notes) == 1
+        assert report.counts["entries"] == 3
+
+
+async def test_a_torn_group_is_no_damage_though_its_last_line_is_whole(tmp_path: Path) -> None:
+    await fill(tmp_path, 3)
+    drop_index(tmp_path)
     lines = segment(tmp_path).read_bytes().splitlines(keepends=True)
-    later = rechain([*lines[:-1], lines[-1]], len(lines))
-    torn = later[-1][:50] + bytes(100) + later[-1][150:]
-    next_line, _ = altered(lines[-1], "first", "other")
-    segment(tmp_path).write_bytes(
-        b"".join(lines[:-1]) + torn + next_line.replace(b'"n":3', b'"n":4')
-    )
+    # The last two were written together: neither says that the other was on the disk.
+    group = [read_line(each) for each in lines[-2:]]
+    first, digest = relined(group[0], synced=3, previous=group[0].previous)
+    second, _ = relined(group[1], synced=3, previous=digest)
+    torn = first[:60] + bytes(40) + first[100:]
+    segment(tmp_path).write_bytes(b"".join(lines[:-2]) + torn + second)
     report = check(tmp_path)
     assert report.findings == []
     assert len(report.notes) == 1
+    # With the right bytes known, it is another matter.
+    healable = first[:60] + b"?" + first[61:]
+    segment(tmp_path).write_bytes(b"".join(lines[:-2]) + healable + second)
+    assert remedies(check(tmp_path)) == ["healed"]
+
+
+def relined(line: Line, *, synced: int, previous: str) -> tuple[bytes, str]:
+    text = line.data.decode()
+    return write_line(
+        line.number,
+        text[text.index('"o":[') + 5 : -len('],"c":"01234567"}\n')],
+        synced=synced,
+        version=line.version,
+        written_at=line.written_at,
+        previous=previous,
+    )
+
+
+async def test_only_the_last_segment_is_read_under_the_lock_of_the_writers(
+    tmp_path: Path, small_segments: None
+) -> None:
+    await fill_mixed(tmp_path, 20)
+    disk = NotingDisk()
+    verify(tmp_path, now=NOW, disk=disk)
+    begin, end = disk.calls.index("lock"), disk.calls.index("unlock")
+    last = journal_files(tmp_path)[-1].name
+    assert [call for call in disk.calls[begin:end] if ".jsonl" in call] == [last]
+    assert disk.calls.count("lock") == disk.calls.count("unlock") == 1
+
+
+class NotingDisk(LookingDisk):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def open(self, path: Path, *, create: bool = False, exclusive: bool = False) -> int:
+        handle = super().open(path, create=create, exclusive=exclusive)
+        self.calls.append("open the lock" if path.name == "lock" else path.name)
+        return handle
+
+    def lock(self, handle: int) -> None:
+        self.calls.append("lock")
+        super().lock(handle)
+
+    def unlock(self, handle: int) -> None:
+        self.calls.append("unlock")
+        super().unlock(handle)
 
 
 async def test_a_compressed_segment_with_one_damaged_block_is_healed_by_the_others(
@@ -334,8 +397,6 @@ async def test_records_that_have_expired_need_not_be_in_the_index(tmp_path: Path
         (count,) = connection.execute("SELECT count(*) FROM records").fetchone()
     connection.close()
     assert count == 300
-    from holdfast.storage.files.verify import verify
-
     assert verify(tmp_path, now=clock.now_ms()).is_clean
 
 

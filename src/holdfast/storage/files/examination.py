@@ -167,9 +167,7 @@ def _rebuild(seen: Examination, gap: Gap, found: Found) -> bool:
 
 def _mark_lost(seen: Examination, gap: Gap, found: Found | None) -> None:
     """Put a line into each part that says what is lost, and holds what the index has of it."""
-    place = seen.index.place if seen.index else None
-    last = gap.last.number if gap.last else gap.before.number + 1
-    is_covered = found is not None and place is not None and place.number >= last
+    is_covered = found is not None and _is_covered(seen, gap)
     names = [_name(seen, part) if part.data else "" for part in gap.parts]
     ends = [
         part.segment < seen.shelf.numbers[-1] and _reaches_end(seen, part) for part in gap.parts
@@ -179,6 +177,18 @@ def _mark_lost(seen: Examination, gap: Gap, found: Found | None) -> None:
     for part, line in reversed(list(zip(gap.parts, lines, strict=True))):
         _tell(seen, part, "recovered" if is_covered else "lost")
         _replace(seen, part, line)
+
+
+def _is_covered(seen: Examination, gap: Gap) -> bool:
+    """Return whether the index had taken over all of the lost lines."""
+    place = seen.index.place if seen.index else None
+    if place is None:
+        return False
+    if gap.last:
+        return place.number >= gap.last.number
+    # Nobody tells how many lines they were, but for the place where the index stands.
+    part = gap.parts[-1]
+    return (place.segment, place.offset) >= (part.segment, part.offset + len(part.data))
 
 
 def _reaches_end(seen: Examination, part: Part) -> bool:

@@ -82,7 +82,7 @@ def _verify(path: Path, *, thorough: bool = True) -> Report:
     with _reading(path) as connection:
         _require_ours(connection, path)
         check = "integrity_check" if thorough else "quick_check"
-        faults = [str(row[0]) for row in connection.execute(f"PRAGMA {check}")]
+        faults = _faults(connection, check)
         if faults != ["ok"]:
             findings = [_finding(path, fault) for fault in faults]
         else:
@@ -94,6 +94,16 @@ def _verify(path: Path, *, thorough: bool = True) -> Report:
         }
     counts["bytes"] = _size(path)
     return Report(store=str(path), promise=_PROMISE, findings=findings, notes=(), counts=counts)
+
+
+def _faults(connection: sqlite3.Connection, check: str) -> list[str]:
+    """Return what a check finds: `ok`, or the faults."""
+    try:
+        return [str(row[0]) for row in connection.execute(f"PRAGMA {check}")]
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:  # so damaged that the check itself fails
+        return [str(error)]
 
 
 def _contradictions(connection: sqlite3.Connection) -> list[str]:
