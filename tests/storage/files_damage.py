@@ -151,3 +151,9 @@ def is_part_of(found: State, whole: State) -> bool:
     return records and all(
         entries.items() <= whole.logs.get(name, {}).items() for name, entries in found.logs.items()
     )
+
+
+def overwrite(data: bytearray, old: bytes, new: bytes) -> None:
+    """Write over the first place of some bytes."""
+    at = data.index(old)
+    data[at : at + len(new)] = new

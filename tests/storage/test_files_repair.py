@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.errors import StorageError, StorageUnavailable
-from holdfast.storage.files import FilesStore, healing, journal, view
-from holdfast.storage.files.disk import Disk
-from holdfast.storage.files.healing import Anchor, heal, heal_line
-from holdfast.storage.files.lines import write_line
-from holdfast.storage.files.repair import repair
+from holdfast.errors import StorageUnavailable
+from holdfast.storage.files import journal, view
 from holdfast.storage.files.users import alone
 from holdfast.storage.seam import ABSENT, ANY
-from holdfast.testing.clock import ManualClock
-from holdfast.testing.crash.exploring import Examiner, Ledger
-from holdfast.testing.crash.failing import FailingDisk
-from holdfast.testing.crash.image import Image
-from holdfast.testing.crash.recording import ROOT, RecordingDisk
-from holdfast.testing.crash.states import Bounds
 from tests.storage.files_damage import (
     State,
     all_bytes,
@@ -36,6 +23,7 @@ from tests.storage.files_damage import (
     is_part_of,
     journal_files,
     mend,
+    overwrite,
     remedies,
     rewrite_lines,
     state_of,
@@ -43,86 +31,14 @@ from tests.storage.files_damage import (
 )
 from tests.storage.files_help import LOG, content, drop_index, fill, segment, store_at
 
-BEFORE = Anchor(4, "ab" * 16)
-OPERATION = '["put",["a","b"],7,"hello \u2028 w\u00f6rld"]'
-
 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "SEGMENT_BYTES", 1500)
 
 
-def line(number: int = 5, previous: str = BEFORE.hash, text: str = OPERATION) -> tuple[bytes, str]:
-    return write_line(number, text, synced=4, version=7, written_at=12345, previous=previous)
-
-
 def quarantined(path: Path) -> set[bytes]:
     return {each.read_bytes() for each in (path / "journal" / "quarantine").glob("*")}
-
-
-@pytest.mark.parametrize("proven", [True, False])
-def test_every_other_value_of_every_byte_of_a_line_is_healed(proven: bool) -> None:
-    data, digest = line()
-    for place in range(len(data)):
-        for wrong in {0, 10, 34, 255, data[place] ^ 1, data[place] ^ 128, data[place] ^ 7}:
-            if wrong == data[place]:
-                continue
-            flipped = data[:place] + bytes([wrong]) + data[place + 1 :]
-            found = heal_line(flipped, proof=digest if proven else None, before=BEFORE)
-            assert found is not None, (place, wrong)
-            assert found.data == data, (place, wrong)
-
-
-def test_a_newline_too_many_or_too_few_is_healed() -> None:
-    data, digest = line()
-    after = Anchor(5, digest)
-    for place in range(len(data)):
-        broken = data[:place] + b"\n" + data[place:]
-        assert heal(broken, BEFORE, after).right == data, place
-    assert heal(data[:-1], BEFORE, after).right == data
-    assert heal(data[:-1], BEFORE, None).left == data
-
-
-def test_lines_side_by_side_prove_one_another_from_the_end() -> None:
-    first, digest = line()
-    second, last = line(6, digest)
-    third, end = line(7, last)
-    broken = b"".join(each.replace(b"hello", b"hallo") for each in (first, second, third))
-    healed = heal(broken, BEFORE, Anchor(7, end))
-    assert (healed.left, healed.rest, healed.right) == (b"", b"", first + second + third)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=2, max_size=6),
-    st.booleans(),
-)
-@settings(max_examples=300, deadline=None)
-def test_a_line_with_several_wrong_bytes_is_never_taken_for_another(
-    faults: list[tuple[int, int]], proven: bool
-) -> None:
-    data, digest = line()
-    broken = bytearray(data)
-    for place, difference in faults:
-        broken[place % len(data)] ^= difference
-    found = heal_line(bytes(broken), proof=digest if proven else None, before=BEFORE)
-    assert found is None or found.data == data
-
-
-def test_a_long_line_is_healed_only_with_a_proof() -> None:
-    text = '["put",["a"],7,"' + "x" * healing.UNPROVEN_BYTES + '"]'
-    data, digest = line(text=text)
-    broken = data.replace(b"xx", b"xy", 1)
-    assert heal_line(broken, proof=None, before=BEFORE) is None
-    found = heal_line(broken, proof=digest, before=None)
-    assert found is not None
-    assert found.data == data
-
-
-def test_what_fits_the_checksum_and_not_the_proof_is_refused() -> None:
-    data, _ = line()
-    broken = data.replace(b"hello", b"hallo")
-    assert heal_line(broken, proof="00" * 16, before=BEFORE) is None
-    assert heal(data, BEFORE, Anchor(5, "00" * 16)).left == b""
 
 
 Damage = list[tuple[int, int, int, int]]
@@ -199,8 +115,8 @@ async def test_a_burst_in_a_value_is_rebuilt_from_the_index_and_proven(
     tmp_path: Path, indexed: tuple[dict[str, bytes], list[bytes]]
 ) -> None:
     whole = segment(tmp_path).read_bytes()
-    change(segment(tmp_path), lambda data: _overwrite(data, b"value 200", b"???????"))
-    change(segment(tmp_path), lambda data: _overwrite(data, b"entry 100", bytes(7)))
+    change(segment(tmp_path), lambda data: overwrite(data, b"value 200", b"???????"))
+    change(segment(tmp_path), lambda data: overwrite(data, b"entry 100", bytes(7)))
     repaired = mend(tmp_path)
     assert remedies(repaired.found) == ["rebuilt", "rebuilt"]
     assert segment(tmp_path).read_bytes() == whole
@@ -388,7 +304,7 @@ async def test_the_end_of_one_segment_and_the_beginning_of_the_next_are_given_up
 async def test_a_dry_run_changes_nothing_and_says_what_the_repair_does(
     tmp_path: Path, indexed: object
 ) -> None:
-    change(segment(tmp_path), lambda data: _overwrite(data, b"value 20", b"VALUE"))
+    change(segment(tmp_path), lambda data: overwrite(data, b"value 20", b"VALUE"))
     change(segment(tmp_path), lambda data: data.__setitem__(5000, 0))
     before = all_bytes(tmp_path)
     async with store_at(tmp_path):  # also while it is in use
@@ -431,97 +347,3 @@ async def test_who_opens_a_store_during_a_repair_waits_for_its_end(tmp_path: Pat
         assert not opened.is_set()
     await asyncio.wait_for(task, 10)
     assert opened.is_set()
-
-
-@pytest.mark.parametrize("how", ["kill", "EIO", "ENOSPC", "short"])
-def test_a_repair_that_breaks_at_any_call_is_finished_by_the_next(how: str) -> None:
-    image, store = _damaged_image()
-    expected = _repaired_image(image, store)
-    for at in count(1):
-        disk = RecordingDisk(image)
-        failing = FailingDisk(disk, at=at, how=how)  # type: ignore[arg-type]
-        readable = _values(RecordingDisk(image))
-        _try_repair(store, failing)
-        disk.release_locks()
-        assert _values(RecordingDisk(disk.image)) >= readable, at
-        again = RecordingDisk(disk.image)
-        repaired = repair(store, clock=ManualClock(), disk=again)
-        assert repaired.left is not None
-        assert repaired.left.is_clean, at
-        assert _journal(again.image) == expected, at
-        if failing.broken is None:
-            assert at > 4
-            return
-
-
-def test_a_power_cut_at_any_moment_of_a_repair_loses_nothing_more() -> None:
-    image, store = _damaged_image()
-    readable = _values(RecordingDisk(image))
-    healed = _values(RecordingDisk(_repaired_image(image, store, whole=True)))
-    assert readable < healed
-    disk = RecordingDisk(image)
-    ledger = Ledger(disk, seen=frozenset(readable))
-    for value in healed - readable:
-        ledger.attempt(value)
-    repair(store, clock=ManualClock(), disk=disk)
-    for value in healed - readable:
-        ledger.acknowledge(value)
-    examiner = Examiner(_values, "weak", Bounds(per_cut=200, tears=8))
-    examiner.examine(disk, ledger)
-    examiner.found.require_clean()
-    assert examiner.found.states > 50
-
-
-def _overwrite(data: bytearray, old: bytes, new: bytes) -> None:
-    at = data.index(old)
-    data[at : at + len(new)] = new
-
-
-def _damaged_image() -> tuple[Image, Path]:
-    """Return a disk with a store whose two segments are damaged, one so that it can be healed."""
-    disk = RecordingDisk()
-    store = ROOT / "store"
-
-    async def write() -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(journal, "SEGMENT_BYTES", 700)
-            async with _open(disk) as opened:
-                for number in range(9):
-                    await opened.append(("log",), [b"entry %d" % number])
-
-    asyncio.run(write())
-    image = disk.image
-    for name, old, new in (("1", b"entry 1", b"entrx 1"), ("2", b"entry 5", b"?????? ")):
-        path = f"{store}/journal/0000000{name}.jsonl"
-        content = image.files[path]
-        assert old in content.data
-        image = image.replace(path, content.write(content.data.replace(old, new), 0))
-    return image, store
-
-
-def _repaired_image(image: Image, store: Path, *, whole: bool = False) -> object:
-    disk = RecordingDisk(image)
-    repaired = repair(store, clock=ManualClock(), disk=disk)
-    assert sorted(remedies(repaired.found)) == ["healed", "lost"]
-    return disk.image if whole else _journal(disk.image)
-
-
-def _journal(image: Image) -> dict[str, bytes]:
-    return {path: content.data for path, content in image.files.items() if ".jsonl" in path}
-
-
-def _try_repair(store: Path, disk: Disk) -> None:
-    with suppress(StorageError):  # and no other error
-        repair(store, clock=ManualClock(), disk=disk)
-
-
-def _values(disk: Disk) -> Collection[bytes]:
-    async def read() -> Collection[bytes]:
-        async with _open(disk) as store:
-            return {entry.value for entry in await store.read(("log",))}
-
-    return asyncio.run(read())
-
-
-def _open(disk: Disk) -> FilesStore:
-    return FilesStore(ROOT / "store", clock=ManualClock(), disk=disk)

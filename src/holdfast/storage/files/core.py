@@ -11,7 +11,6 @@ from holdfast.clock import Clock
 from holdfast.errors import StorageUnavailable
 from holdfast.storage.files.cursor import Cursor, Position
 from holdfast.storage.files.disk import Disk
-from holdfast.storage.files.drafts import Work
 from holdfast.storage.files.errors import translate
 from holdfast.storage.files.index import open_index, remove_index
 from holdfast.storage.files.indexer import Indexer, compress_sealed
@@ -21,6 +20,7 @@ from holdfast.storage.files.place import refuse_network
 from holdfast.storage.files.reader import Reader
 from holdfast.storage.files.reader import Request as Reading
 from holdfast.storage.files.rebuild import JOURNAL, IndexFile, IndexHandle
+from holdfast.storage.files.requests import Work
 from holdfast.storage.files.segments import open_segment
 from holdfast.storage.files.snapshot import snapshot_numbers
 from holdfast.storage.files.tail import Tail, changes_of

@@ -7,11 +7,10 @@ since, and what the requests before this one in the group do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 
 from holdfast.storage.files.cursor import Position
 from holdfast.storage.files.index import FIRST_DUE, DuePlace, Index
-from holdfast.storage.files.lines import Line, write_key, write_value, write_values
+from holdfast.storage.files.lines import Line
 from holdfast.storage.files.rebuild import IndexHandle
 from holdfast.storage.files.tail import (
     DELETED,
@@ -20,14 +19,11 @@ from holdfast.storage.files.tail import (
     Changes,
     Cut,
     Due,
-    Extended,
     Stored,
     changes_of,
     queue_of,
 )
 from holdfast.storage.files.view import View
-from holdfast.storage.keys import decode_key, encode_key
-from holdfast.storage.seam import ANY, Conflict, Key, Record
 
 _LINE_BYTES = 128 * 1024
 
@@ -209,209 +205,3 @@ class Draft:
             and queue_of(key) == queue
         )
         return min(due, default=None)
-
-
-class PutRequest:
-    """Create or replace a record."""
-
-    __slots__ = (
-        "_due_at",
-        "_expected",
-        "_expires_at",
-        "_head",
-        "_name",
-        "_value",
-        "_written",
-        "key",
-    )
-
-    def __init__(
-        self,
-        key: Key,
-        value: bytes,
-        expected: int,
-        expires_at: int | None,
-        due_at: int | None,
-    ) -> None:
-        self.key = encode_key(key)
-        self._value = bytes(value)
-        self._expected = expected
-        self._expires_at = expires_at
-        self._due_at = due_at
-        name = write_key(key)
-        self._name = name.encode()
-        self._head = f'["put",{name},'
-        self._written = write_value(value) + _times(expires_at, due_at) + "]"
-
-    def refusal(self, draft: Draft) -> int | None:
-        """Return what is there if that refuses the request."""
-        if self._expected == ANY:
-            return None
-        current = draft.current(self.key, self._name)
-        return None if self._expected == current else current
-
-    def perform(self, draft: Draft) -> tuple[str, Change, int]:
-        """Return the operation as JSON, what it changes, and the answer of the verb."""
-        version = draft.next_version()
-        cell = Cell(self._value, version, self._expires_at, self._due_at)
-        return f"{self._head}{version},{self._written}", Stored(self.key, cell), version
-
-
-class DeleteRequest:
-    """Remove a record."""
-
-    __slots__ = ("_expected", "_head", "_name", "key")
-
-    def __init__(self, key: Key, expected: int) -> None:
-        self.key = encode_key(key)
-        self._expected = expected
-        name = write_key(key)
-        self._name = name.encode()
-        self._head = f'["delete",{name},'
-
-    def refusal(self, draft: Draft) -> int | None:
-        """Return what is there if that refuses the request."""
-        if self._expected == ANY:
-            return None
-        current = draft.current(self.key, self._name)
-        return None if self._expected == current else current
-
-    def perform(self, draft: Draft) -> tuple[str, Change, None] | None:
-        """Return the operation and what it changes; None if there is nothing to remove."""
-        version = draft.current(self.key, self._name)
-        if not version:
-            return None
-        return f"{self._head}{version}]", Stored(self.key, DELETED), None
-
-
-class AppendRequest:
-    """Add entries to a log."""
-
-    __slots__ = ("_expected", "_head", "_name", "_values", "_written", "key")
-
-    def __init__(self, log: Key, entries: Sequence[bytes], expected: int) -> None:
-        self.key = encode_key(log)
-        self._values = [bytes(value) for value in entries]
-        self._expected = expected
-        name = write_key(log)
-        self._name = name.encode()
-        self._head = f'["append",{name},'
-        self._written = write_values(self._values) + "]"
-
-    def refusal(self, draft: Draft) -> int | None:
-        """Return what is there if that refuses the request."""
-        if self._expected == ANY:
-            return None
-        last = draft.last_number(self.key, self._name)
-        return None if self._expected == last else last
-
-    def perform(self, draft: Draft) -> tuple[str, Change, int] | int:
-        """Return the operation, what it changes, and the answer, or only the answer."""
-        last = draft.last_number(self.key, self._name)
-        if not self._values:
-            return last
-        change = Extended(self.key, last + 1, self._values)
-        return f"{self._head}{last + 1},{self._written}", change, last + len(self._values)
-
-
-Request = PutRequest | DeleteRequest | AppendRequest
-
-
-class Single:
-    """One request on its own."""
-
-    __slots__ = ("_request",)
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    @property
-    def records(self) -> Sequence[bytes]:
-        """The keys of the records that it compares."""
-        return () if isinstance(self._request, AppendRequest) else (self._request.key,)
-
-    def run(self, draft: Draft) -> object:
-        """Do it in the draft and return the answer of the verb."""
-        current = self._request.refusal(draft)
-        if current is not None:
-            return Conflict(current)
-        performed = self._request.perform(draft)
-        if not isinstance(performed, tuple):
-            return performed
-        operation, change, answer = performed
-        draft.add((operation,), (change,))
-        return answer
-
-
-class Batch:
-    """Several requests, all or none."""
-
-    __slots__ = ("_requests",)
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self._requests = requests
-
-    @property
-    def records(self) -> Sequence[bytes]:
-        """The keys of the records that it compares."""
-        return [each.key for each in self._requests if not isinstance(each, AppendRequest)]
-
-    def run(self, draft: Draft) -> Conflict | None:
-        """Do it in the draft and return the answer of the verb."""
-        for index, request in enumerate(self._requests):
-            current = request.refusal(draft)
-            if current is not None:
-                return Conflict(current, index)
-        performed = [
-            each
-            for each in (request.perform(draft) for request in self._requests)
-            if isinstance(each, tuple)
-        ]
-        if performed:
-            draft.add([each[0] for each in performed], [each[1] for each in performed])
-        return None
-
-
-class Claim:
-    """Take the next due record of a queue."""
-
-    __slots__ = ("_queue", "_until")
-
-    def __init__(self, queue: bytes, until: int) -> None:
-        self._queue = queue
-        self._until = until
-
-    @property
-    def records(self) -> Sequence[bytes]:
-        """Nothing is compared with."""
-        return ()
-
-    def run(self, draft: Draft) -> Record | None:
-        """Do it in the draft and return the record."""
-        due = draft.next_due(self._queue)
-        if due is None:
-            return None
-        key, cell = decode_key(due.key), due.cell
-        assert cell.value is not None
-        put = PutRequest(key, cell.value, ANY, cell.expires_at, self._until)
-        operation, change, version = put.perform(draft)
-        draft.add((operation,), (change,))
-        return Record(key, cell.value, version, cell.expires_at, self._until)
-
-
-Work = Single | Batch | Claim
-
-
-def compared_keys(group: Sequence[Work]) -> set[bytes]:
-    """Return the keys of the records that a group compares."""
-    return set(chain.from_iterable(work.records for work in group))
-
-
-def _times(expires_at: int | None, due_at: int | None) -> str:
-    if expires_at is None and due_at is None:
-        return ""
-    return f",{_time(expires_at)},{_time(due_at)}"
-
-
-def _time(time: int | None) -> str:
-    return "null" if time is None else str(time)

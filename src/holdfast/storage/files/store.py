@@ -19,7 +19,9 @@ from typing import Self, assert_never
 from holdfast.clock import Clock
 from holdfast.storage.files.core import Core
 from holdfast.storage.files.disk import Disk, SystemDisk
-from holdfast.storage.files.drafts import (
+from holdfast.storage.files.reader import Reader
+from holdfast.storage.files.reader import Request as Reading
+from holdfast.storage.files.requests import (
     AppendRequest,
     Batch,
     Claim,
@@ -29,8 +31,6 @@ from holdfast.storage.files.drafts import (
     Single,
     Work,
 )
-from holdfast.storage.files.reader import Reader
-from holdfast.storage.files.reader import Request as Reading
 from holdfast.storage.files.tail import Cell
 from holdfast.storage.keys import decode_key, encode_key, encode_prefix, successor
 from holdfast.storage.lane import Lane

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from holdfast.clock import Clock
 from holdfast.storage.files.cursor import Position
-from holdfast.storage.files.drafts import Draft, Passed, Work, compared_keys
+from holdfast.storage.files.drafts import Draft, Passed
 from holdfast.storage.files.errors import translate
 from holdfast.storage.files.journal import Journal
 from holdfast.storage.files.lines import Line
 from holdfast.storage.files.rebuild import IndexHandle
+from holdfast.storage.files.requests import Work, compared_keys
 from holdfast.storage.files.tail import Changes, changes_of
 from holdfast.storage.files.view import View
 from holdfast.storage.lane import Outcome
