@@ -9,6 +9,7 @@
     |   |-- WorkflowError           a workflow file that cannot be used
     |   |   `-- WorkflowInvalid     it has problems, all of them listed (`agents.problems`)
     |   |-- InputError              inputs or answers that do not fit what was declared
+    |   |-- FaceError               a file that a person edited cannot be read back
     |   |-- RunNotFound             no run has this id, or several have this prefix
     |   |-- RunConflict             the run is in a state that does not allow the request
     |   |   |-- RunBusy             another live process works on the run
@@ -29,6 +30,7 @@
     |   |-- StorageTooNew           written by a newer Holdfast
     |   |-- StorageCorrupt          not a store, or a damaged one
     |   `-- StorageUnavailable      cannot be opened, locked for too long, closed
+    |       `-- OutcomeUnknown      a write was sent and its answer did not come
     `-- LeaseLost                   another process took the run over: 6
 
 The world failing (`StorageError`, `ProviderError`, `StepError`) and the caller erring
@@ -72,6 +74,15 @@ class WorkflowError(CallerError):
 
 class InputError(CallerError):
     """Inputs of a run, or an answer to it, that do not fit what was declared."""
+
+
+class FaceError(CallerError):
+    """A text that is no face of a record: `line` and `reason` say where and why."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}", hint="mend the file by hand")
+        self.line = line
+        self.reason = reason
 
 
 class RunNotFound(CallerError):
@@ -193,6 +204,10 @@ class StorageCorrupt(StorageError):
 
 class StorageUnavailable(StorageError):
     """The store cannot be opened, was locked for too long, or is closed."""
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """A write was sent and its answer did not come: it may or may not have been applied."""
 
 
 class LeaseLost(HoldfastError):

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.errors import StorageUnavailable
+from holdfast.errors import OutcomeUnknown, StorageUnavailable
 from holdfast.storage.dynamodb import DynamoStore
-from holdfast.storage.dynamodb.errors import OutcomeUnknown
 from holdfast.storage.seam import ABSENT, ANY, Append, Conflict, Operation, Put, Record
 from holdfast.testing.clock import ManualClock
 from tests.servers.dynamodb_proxy import DynamoProxy, Lost, Unsent

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from holdfast.errors import StorageUnavailable
 from holdfast.storage.files import journal, view
+from holdfast.storage.files.cursor import Cursor, Position
+from holdfast.storage.files.disk import SystemDisk
 from holdfast.storage.files.users import alone
 from holdfast.storage.seam import ABSENT, ANY
 from tests.storage.files_damage import (
@@ -145,7 +147,10 @@ async def test_lines_that_are_wiped_out_are_taken_over_from_the_index(
         assert await store.append(LOG, [b"next"]) == 301
 
 
-async def test_a_record_that_a_wiped_line_had_deleted_does_not_come_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_a_record_that_a_wiped_line_had_deleted_does_not_come_back(
+    tmp_path: Path, is_alone: bool
+) -> None:
     await fill(tmp_path, 150)
     async with store_at(tmp_path, ack="disk") as store:
         version = await store.put(("k", "7"), b"seven", expected=ANY)
@@ -162,7 +167,11 @@ async def test_a_record_that_a_wiped_line_had_deleted_does_not_come_back(tmp_pat
         return [*lines[:at], b"x" * (len(lines[at]) - 1) + b"\n", *lines[at + 1 :]]
 
     rewrite_lines(segment(tmp_path), wipe)
-    assert remedies(mend(tmp_path).found) == ["recovered"]
+    if not is_alone:
+        # What is rebuilt behind it takes nothing away from it.
+        change(segment(tmp_path), lambda data: _overwrite(data, b"later 100", b"?????????"))
+    expected = ["recovered"] if is_alone else ["recovered", "rebuilt"]
+    assert remedies(mend(tmp_path).found) == expected
     assert await content(tmp_path) == before
 
 
@@ -294,6 +303,11 @@ async def test_the_end_of_one_segment_and_the_beginning_of_the_next_are_given_up
     assert remedies(repaired.found) == ["lost", "lost"]
     assert repaired.left is not None
     assert repaired.left.is_clean
+    # Who follows the journal line by line comes over it too.
+    cursor = Cursor(SystemDisk(), tmp_path / "journal", Position(1))
+    cursor.advance()
+    cursor.close()
+    assert cursor.position.segment == int(journal_files(tmp_path)[-1].name[:8])
     before = await state_of(tmp_path)
     await write_on(tmp_path)
     after = await state_of(tmp_path)

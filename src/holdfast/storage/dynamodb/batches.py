@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
-from holdfast.errors import UsageError
+from holdfast.errors import OutcomeUnknown, UsageError
 from holdfast.ids import new_run_id
 from holdfast.storage.dynamodb import errors
 from holdfast.storage.dynamodb.changes import Change
@@ -155,7 +155,7 @@ class Batches:
         except errors.Cancelled as cancelled:
             stored = [item for _, item in cancelled.reasons]
             return None if _is_any_ours(stored, token) else cancelled.reasons
-        except errors.OutcomeUnknown:
+        except OutcomeUnknown:
             stored = [await self._endpoint.get(step.key, "w") for step in steps]
             if not _is_any_ours(stored, token):
                 raise

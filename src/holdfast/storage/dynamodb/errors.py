@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.errors import (
     HoldfastError,
+    OutcomeUnknown,
     StorageCorrupt,
     StorageError,
     StorageTooNew,
@@ -36,10 +37,6 @@ _BUSY = {
     "TransactionConflictException",
     "TransactionInProgressException",
 }
-
-
-class OutcomeUnknown(StorageUnavailable):
-    """A write was sent and its answer did not come: it may or may not have been applied."""
 
 
 class ConditionFailed(Exception):

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from holdfast.clock import Clock
+from holdfast.errors import OutcomeUnknown
 from holdfast.ids import new_run_id
 from holdfast.storage.dynamodb import errors
 from holdfast.storage.dynamodb.changes import Change, Changes
@@ -124,7 +125,7 @@ class Records:
                 return done.get("Attributes", {})
             except errors.ConditionFailed as refused:
                 stored = refused.item or await self._endpoint.get(change.key)
-            except errors.OutcomeUnknown as error:
+            except OutcomeUnknown as error:
                 lost = error
                 stored = await self._endpoint.get(change.key)
             settled = self._settle(change, stored, lost)

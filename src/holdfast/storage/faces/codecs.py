@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from holdfast.storage.faces.values import FaceError, Fields, read_fields, write_value
+from holdfast.errors import FaceError
+from holdfast.storage.faces.values import Fields, read_fields, write_value
 
 
 class Codec(Protocol):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from holdfast.clock import Clock
-from holdfast.errors import StorageError
+from holdfast.errors import FaceError, StorageError
 from holdfast.storage.faces.codecs import Codec
 from holdfast.storage.faces.disk import FaceDisk, SystemFaceDisk
 from holdfast.storage.faces.folder import Claim, FaceFolder, Placed
@@ -17,7 +17,6 @@ from holdfast.storage.faces.names import check_suffix, name_face
 from holdfast.storage.faces.report import Finding, Outcome, Report, Written, sort_findings
 from holdfast.storage.faces.taking import Accept, Create, Taking
 from holdfast.storage.faces.threads import on_thread
-from holdfast.storage.faces.values import FaceError
 from holdfast.storage.seam import Key, Record, Store
 
 _PAGE = 200

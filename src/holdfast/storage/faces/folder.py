@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from holdfast.clock import Clock
+from holdfast.errors import FaceError
 from holdfast.ids import new_span_id
 from holdfast.storage.faces.codecs import Codec, decode_text, encode_text
 from holdfast.storage.faces.disk import FaceDisk, disk_errors
@@ -37,7 +38,7 @@ from holdfast.storage.faces.history import (
     mark_fields,
     split_mark,
 )
-from holdfast.storage.faces.values import FaceError, Fields, digest, is_same
+from holdfast.storage.faces.values import Fields, digest, is_same
 from holdfast.storage.seam import Key
 
 _TEMPORARY = "temporary."

@@ -11,7 +11,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.storage.faces.values import FaceError, Fields, canonical, digest
+from holdfast.errors import FaceError
+from holdfast.storage.faces.values import Fields, canonical, digest
 from holdfast.storage.seam import Key
 
 MARK = "_face"

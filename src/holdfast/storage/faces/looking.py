@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from holdfast.errors import StorageError
+from holdfast.errors import FaceError, StorageError
 from holdfast.storage.faces.folder import FaceFolder
 from holdfast.storage.faces.names import is_temporary
 from holdfast.storage.faces.report import Finding, Outcome
 from holdfast.storage.faces.taking import judge_broken
-from holdfast.storage.faces.values import FaceError
 from holdfast.storage.seam import Key
 
 

@@ -26,9 +26,9 @@ import re
 from collections.abc import Sequence
 from typing import cast
 
-from holdfast.errors import UsageError
+from holdfast.errors import FaceError, UsageError
 from holdfast.storage.faces.codecs import JsonValues
-from holdfast.storage.faces.values import FaceError, Fields, read_value, write_value
+from holdfast.storage.faces.values import Fields, read_value, write_value
 
 _FENCE = "---"
 _LINE = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*|"(?:[^"\\]|\\.)*")[ \t]*:[ \t]*(.*?)[ \t]*')

@@ -9,13 +9,13 @@ from functools import partial
 from typing import NamedTuple
 
 from holdfast.clock import Clock
-from holdfast.errors import CallerError
+from holdfast.errors import CallerError, FaceError
 from holdfast.storage.faces.codecs import Codec
 from holdfast.storage.faces.folder import Claim, Content, FaceFolder
 from holdfast.storage.faces.merging import MISSING, Clash, Merged, merge
 from holdfast.storage.faces.report import Finding, Outcome
 from holdfast.storage.faces.threads import on_thread
-from holdfast.storage.faces.values import FaceError, Fields, is_same, write_value
+from holdfast.storage.faces.values import Fields, is_same, write_value
 from holdfast.storage.seam import Conflict, Key, Put, Record, Store
 
 Accept = Callable[[Key, Fields, Fields], str | None]

@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import cast
 
-from holdfast.errors import CallerError
+from holdfast.errors import FaceError
 
 Fields = Mapping[str, object]
 """The members of a JSON object."""
@@ -24,15 +24,6 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 # Legal in JSON text, but editors and YAML treat them as line ends, drop them or refuse them.
 _AWKWARD = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-
-
-class FaceError(CallerError):
-    """A text that is no face: `line` and `reason` say where and why."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(f"line {line}: {reason}", hint="mend the file by hand")
-        self.line = line
-        self.reason = reason
 
 
 class _OddToken(ValueError):

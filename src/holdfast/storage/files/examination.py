@@ -81,6 +81,7 @@ def examine(disk: Disk, folder: Path, *, now: int, index: LookingIndex | None) -
     seen = Examination(folder, now, index, start, shelf, first, first)
     if first.gaps:
         _heal(seen)
+        _put_together(seen)
         _give_up(seen)
         # What is laid over the contents now must be a whole journal.
         seen.last = pass_over(shelf, start, None, now)
@@ -143,14 +144,26 @@ def _remove(seen: Examination, gap: Gap) -> bool:
     return bool(parts)
 
 
+def _put_together(seen: Examination) -> None:
+    """Rebuild what the index can prove, and look again at what it has of the rest."""
+    rebuilt = [found and _rebuild(seen, gap, found) for gap, found in _with_found(seen)]
+    if any(rebuilt):
+        seen.last = pass_over(seen.shelf, seen.start, seen.index, seen.now)
+
+
 def _give_up(seen: Examination) -> None:
-    """Put something in place of what no search finds: a rebuilt line, or one that tells the loss."""
-    gaps, trusted = seen.last.gaps, seen.trusted
-    shift = 1 if seen.start.is_broken else 0
-    for at, gap in reversed(list(enumerate(gaps, shift))):
-        found = trusted.found[at] if trusted and at < len(trusted.found) else None
-        if gap.count != 0 and not (found and _rebuild(seen, gap, found)):
+    """Put lines that tell the loss in place of what is left."""
+    for gap, found in _with_found(seen):
+        if gap.count != 0:
             _mark_lost(seen, gap, found)
+
+
+def _with_found(seen: Examination) -> list[tuple[Gap, Found | None]]:
+    """Return the gaps from the last to the first, each with what the index has of it."""
+    held = seen.trusted.found if seen.trusted else []
+    shift = 1 if seen.start.is_broken else 0
+    gaps = list(enumerate(seen.last.gaps, shift))
+    return [(gap, held[at] if at < len(held) else None) for at, gap in reversed(gaps)]
 
 
 def _rebuild(seen: Examination, gap: Gap, found: Found) -> bool:
