@@ -9,8 +9,8 @@ from typing import NamedTuple
 from holdfast.storage.files.disk import SystemDisk
 from holdfast.storage.files.indexer import compress_sealed
 from holdfast.storage.files.lines import Line, line_hash, read_line, write_line
-from holdfast.storage.files.repair import repair
-from holdfast.storage.files.verify import verify
+from holdfast.storage.files.upkeep.repair import repair
+from holdfast.storage.files.upkeep.verify import verify
 from holdfast.storage.maintenance import Repaired, Report
 from holdfast.storage.seam import ABSENT, ANY, Conflict, Store
 from holdfast.testing.clock import ManualClock

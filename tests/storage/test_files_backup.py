@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StorageCorrupt, StorageError, StorageUnavailable, UsageError
-from holdfast.storage.files import backup as backups
 from holdfast.storage.files import journal, view
-from holdfast.storage.files.backup import backup, restore
-from holdfast.storage.files.compaction import compact
+from holdfast.storage.files.upkeep import backup as backups
+from holdfast.storage.files.upkeep.backup import backup, restore
+from holdfast.storage.files.upkeep.compaction import compact
 from holdfast.storage.maintenance import Copied
 from holdfast.testing.clock import ManualClock
 from tests.storage.files_damage import (

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StorageCorrupt, StorageUnavailable
-from holdfast.storage.files import compaction, journal, view
-from holdfast.storage.files.compaction import compact
+from holdfast.storage.files import journal, view
+from holdfast.storage.files.upkeep import compaction
+from holdfast.storage.files.upkeep.compaction import compact
 from holdfast.storage.maintenance import Compacted
 from holdfast.storage.seam import ABSENT, ANY
 from holdfast.testing.clock import ManualClock

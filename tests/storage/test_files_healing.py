@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.storage.files import healing
-from holdfast.storage.files.healing import Anchor, heal, heal_line
 from holdfast.storage.files.lines import write_line
+from holdfast.storage.files.upkeep import healing
+from holdfast.storage.files.upkeep.healing import Anchor, heal, heal_line
 
 BEFORE = Anchor(4, "ab" * 16)
 OPERATION = '["put",["a","b"],7,"hello \u2028 w\u00f6rld"]'

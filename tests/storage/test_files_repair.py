@@ -169,7 +169,7 @@ async def test_a_record_that_a_wiped_line_had_deleted_does_not_come_back(
     rewrite_lines(segment(tmp_path), wipe)
     if not is_alone:
         # What is rebuilt behind it takes nothing away from it.
-        change(segment(tmp_path), lambda data: _overwrite(data, b"later 100", b"?????????"))
+        change(segment(tmp_path), lambda data: overwrite(data, b"later 100", b"?????????"))
     expected = ["recovered"] if is_alone else ["recovered", "rebuilt"]
     assert remedies(mend(tmp_path).found) == expected
     assert await content(tmp_path) == before

@@ -13,7 +13,7 @@ import pytest
 from holdfast.errors import StorageError
 from holdfast.storage.files import FilesStore, journal
 from holdfast.storage.files.disk import Disk
-from holdfast.storage.files.repair import repair
+from holdfast.storage.files.upkeep.repair import repair
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.crash.exploring import Examiner, Ledger
 from holdfast.testing.crash.failing import FailingDisk

@@ -12,12 +12,12 @@ import pytest
 from holdfast.errors import StorageTooNew, StorageUnavailable
 from holdfast.storage.files import journal, view
 from holdfast.storage.files.lines import Line, read_line, write_line
-from holdfast.storage.files.looking import LookingDisk
 from holdfast.storage.files.parity import protect
 from holdfast.storage.files.place import promise
-from holdfast.storage.files.repair import repair
 from holdfast.storage.files.segments import compress
-from holdfast.storage.files.verify import verify
+from holdfast.storage.files.upkeep.looking import LookingDisk
+from holdfast.storage.files.upkeep.repair import repair
+from holdfast.storage.files.upkeep.verify import verify
 from holdfast.storage.seam import ANY
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.crash.image import Content, Image

@@ -37,7 +37,7 @@ def upkeep_of(url: str, *, clock: Clock) -> Upkeep:
     open_store(url, clock=clock)  # nothing is opened by that; a wrong address is refused
     match scheme:
         case "files":
-            from holdfast.storage.files.upkeep import FilesUpkeep  # noqa: PLC0415 - late
+            from holdfast.storage.files.upkeep.keeper import FilesUpkeep  # noqa: PLC0415 - late
 
             return FilesUpkeep(Path(rest.partition("?")[0]), clock=clock)
         case "sqlite":

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from holdfast.storage.files.cursor import behind, check_format
-from holdfast.storage.files.healing import Anchor
 from holdfast.storage.files.lines import Line
 from holdfast.storage.files.segments import Found, read_lines
-from holdfast.storage.files.shelf import Shelf
+from holdfast.storage.files.upkeep.healing import Anchor
+from holdfast.storage.files.upkeep.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.storage.files.comparison import Comparison, Found
 from holdfast.storage.files.disk import Disk
-from holdfast.storage.files.healing import Anchor, Healed, heal
-from holdfast.storage.files.looking import LookingIndex
-from holdfast.storage.files.losses import lost_lines
-from holdfast.storage.files.passage import Passage, pass_over
-from holdfast.storage.files.reconstruction import operations_of, rebuild
-from holdfast.storage.files.shelf import FileFault, Shelf
-from holdfast.storage.files.start import Start, find_start
-from holdfast.storage.files.survey import Gap, Part
+from holdfast.storage.files.upkeep.comparison import Comparison, Found
+from holdfast.storage.files.upkeep.healing import Anchor, Healed, heal
+from holdfast.storage.files.upkeep.looking import LookingIndex
+from holdfast.storage.files.upkeep.losses import lost_lines
+from holdfast.storage.files.upkeep.passage import Passage, pass_over
+from holdfast.storage.files.upkeep.reconstruction import operations_of, rebuild
+from holdfast.storage.files.upkeep.shelf import FileFault, Shelf
+from holdfast.storage.files.upkeep.start import Start, find_start
+from holdfast.storage.files.upkeep.survey import Gap, Part
 from holdfast.storage.keys import decode_key
 from holdfast.storage.maintenance import Finding, Remedy
 

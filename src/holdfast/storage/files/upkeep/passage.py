@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from holdfast.storage.files.comparison import Bounds, Comparison, bounds_of, compare, last_version
 from holdfast.storage.files.cursor import Position, behind
-from holdfast.storage.files.facts import Facts
-from holdfast.storage.files.healing import Anchor, heal
-from holdfast.storage.files.looking import LookingIndex
-from holdfast.storage.files.shelf import Shelf
-from holdfast.storage.files.start import Start
-from holdfast.storage.files.survey import PROVEN, Gap, Good, Part, walk
+from holdfast.storage.files.upkeep.comparison import (
+    Bounds,
+    Comparison,
+    bounds_of,
+    compare,
+    last_version,
+)
+from holdfast.storage.files.upkeep.facts import Facts
+from holdfast.storage.files.upkeep.healing import Anchor, heal
+from holdfast.storage.files.upkeep.looking import LookingIndex
+from holdfast.storage.files.upkeep.shelf import Shelf
+from holdfast.storage.files.upkeep.start import Start
+from holdfast.storage.files.upkeep.survey import PROVEN, Gap, Good, Part, walk
 
 KNOWN_LOSS = -2
 """The gap of a hole that an earlier repair left."""

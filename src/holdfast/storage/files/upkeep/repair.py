@@ -13,18 +13,18 @@ from holdfast.clock import Clock
 from holdfast.ids import new_file_id
 from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.errors import translated
-from holdfast.storage.files.examination import Examination
 from holdfast.storage.files.index import Index, remove_index
 from holdfast.storage.files.indexer import write_file
 from holdfast.storage.files.journal import QUARANTINE
-from holdfast.storage.files.looking import LookingDisk
 from holdfast.storage.files.parity import protect
 from holdfast.storage.files.rebuild import INDEX, JOURNAL
 from holdfast.storage.files.segments import COMPRESSED, compress, read_file, segment_name
-from holdfast.storage.files.shelf import FileFault, locked
 from holdfast.storage.files.snapshot import write_snapshot
+from holdfast.storage.files.upkeep.examination import Examination
+from holdfast.storage.files.upkeep.looking import LookingDisk
+from holdfast.storage.files.upkeep.shelf import FileFault, locked
+from holdfast.storage.files.upkeep.verify import looked_at, report, require_store, verify
 from holdfast.storage.files.users import alone
-from holdfast.storage.files.verify import looked_at, report, require_store, verify
 from holdfast.storage.maintenance import Repaired
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from holdfast.storage.files.facts import EMPTY, Facts, log_facts
 from holdfast.storage.files.index import Index
-from holdfast.storage.files.survey import Gap, Good
 from holdfast.storage.files.tail import Cell
+from holdfast.storage.files.upkeep.facts import EMPTY, Facts, log_facts
+from holdfast.storage.files.upkeep.survey import Gap, Good
 from holdfast.storage.keys import decode_key
 
 _TOLD = 3

@@ -8,12 +8,9 @@ from pathlib import Path
 
 from holdfast.storage.files.cursor import Position
 from holdfast.storage.files.disk import Disk
-from holdfast.storage.files.facts import Facts
-from holdfast.storage.files.healing import Anchor
 from holdfast.storage.files.lines import START, BadLine, Line
 from holdfast.storage.files.parity import Inspection, inspect
 from holdfast.storage.files.segments import Found, read_file, read_lines
-from holdfast.storage.files.shelf import FileFault, Shelf, file_fault
 from holdfast.storage.files.snapshot import (
     position_of,
     snapshot_lines,
@@ -21,6 +18,9 @@ from holdfast.storage.files.snapshot import (
     snapshot_path,
 )
 from holdfast.storage.files.tail import Generation, changes_of
+from holdfast.storage.files.upkeep.facts import Facts
+from holdfast.storage.files.upkeep.healing import Anchor
+from holdfast.storage.files.upkeep.shelf import FileFault, Shelf, file_fault
 from holdfast.storage.files.zstandard import salvage
 
 

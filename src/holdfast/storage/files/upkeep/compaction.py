@@ -20,11 +20,11 @@ from holdfast.storage.files.journal import Journal
 from holdfast.storage.files.lines import Line, read_line
 from holdfast.storage.files.rebuild import INDEX, JOURNAL, IndexFile
 from holdfast.storage.files.segments import open_segment
-from holdfast.storage.files.shelf import file_size
 from holdfast.storage.files.snapshot import check_snapshot, snapshot_numbers, write_snapshot
 from holdfast.storage.files.tail import Tail, changes_of
+from holdfast.storage.files.upkeep.shelf import file_size
+from holdfast.storage.files.upkeep.verify import verify
 from holdfast.storage.files.users import alone_if_possible
-from holdfast.storage.files.verify import verify
 from holdfast.storage.maintenance import Compacted
 
 

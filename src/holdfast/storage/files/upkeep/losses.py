@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from holdfast.storage.files.healing import Anchor
 from holdfast.storage.files.lines import write_line
-from holdfast.storage.files.survey import Gap
+from holdfast.storage.files.upkeep.healing import Anchor
+from holdfast.storage.files.upkeep.survey import Gap
 
 _LEAST_PUT = len('["put",["a"],1,""]')
 

@@ -10,13 +10,13 @@ from holdfast.errors import StorageUnavailable
 from holdfast.storage.files.cursor import behind
 from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.errors import translated
-from holdfast.storage.files.examination import MEANS, Examination, examine
-from holdfast.storage.files.looking import LookingDisk, LookingIndex, look_at_index
 from holdfast.storage.files.place import promise
 from holdfast.storage.files.rebuild import INDEX, JOURNAL
 from holdfast.storage.files.segments import segment_numbers
-from holdfast.storage.files.shelf import file_size
 from holdfast.storage.files.snapshot import snapshot_numbers
+from holdfast.storage.files.upkeep.examination import MEANS, Examination, examine
+from holdfast.storage.files.upkeep.looking import LookingDisk, LookingIndex, look_at_index
+from holdfast.storage.files.upkeep.shelf import file_size
 from holdfast.storage.maintenance import Finding, Report
 
 _TRIES = 5

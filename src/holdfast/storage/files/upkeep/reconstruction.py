@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import cast
 
-from holdfast.storage.files.comparison import Found
-from holdfast.storage.files.healing import Anchor
 from holdfast.storage.files.lines import Line, write_key, write_line, write_value, write_values
 from holdfast.storage.files.tail import Cell
+from holdfast.storage.files.upkeep.comparison import Found
+from holdfast.storage.files.upkeep.healing import Anchor
 from holdfast.storage.keys import decode_key
 
 _HEAD = re.compile(

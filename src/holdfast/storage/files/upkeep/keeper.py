@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from holdfast.clock import Clock
-from holdfast.storage.files.backup import backup, restore
-from holdfast.storage.files.compaction import compact
-from holdfast.storage.files.repair import repair
-from holdfast.storage.files.verify import verify
+from holdfast.storage.files.upkeep.backup import backup, restore
+from holdfast.storage.files.upkeep.compaction import compact
+from holdfast.storage.files.upkeep.repair import repair
+from holdfast.storage.files.upkeep.verify import verify
 from holdfast.storage.maintenance import Compacted, Copied, Repaired, Report
 
 

@@ -23,10 +23,10 @@ from holdfast.storage.files.segments import (
     segment_numbers,
     without_zeros,
 )
-from holdfast.storage.files.shelf import locked
 from holdfast.storage.files.snapshot import snapshot_numbers
+from holdfast.storage.files.upkeep.shelf import locked
+from holdfast.storage.files.upkeep.verify import require_store, verify
 from holdfast.storage.files.users import alone
-from holdfast.storage.files.verify import require_store, verify
 from holdfast.storage.maintenance import Copied, Report
 
 _TRIES = 5

@@ -1,0 +1,1 @@
+"""Look after a store in files: verify, repair, compact, back up, restore."""
