@@ -102,6 +102,7 @@ class TestMotoMachine(_Moto, MachineContract):
     pass
 
 
+@pytest.mark.torture  # as long as moto's, and it shows nothing of its own on most days
 class TestDynalite(_Dynalite, StoreContract):
     pass
 

@@ -147,7 +147,7 @@ async def test_a_file_that_a_compaction_takes_away_lets_the_copy_begin_anew(
     before = await state_of(store)
     real, calls = backups._read, []
 
-    def vanish(disk: object, source: Path, name: str) -> bytes | None:
+    def vanish(disk: object, source: Path, name: str) -> tuple[str, bytes]:
         calls.append(name)
         if len(calls) == 1:
             raise FileNotFoundError(2, "No such file", name)
@@ -157,6 +157,20 @@ async def test_a_file_that_a_compaction_takes_away_lets_the_copy_begin_anew(
     monkeypatch.setattr(backups, "_read", vanish)
     assert back_up(store, target).report.is_clean
     assert len(calls) > 1
+    assert await state_of(target) == before
+
+
+async def test_segments_that_are_compressed_during_the_copy_are_copied(
+    tmp_path: Path, small_segments: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, target = tmp_path / "store", tmp_path / "backup"
+    await fill_mixed(store, 20)
+    before = await state_of(store)
+    disk = MeddlingDisk()
+    monkeypatch.setattr(backups, "SystemDisk", lambda: disk)
+    disk.before["unlock"] = lambda _: compress_all(store, before=4)
+    assert back_up(store, target).report.is_clean
+    assert len(list((target / "journal").glob("*.zst"))) == 3
     assert await state_of(target) == before
 
 

@@ -174,10 +174,12 @@ def _copy(disk: Disk, source: Path, target: Path) -> None:
         numbers = segment_numbers(disk, source)
         last = segment_name(numbers[-1]) if numbers else ""
         end = _synced_end(disk, source / last) if last in names else b""
-    for name in names:
-        data = end if name == last else _read(disk, source, name)
-        if data is not None:
+    copied = set[str]()
+    for listed in names:
+        name, data = (last, end) if listed == last else _read(disk, source, listed)
+        if name not in copied:
             write_file(disk, target / name, data)
+            copied.add(name)
     kept = disk.names(source / QUARANTINE)
     if kept:
         disk.make_folder(target / QUARANTINE)
@@ -200,13 +202,12 @@ def _synced_end(disk: Disk, path: Path) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def _read(disk: Disk, source: Path, name: str) -> bytes | None:
-    """Return a file that does not change any more; None if its compressed twin is listed too."""
+def _read(disk: Disk, source: Path, name: str) -> tuple[str, bytes]:
+    """Return a file that does not change any more; if it was compressed meanwhile, its twin."""
+    if not name.endswith(SUFFIX):
+        return name, read_file(disk, source / name)
     try:
-        data = read_file(disk, source / name)
+        return name, without_zeros(read_file(disk, source / name))
     except FileNotFoundError:
         packed = f"{name}.zst"
-        if not name.endswith(SUFFIX) or packed not in disk.names(source):
-            raise
-        return None
-    return without_zeros(data) if name.endswith(SUFFIX) else data
+        return packed, read_file(disk, source / packed)
