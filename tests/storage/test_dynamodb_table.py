@@ -15,7 +15,7 @@ from holdfast.storage.dynamodb import Address, DynamoStore
 from holdfast.storage.dynamodb.items import Names, number
 from holdfast.storage.seam import ABSENT, ANY, Batching
 from holdfast.testing.clock import ManualClock
-from tests.servers.dynamodb import DynamoServer
+from tests.servers.dynamodb import DynamoServer, local_credentials
 from tests.servers.dynamodb_proxy import Refused, proxy_to
 from tests.servers.process import free_port
 from tests.storage.dynamodb_help import KEY, LOG, address, client_of, clock, raw, server, store
@@ -173,7 +173,10 @@ class TestRefusals:
     async def test_an_endpoint_that_is_down_is_unavailable(self, clock: ManualClock) -> None:
         endpoint = f"http://127.0.0.1:{free_port()}"
         address = Address(table="table", region="eu-central-1", endpoint=endpoint)
-        with pytest.raises(StorageUnavailable, match="does not answer") as caught:
+        with (
+            local_credentials(),
+            pytest.raises(StorageUnavailable, match="does not answer") as caught,
+        ):
             await DynamoStore(address, clock=clock, attempts=1).__aenter__()
         assert endpoint in caught.value.message
         assert "check the network" in caught.value.hint
