@@ -94,18 +94,21 @@ async def test_a_store_that_is_being_written_to_is_clean(
     tmp_path: Path, small_segments: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(view, "FREEZE_CHANGES", 20)
-    stop = asyncio.Event()
+    stop, wrote = asyncio.Event(), asyncio.Event()
 
     async def write(name: str) -> None:
         async with store_at(tmp_path) as store:
             while not stop.is_set():
                 await store.append((name,), [b"x" * 50])
                 await store.put((name,), b"y" * 300, expected=ANY)
+                wrote.set()
 
     async with asyncio.TaskGroup() as group:
         await fill(tmp_path, 1)
         writers = [group.create_task(write(name)) for name in ("one", "other")]
         for _ in range(15):
+            wrote.clear()
+            await asyncio.wait_for(wrote.wait(), 30)
             report = await asyncio.to_thread(check, tmp_path)
             assert report.findings == [], report
             assert not any("died" in note for note in report.notes), report

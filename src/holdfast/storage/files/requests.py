@@ -7,6 +7,7 @@ a batch can ask all of its requests first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 
 from holdfast.storage.files.drafts import Draft
@@ -14,6 +15,13 @@ from holdfast.storage.files.lines import write_key, write_value, write_values
 from holdfast.storage.files.tail import DELETED, Cell, Change, Extended, Stored
 from holdfast.storage.keys import decode_key, encode_key
 from holdfast.storage.seam import ANY, Conflict, Key, Record
+
+
+@lru_cache(maxsize=4096)  # the logs of the runs under way are named again with every step
+def _named(key: Key) -> tuple[bytes, str, bytes]:
+    """Return a key as the store, as a line, and as a search through lines has it."""
+    text = write_key(key)
+    return encode_key(key), text, text.encode()
 
 
 class PutRequest:
@@ -38,13 +46,11 @@ class PutRequest:
         expires_at: int | None,
         due_at: int | None,
     ) -> None:
-        self.key = encode_key(key)
+        self.key, name, self._name = _named(key)
         self._value = bytes(value)
         self._expected = expected
         self._expires_at = expires_at
         self._due_at = due_at
-        name = write_key(key)
-        self._name = name.encode()
         self._head = f'["put",{name},'
         self._written = write_value(value) + _times(expires_at, due_at) + "]"
 
@@ -68,10 +74,8 @@ class DeleteRequest:
     __slots__ = ("_expected", "_head", "_name", "key")
 
     def __init__(self, key: Key, expected: int) -> None:
-        self.key = encode_key(key)
+        self.key, name, self._name = _named(key)
         self._expected = expected
-        name = write_key(key)
-        self._name = name.encode()
         self._head = f'["delete",{name},'
 
     def refusal(self, draft: Draft) -> int | None:
@@ -95,11 +99,9 @@ class AppendRequest:
     __slots__ = ("_expected", "_head", "_name", "_values", "_written", "key")
 
     def __init__(self, log: Key, entries: Sequence[bytes], expected: int) -> None:
-        self.key = encode_key(log)
+        self.key, name, self._name = _named(log)
         self._values = [bytes(value) for value in entries]
         self._expected = expected
-        name = write_key(log)
-        self._name = name.encode()
         self._head = f'["append",{name},'
         self._written = write_values(self._values) + "]"
 
