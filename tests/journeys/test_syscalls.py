@@ -99,4 +99,4 @@ def test_a_kill_at_an_early_write_to_the_store_loses_nothing(
 def test_a_kill_at_every_write_to_the_store_loses_nothing(
     tmp_path: Path, store: str, call: str
 ) -> None:
-    assert check_kills(Project(tmp_path), store, call, range(1, 400)) > 15
+    assert check_kills(Project(tmp_path), store, call, range(1, 400)) > 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from holdfast.storage.files import journal, view
 from holdfast.storage.files.upkeep import compaction
 from holdfast.storage.files.upkeep.compaction import compact
 from holdfast.storage.maintenance import Compacted
-from holdfast.storage.seam import ABSENT, ANY
+from holdfast.storage.seam import ABSENT, ANY, Append, Put
 from holdfast.testing.clock import ManualClock
 from tests.storage.files_damage import (
     change,
@@ -170,11 +171,15 @@ async def test_writers_and_compactions_side_by_side_lose_nothing(
 
     async def write(name: str) -> int:
         written = 0
-        async with store_at(tmp_path) as store:
-            while not stop.is_set():
-                written += 1
-                assert await store.append((name,), [b"x" * 50]) == written
-                await store.put((name,), b"%d" % written, expected=ANY)
+        while not stop.is_set():
+            # Who is so slow that two compactions go by is told to open the store again.
+            with suppress(StorageUnavailable):
+                async with store_at(tmp_path) as store:
+                    while not stop.is_set():
+                        append = Append(log=(name,), entries=[b"x" * 50], expected=written)
+                        put = Put(key=(name,), value=b"%d" % (written + 1), expected=ANY)
+                        assert await store.batch([append, put]) is None
+                        written += 1
         return written
 
     async with asyncio.TaskGroup() as group:
