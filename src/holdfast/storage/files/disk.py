@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -115,6 +116,8 @@ class SystemDisk:
         return os.pwrite(handle, data, offset)
 
     def allocate(self, handle: int, size: int) -> None:
+        if sys.platform == "darwin":
+            return  # it has no such call
         try:
             os.posix_fallocate(handle, 0, size)
         except OSError as error:
@@ -129,7 +132,11 @@ class SystemDisk:
         return os.fstat(handle).st_size
 
     def sync(self, handle: int) -> None:
-        os.fdatasync(handle)
+        if sys.platform == "darwin":
+            # There `fsync` leaves the data in the cache of the drive.
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+        else:
+            os.fdatasync(handle)
 
     def sync_folder(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
