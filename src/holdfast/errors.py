@@ -10,10 +10,15 @@
     |   |   `-- WorkflowInvalid     it has problems, all of them listed (`agents.problems`)
     |   |-- InputError              inputs or answers that do not fit what was declared
     |   |-- FaceError               a file that a person edited cannot be read back
-    |   |-- RunNotFound             no run has this id, or several have this prefix
-    |   |-- RunConflict             the run is in a state that does not allow the request
-    |   |   |-- RunBusy             another live process works on the run
-    |   |   `-- WorkflowChanged     the workflow file was edited since the run started
+    |   |-- TaskNotFound            no task of the owner has this id, or several have this prefix
+    |   |   `-- RunNotFound         the same of a run
+    |   |-- TaskConflict            the task is in a state that does not allow the request
+    |   |   |-- TaskBusy            somebody else holds the lease of the task
+    |   |   |-- DependencyCycle     the task would wait for itself; `path` says by which way
+    |   |   `-- RunConflict         the same of a run
+    |   |       |-- RunBusy         another live process works on the run
+    |   |       `-- WorkflowChanged the workflow file was edited since the run started
+    |   |-- QuotaExceeded           the owner has as many tasks or bytes as it may have
     |   `-- ProgramError            a program broke the rules of the engine
     |-- StepError                   a step of a run failed: 1
     |   |-- ToolError               a tool refused or failed
@@ -31,7 +36,7 @@
     |   |-- StorageCorrupt          not a store, or a damaged one
     |   `-- StorageUnavailable      cannot be opened, locked for too long, closed
     |       `-- OutcomeUnknown      a write was sent and its answer did not come
-    `-- LeaseLost                   another process took the run over: 6
+    `-- LeaseLost                   another process took the task or run over: 6
 
 The world failing (`StorageError`, `ProviderError`, `StepError`) and the caller erring
 (`CallerError`) are separate branches. A refused write is not an error at all: it is a
@@ -40,7 +45,7 @@ The world failing (`StorageError`, `ProviderError`, `StepError`) and the caller 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class HoldfastError(Exception):
@@ -85,11 +90,45 @@ class FaceError(CallerError):
         self.reason = reason
 
 
-class RunNotFound(CallerError):
+class TaskNotFound(CallerError):
+    """No task of the owner has this id, or more than one id starts with this prefix.
+
+    Whether another owner has such a task makes no difference, neither to the text nor to the work.
+    """
+
+
+class TaskConflict(CallerError):
+    """The state of the task does not allow what was asked."""
+
+
+class TaskBusy(TaskConflict):
+    """Somebody else holds the lease of the task, and it has not ended."""
+
+
+class DependencyCycle(TaskConflict):
+    """The task would wait for itself. `path` are the ids on the way, the first one again at the end."""
+
+    def __init__(self, message: str, *, path: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class QuotaExceeded(CallerError):
+    """The owner has as many tasks or bytes as it may have, or made too many in a minute.
+
+    `retry_after` is the number of seconds after which the same request may succeed, if time helps.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class RunNotFound(TaskNotFound):
     """No run has this id, or more than one id starts with this prefix."""
 
 
-class RunConflict(CallerError):
+class RunConflict(TaskConflict):
     """The state of the run does not allow what was asked."""
 
 
@@ -211,6 +250,6 @@ class OutcomeUnknown(StorageUnavailable):
 
 
 class LeaseLost(HoldfastError):
-    """Another process took the run over; this one must not write to it any more."""
+    """Another holder took the task or run over; this one must not write to it any more."""
 
     exit_code = 6

@@ -1,0 +1,77 @@
+"""Write records as compact JSON, leaving out what has its default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from functools import cache
+from typing import Any, cast
+
+from holdfast.errors import InputError, StorageCorrupt
+
+_encode: Callable[[object], str] = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
+quote = cast("Callable[[str], str]", json.encoder.encode_basestring)  # type: ignore[attr-defined]
+"""Return a string as JSON."""
+
+
+def to_json(value: object, *, what: str) -> str:
+    """Return `value` as compact JSON.
+
+    Raises:
+        InputError: it is not made of JSON's types; the message begins with `what`.
+    """
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{what} cannot be stored: {error}",
+            hint="give None, bool, int, float (finite), str, or lists and dicts of these",
+        ) from error
+
+
+def to_bytes(value: object, *, what: str) -> bytes:
+    """Return `value` as compact JSON in UTF-8; lone surrogates are kept."""
+    return to_json(value, what=what).encode("utf-8", "surrogatepass")
+
+
+def from_bytes(data: bytes, *, what: str) -> Any:
+    """Return what `to_bytes` wrote.
+
+    Raises:
+        StorageCorrupt: it is no JSON; the message begins with `what`.
+    """
+    try:
+        return json.loads(data.decode("utf-8", "surrogatepass"))
+    except ValueError as error:
+        raise StorageCorrupt(
+            f"{what} is not JSON: {error}",
+            hint="run `holdfast task repair`, or restore the store from a backup",
+        ) from error
+
+
+@cache
+def defaults(kind: type) -> tuple[tuple[str, object], ...]:
+    """Return the names of the fields of a dataclass and their defaults, `MISSING` for none."""
+    return tuple((item.name, _default(item)) for item in fields(kind))
+
+
+def plain(value: object) -> dict[str, object]:
+    """Return the fields of a dataclass that do not have their default."""
+    found: dict[str, object] = {}
+    for name, default in defaults(type(value)):
+        member: object = getattr(value, name)
+        if default is MISSING or member != default:
+            found[name] = member
+    return found
+
+
+def plain_all(values: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Return the dataclasses of a mapping as `plain` does."""
+    return {name: plain(value) for name, value in values.items()}
+
+
+def _default(item: Field[object]) -> object:
+    return item.default if item.default_factory is MISSING else item.default_factory()
