@@ -1,0 +1,131 @@
+"""What a list shows of a task: small enough to stand in an index, so that no record is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from holdfast.errors import StorageTooNew
+from holdfast.tasks.codec import from_bytes, to_bytes
+from holdfast.tasks.record import Task
+from holdfast.tasks.state import TaskState
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A task in one line. Times in milliseconds of the epoch; see `Task` for the fields.
+
+    `error` is the message of the error; `progress` is done and total; `waiting_for` are the keys of
+    the open requests.
+    """
+
+    id: str
+    name: str
+    state: TaskState
+    kind: Literal["task", "run"]
+    priority: int
+    tags: tuple[str, ...]
+    session: str
+    parent: str
+    created_at: int
+    updated_at: int
+    started_at: int | None
+    ended_at: int | None
+    expires_at: int | None
+    blockers: int
+    failed_blockers: int
+    holder: str
+    lease_until: int | None
+    status_message: str
+    error: str
+    progress: tuple[float, float | None] | None
+    waiting_for: tuple[str, ...]
+    worked_ms: int
+    steps: int
+    cost_msat: int
+    cost_known: bool
+    origin: str
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether somebody may begin with it now."""
+        return self.state is TaskState.PENDING and not self.blockers
+
+
+def summarise(task: Task) -> Summary:
+    """Return the summary of a task."""
+    lease, run, progress = task.lease, task.run, task.progress
+    return Summary(
+        id=task.id,
+        name=task.name,
+        state=task.state,
+        kind=task.kind,
+        priority=task.priority,
+        tags=task.tags,
+        session=task.session,
+        parent=task.parent,
+        created_at=task.created_at,
+        updated_at=task.updated_at,
+        started_at=task.started_at,
+        ended_at=task.ended_at,
+        expires_at=task.expires_at,
+        blockers=task.blockers,
+        failed_blockers=task.failed_blockers,
+        holder=lease.holder if lease else "",
+        lease_until=lease.until if lease else None,
+        status_message=task.status_message,
+        error=str(task.error.get("message", "")) if task.error else "",
+        progress=(progress.done, progress.total) if progress else None,
+        waiting_for=tuple(task.open_requests),
+        worked_ms=task.worked_ms,
+        steps=run.steps if run else 0,
+        cost_msat=run.cost_msat if run else 0,
+        cost_known=run.cost_known if run else True,
+        origin=run.origin if run else "",
+    )
+
+
+_NAMES = tuple(Summary.__dataclass_fields__)
+
+
+def encode_summary(task: Task) -> bytes:
+    """Return the summary as a JSON array: the format, then the fields in their order.
+
+    What is empty at the end is left out.
+    """
+    summary = summarise(task)
+    values: list[object] = [FORMAT, *(getattr(summary, name) for name in _NAMES)]
+    while values[-1] == _EMPTY[len(values) - 2]:
+        values.pop()
+    return to_bytes(values, what=f"the summary of task {task.id}")
+
+
+def decode_summary(data: bytes) -> Summary:
+    """Return the summary that `encode_summary` wrote.
+
+    Raises:
+        StorageTooNew: a newer version wrote it.
+    """
+    values = cast("list[Any]", from_bytes(data, what="the summary of a task"))
+    if values[0] != FORMAT or len(values) > len(_NAMES) + 1:
+        raise StorageTooNew(
+            f"the summary of a task has the format {values[0]!r}; this version knows {FORMAT}",
+            hint="upgrade Holdfast",
+        )
+    members: dict[str, Any] = dict(
+        zip(_NAMES, [*values[1:], *_EMPTY[len(values) - 1 :]], strict=True)
+    )
+    members["state"] = TaskState(members["state"])
+    members["tags"] = tuple(members["tags"])
+    members["waiting_for"] = tuple(members["waiting_for"])
+    if members["progress"] is not None:
+        members["progress"] = tuple(members["progress"])
+    return Summary(**members)
+
+
+_EMPTY: tuple[object, ...] = (
+    *(object(),) * (_NAMES.index("started_at")),  # these are always written
+    *(None, None, None, 0, 0, "", None, "", "", None, (), 0, 0, 0, True, ""),
+)
