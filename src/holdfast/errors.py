@@ -10,6 +10,9 @@
     |   |   `-- WorkflowInvalid     it has problems, all of them listed (`agents.problems`)
     |   |-- InputError              inputs or answers that do not fit what was declared
     |   |-- FaceError               a file that a person edited cannot be read back
+    |   |-- EntryNotFound           no entry of the memory has this id, or several have this prefix
+    |   |-- EntryEnded              the entry was superseded or forgotten already
+    |   |-- SecretFound             what is to be remembered looks like a key or a password
     |   |-- TaskNotFound            no task of the owner has this id, or several have this prefix
     |   |   `-- RunNotFound         the same of a run
     |   |-- TaskConflict            the task is in a state that does not allow the request
@@ -88,6 +91,18 @@ class FaceError(CallerError):
         super().__init__(f"line {line}: {reason}", hint="mend the file by hand")
         self.line = line
         self.reason = reason
+
+
+class EntryNotFound(CallerError):
+    """No entry of the memory has this id, or more than one id starts with this prefix."""
+
+
+class EntryEnded(CallerError):
+    """The entry was superseded or forgotten, so it cannot change any more."""
+
+
+class SecretFound(CallerError):
+    """What is to be remembered looks like a key or a password; the message does not repeat it."""
 
 
 class TaskNotFound(CallerError):

@@ -37,6 +37,11 @@ def new_span_id() -> SpanId:
     return SpanId(f"{_random.getrandbits(64) or 1:016x}")
 
 
+def new_entry_id() -> str:
+    """Return a fresh id of an entry of the memory, of the same form as that of a run."""
+    return new_run_id()
+
+
 def new_holder_id() -> str:
     """Return a fresh name for a process that holds leases."""
     return secrets.token_hex(8)
