@@ -183,6 +183,16 @@ class Batching(Protocol):
 
 
 @runtime_checkable
+class Bounded(Batching, Protocol):
+    """The ability to batch, with a limit to how many operations go into one."""
+
+    @property
+    def max_operations(self) -> int:
+        """The most operations of one batch; more are a `UsageError`."""
+        ...
+
+
+@runtime_checkable
 class Submitting(Batching, Protocol):
     """The ability to take a batch without a coroutine, for writers that have many under way."""
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from holdfast.clock import Clock
 from holdfast.storage.dynamodb import errors
 from holdfast.storage.dynamodb.address import Address
-from holdfast.storage.dynamodb.batches import Batches
+from holdfast.storage.dynamodb.batches import MAX_OPERATIONS, Batches
 from holdfast.storage.dynamodb.endpoint import Endpoint
 from holdfast.storage.dynamodb.gate import Gate
 from holdfast.storage.dynamodb.items import MAX_VALUE_BYTES, Names
@@ -66,6 +66,10 @@ class DynamoStore:
         self._names = Names(address.prefix)
         self._gate = Gate(lambda: errors.closed(address))
         self._use(Endpoint(address, attempts=attempts, timeout=timeout))
+
+    @property
+    def max_operations(self) -> int:
+        return MAX_OPERATIONS
 
     @property
     def max_value_bytes(self) -> int:

@@ -1,0 +1,126 @@
+"""Read tasks, and bring what is derived from a log up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from holdfast.errors import StorageCorrupt, TaskNotFound
+from holdfast.storage.fallback import write_all
+from holdfast.storage.seam import ABSENT, ANY, Conflict, Delete, Key, Operation, Put, Store
+from holdfast.tasks.fold import Fold, replay
+from holdfast.tasks.keys import Kept, derived, task_key, task_log
+from holdfast.tasks.record import Task
+from holdfast.tasks.snapshots import decode_snapshot, encode_snapshot
+
+
+@dataclass(slots=True, kw_only=True)
+class Held:
+    """A task as it was read, and what is to happen to it.
+
+    `version` and `size` are of the stored record, `before` is the task in it, None for a new one.
+    """
+
+    version: int
+    size: int
+    before: Task | None
+    fold: Fold
+    base: int
+    entries: list[bytes] = field(default_factory=list[bytes])
+    touched: bool = False
+
+    @property
+    def task(self) -> Task:
+        """Return the task with what is to happen."""
+        return self.fold.snapshot().task
+
+
+async def read_task(store: Store, owner: str, task_id: str) -> Held | None:
+    """Return a task as its record and the entries behind it say; None if there is none."""
+    record = await store.get(task_key(owner, task_id))
+    if record is None:
+        return None
+    stored = decode_snapshot(record.value)
+    behind = await store.read(task_log(task_id), after=stored.tail)
+    now = replay(task_id, (entry.value for entry in behind), stored) if behind else stored
+    return Held(
+        version=record.version,
+        size=len(record.value),
+        before=stored.task,
+        fold=Fold(task_id, now),
+        base=now.tail,
+    )
+
+
+def not_found(task_id: str) -> TaskNotFound:
+    """Return the error of a task that is not there, or is somebody else's: there is no difference."""
+    return TaskNotFound(
+        f"there is no task {task_id!r}", hint="`holdfast task list` shows the tasks there are"
+    )
+
+
+def record_writes(held: Held) -> Iterator[Operation]:
+    """Return the writes that bring the record and what is derived from it up to date."""
+    task, value = held.task, encode_snapshot(held.fold.snapshot())
+    yield Put(
+        key=task_key(task.owner, task.id),
+        value=value,
+        expected=held.version,
+        expires_at=task.expires_at,
+    )
+    before = derived(held.before, held.size) if held.before else {}
+    yield from differences(before, derived(task, len(value)))
+
+
+def differences(before: dict[Key, Kept], after: dict[Key, Kept]) -> Iterator[Operation]:
+    """Return the writes that turn one set of derived records into another."""
+    for key in before.keys() - after.keys():
+        yield Delete(key=key, expected=ANY)
+    for key, kept in after.items():
+        if before.get(key) != kept:
+            yield Put(key=key, value=kept.value, expected=ANY, expires_at=kept.expires_at)
+
+
+async def rewrite(store: Store, owner: str, task_id: str) -> bool:
+    """Put the record of a task, and all that is derived from it, as its log says.
+
+    Returns whether there is such a log, and it is the owner's.
+
+    Raises:
+        StorageCorrupt: the log cannot be folded.
+    """
+    while True:
+        record = await store.get(task_key(owner, task_id))
+        entries = await store.read(task_log(task_id))
+        if not entries:
+            return False
+        fold = Fold(task_id, replay(task_id, (entry.value for entry in entries)))
+        before = _stored_task(record.value) if record else None
+        held = Held(
+            version=record.version if record else ABSENT,
+            size=len(record.value) if record else 0,
+            before=before,
+            fold=fold,
+            base=fold.tail,
+        )
+        if held.task.owner != owner:
+            return False
+        first, *rest = record_writes(held)
+        if isinstance(await write_all(store, [first]), Conflict):
+            continue
+        # All of it, not only what differs from a record that may have been ahead of its indexes.
+        kept = derived(held.task, len(encode_snapshot(fold.snapshot())))
+        removed = [each for each in rest if isinstance(each, Delete)]
+        await write_all(store, [*removed, *(_put(key, value) for key, value in kept.items())])
+        return True
+
+
+def _put(key: Key, kept: Kept) -> Put:
+    return Put(key=key, value=kept.value, expected=ANY, expires_at=kept.expires_at)
+
+
+def _stored_task(value: bytes) -> Task | None:
+    try:
+        return decode_snapshot(value).task
+    except StorageCorrupt:
+        return None

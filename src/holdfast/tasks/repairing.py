@@ -1,0 +1,243 @@
+"""Make the records and indexes of all tasks anew from their logs.
+
+Needed after a crash on a store that cannot batch, after two clones were merged, and when in doubt. It
+changes nothing that is right, so it may run while others work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from holdfast.clock import Clock
+from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
+from holdfast.storage.fallback import write_all
+from holdfast.storage.seam import Conflict, Delete, Key, Listing, Put, Record, Store
+from holdfast.tasks.dependencies import edges_of, find_path, waits_for
+from holdfast.tasks.fold import broken_links, replay
+from holdfast.tasks.keys import Kept, derived, task_key, task_log
+from holdfast.tasks.loading import read_task, rewrite
+from holdfast.tasks.quotas import count_anew, decode_quota, encode_quota
+from holdfast.tasks.record import Relation, Snapshot, Task
+from holdfast.tasks.snapshots import encode_snapshot
+from holdfast.tasks.state import TaskState
+from holdfast.tasks.sweeping import release_waiting
+
+_PAGE = 500
+_INDEXES = {
+    "task-by-time": (1, 3),
+    "task-ready": (1, 4),
+    "task-open": (1, 2),
+    "task-free": (1, 3),
+    "task-session": (1, 4),
+    "task-child": (1, 3),
+    "task-dependent": (1, 4),
+}
+"""The derived records, and where in their keys owner and id stand."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Repaired:
+    """What a repair found, and mended unless it was only to look.
+
+    `damaged` are logs that cannot be read, with why; they are left alone. `altered` are tasks whose
+    log is not the one that was written, with the numbers of the entries whose link is broken.
+    `superseded` are the entries that a merge made void. `circles` are tasks that wait for themselves.
+    """
+
+    dry_run: bool
+    tasks: int = 0
+    rewritten: list[str] = field(default_factory=list[str])
+    strays: list[Key] = field(default_factory=list[Key])
+    released: list[str] = field(default_factory=list[str])
+    quotas: list[str] = field(default_factory=list[str])
+    damaged: dict[str, str] = field(default_factory=dict[str, str])
+    altered: dict[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    superseded: dict[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    circles: list[Sequence[str]] = field(default_factory=list[Sequence[str]])
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there was nothing to mend and nothing to tell."""
+        found = (self.rewritten, self.strays, self.released, self.quotas, self.damaged)
+        return not any((*found, self.altered, self.circles))
+
+
+async def repair(store: Store, clock: Clock, *, dry_run: bool) -> Repaired:
+    """Bring all that is derived up to the logs.
+
+    Raises:
+        UsageError: the store cannot name its logs.
+    """
+    report = Repaired(dry_run=dry_run)
+    async for task_id in _task_ids(store):
+        await _repair_task(store, clock, task_id, report)
+    await _remove_strays(store, report)
+    async for task in _open_tasks(store):
+        await _look_at_waiting(store, clock, task, report)
+    await _repair_quotas(store, report)
+    return report
+
+
+async def _repair_task(store: Store, clock: Clock, task_id: str, report: Repaired) -> None:
+    entries = [entry.value for entry in await store.read(task_log(task_id))]
+    try:
+        snapshot = replay(task_id, entries)
+        broken = broken_links(task_id, entries)
+    except (StorageCorrupt, StorageTooNew) as error:
+        report.damaged[task_id] = error.message
+        return
+    task = snapshot.task
+    if task.expires_at is not None and task.expires_at <= clock.now_ms():
+        return
+    report.tasks += 1
+    if broken:
+        report.altered[task_id] = broken
+    if snapshot.superseded:
+        report.superseded[task_id] = snapshot.superseded
+    if await _is_right(store, snapshot):
+        return
+    report.rewritten.append(task_id)
+    if not report.dry_run:
+        await rewrite(store, task.owner, task_id)
+
+
+async def _is_right(store: Store, snapshot: Snapshot) -> bool:
+    """Whether the record and what is derived from it say what the log says.
+
+    A record that lags behind its log is right: whoever reads it reads on in the log.
+    """
+    task = snapshot.task
+    record = await store.get(task_key(task.owner, task.id))
+    if record is None:
+        return False
+    try:
+        held = await read_task(store, task.owner, task.id)
+    except StorageCorrupt:
+        return False
+    if held is None or held.before is None:
+        return False
+    now = held.fold.snapshot()
+    if now.tail == snapshot.tail and encode_snapshot(now) != encode_snapshot(snapshot):
+        return False
+    for key, kept in derived(held.before, held.size).items():
+        stored = await store.get(key)
+        if stored is None or Kept(stored.value, stored.expires_at) != kept:
+            return False
+    return True
+
+
+async def _remove_strays(store: Store, report: Repaired) -> None:
+    """Remove derived records that follow from no task."""
+    known: tuple[str, str] = ("", "")
+    expected: set[Key] = set()
+    for name, (owner_at, id_at) in _INDEXES.items():
+        async for record in _scan(store, (name,)):
+            owner, task_id = record.key[owner_at], record.key[id_at]
+            if (owner, task_id) != known:
+                known = (owner, task_id)
+                expected = await _expected(store, owner, task_id, report)
+            if record.key in expected or task_id in report.damaged:
+                continue
+            report.strays.append(record.key)
+            if not report.dry_run:
+                await write_all(store, [Delete(key=record.key, expected=record.version)])
+
+
+async def _expected(store: Store, owner: str, task_id: str, report: Repaired) -> set[Key]:
+    if task_id in report.damaged:
+        return set()
+    if report.dry_run and task_id in report.rewritten:
+        entries = await store.read(task_log(task_id))
+        task = replay(task_id, (entry.value for entry in entries)).task
+        return set(derived(task, 0)) if task.owner == owner else set()
+    held = await read_task(store, owner, task_id)
+    return set(derived(held.task, 0)) if held else set()
+
+
+async def _look_at_waiting(store: Store, clock: Clock, task: Task, report: Repaired) -> None:
+    """Tell a task of blockers that have ended, and find the circles that it is in."""
+    for each in task.dependencies:
+        if not waits_for(task, each.on):
+            continue
+        ended = await _how_ended(store, task.owner, each.on)
+        if ended:
+            report.released.append(task.id)
+            if not report.dry_run:
+                await release_waiting(store, clock, task.owner, each.on, ended)
+    for relation in (Relation.BLOCKS, Relation.PARENT):
+        await _find_circle(store, task, relation, report)
+
+
+async def _find_circle(store: Store, task: Task, relation: Relation, report: Repaired) -> None:
+    async def edges(here: str) -> Sequence[str]:
+        held = await read_task(store, task.owner, here)
+        return edges_of(held.task, relation) if held else ()
+
+    for on in edges_of(task, relation):
+        way = await find_path(on, task.id, edges)
+        if way is not None and not any(set(way) == set(known[1:]) for known in report.circles):
+            report.circles.append([task.id, *way])
+
+
+async def _how_ended(store: Store, owner: str, task_id: str) -> str:
+    held = await read_task(store, owner, task_id)
+    if held is not None:
+        return held.task.state.value if held.task.has_ended else ""
+    return "expired"
+
+
+async def _repair_quotas(store: Store, report: Repaired) -> None:
+    async for record in _scan(store, ("task-quota",)):
+        owner = record.key[1]
+        quota, counted = decode_quota(record.value), await count_anew(store, owner)
+        right = encode_quota(
+            type(quota)(
+                live=counted.live,
+                bytes=counted.bytes,
+                window_at=quota.window_at,
+                created=quota.created,
+            )
+        )
+        if right == record.value:
+            continue
+        report.quotas.append(owner)
+        if not report.dry_run:
+            put = Put(key=record.key, value=right, expected=record.version)
+            if isinstance(await write_all(store, [put]), Conflict):
+                continue  # somebody creates or ends tasks just now, and counts them
+
+
+async def _open_tasks(store: Store) -> AsyncIterator[Task]:
+    async for record in _scan(store, ("task-open",)):
+        held = await read_task(store, record.key[1], record.key[2])
+        if held is not None and held.task.state is TaskState.PENDING:
+            yield held.task
+
+
+async def _task_ids(store: Store) -> AsyncIterator[str]:
+    if not isinstance(store, Listing):
+        raise UsageError(
+            "this store cannot name its logs, so there is nothing to repair from",
+            hint="copy it to one that can: `holdfast store export` and `import`",
+        )
+    after: Key | None = None
+    while True:
+        page = await store.logs(("task",), after=after, limit=_PAGE)
+        for name in page:
+            if len(name) == 2:
+                yield name[1]
+        if len(page) < _PAGE:
+            return
+        after = page[-1]
+
+
+async def _scan(store: Store, prefix: Key) -> AsyncIterator[Record]:
+    after: Key | None = None
+    while True:
+        page = await store.scan(prefix, after=after, limit=_PAGE)
+        for record in page:
+            yield record
+        if len(page) < _PAGE:
+            return
+        after = page[-1].key

@@ -1,0 +1,84 @@
+"""Remove what expired tasks leave behind.
+
+Readers see nothing of an expired task from its last millisecond on; this is about the space, and
+about those that wait for it. It works in small batches, and locks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holdfast.clock import Clock
+from holdfast.errors import StorageCorrupt
+from holdfast.storage.fallback import write_all
+from holdfast.storage.seam import ANY, Delete, Key, Operation, Store
+from holdfast.tasks.ending import release
+from holdfast.tasks.fold import replay
+from holdfast.tasks.keys import derived, task_key, task_log
+from holdfast.tasks.record import Task
+from holdfast.tasks.requests import Actor, Binding
+from holdfast.tasks.unit import Desk, Unit
+
+_BATCH = 20
+SWEEPER = Actor(by="sweeper", via="holdfast")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep did. `released` counts the tasks that were told in the first batch of each; `more` says that there may be more to do."""
+
+    removed: int = 0
+    released: int = 0
+    more: bool = False
+
+
+async def sweep(store: Store, clock: Clock, *, limit: int) -> Swept:
+    """Remove the leftovers of up to `limit` expired tasks of all owners, the longest expired first."""
+    page = await store.scan(("task-expiry",), limit=limit)
+    now = clock.now_ms()
+    due = [record.key for record in page if int(record.key[1]) <= now]
+    released = 0
+    for key in due:
+        released += await _remove(store, clock, key)
+    return Swept(removed=len(due), released=released, more=len(due) == limit)
+
+
+async def _remove(store: Store, clock: Clock, key: Key) -> int:
+    """Remove what is left of one task; the key that names it goes last."""
+    _, _, owner, task_id = key
+    told = await release_waiting(store, clock, owner, task_id, "expired")
+    task = await _expired(store, task_id)
+    if task is not None and task.owner == owner:
+        await _delete(store, [task_key(owner, task_id), *derived(task, 0)])
+    await _delete(store, [key])
+    return told
+
+
+async def release_waiting(store: Store, clock: Clock, owner: str, task_id: str, ended: str) -> int:
+    """Tell all that wait for a task how it has ended."""
+
+    async def tell(unit: Unit) -> int:
+        return await release(unit, task_id, ended)
+
+    async def settle(unit: Unit) -> None:
+        pass  # telling somebody changes no quota
+
+    desk = Desk(store, clock, Binding(owner=owner, actor=SWEEPER), settle)
+    return await desk.change(tell)
+
+
+async def _expired(store: Store, task_id: str) -> Task | None:
+    entries = await store.read(task_log(task_id))
+    try:
+        return replay(task_id, (entry.value for entry in entries)).task
+    except StorageCorrupt:
+        return None
+
+
+async def _delete(store: Store, keys: Sequence[Key]) -> None:
+    for first in range(0, len(keys), _BATCH):
+        batch: list[Operation] = [
+            Delete(key=key, expected=ANY) for key in keys[first : first + _BATCH]
+        ]
+        await write_all(store, batch)
