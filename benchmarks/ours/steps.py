@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,8 +40,7 @@ async def measure(request: Request, folder: Path) -> Mapping[str, float]:
 async def _timed(runtime: Runtime, *, steps: int, runs: int) -> float:
     begin = time.perf_counter()
     ids = [await runtime.engine.start("steps", {"steps": steps}) for _ in range(runs)]
-    for run_id in ids:
-        await runtime.engine.settle(run_id)
+    await asyncio.gather(*map(runtime.engine.settle, ids))
     return steps * runs / (time.perf_counter() - begin)
 
 

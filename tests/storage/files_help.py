@@ -89,6 +89,10 @@ class MeddlingDisk(SystemDisk):
         self._note("lock", handle)
         super().lock(handle)
 
+    def try_lock(self, handle: int) -> bool:
+        self._note("lock", handle)
+        return super().try_lock(handle)
+
     def unlock(self, handle: int) -> None:
         self._note("unlock", handle)
         super().unlock(handle)

@@ -85,13 +85,17 @@ class ActiveRun:
             await self._guard_once(call)
         info = StepInfo(self.run_id, call.path, call.visit)
         started = self.clock.now_ms()
-        with _Busy(self):
+        self._enter()
+        try:
             with self._tracer.span(call.path, kind="step", visit=call.visit) as span:
-                async with self._slots:
+                await self._slots.acquire()
+                try:
                     result, error = await try_step(call, info, clock=self.clock, tell=self.tell)
+                finally:
+                    self._slots.release()
                 if error is not None:
                     span.status, span.error = "error", f"{error['type']}: {error['message']}"
-                span.set(attempts=info.attempt)
+                span.attributes["attempts"] = info.attempt
             done = StepFinished(
                 at=self.clock.now_ms(),
                 path=call.path,
@@ -103,13 +107,17 @@ class ActiveRun:
                 meta=info.meta,
             )
             await self.journal.append(done)
-        self._tell_finished(done)
+        finally:
+            self._leave()
+        if self._observer is not None:
+            self._tell_finished(done)
         return self.remember(done)
 
     async def sleep_until(self, path: str, visit: int, seconds: float) -> None:
         """Sleep, counting from when the run first came here."""
         timers = self.journal.history.timers
-        with _Busy(self):
+        self._enter()
+        try:
             if (path, visit) not in timers:
                 now = self.clock.now_ms()
                 until = now + int(seconds * 1000)
@@ -117,6 +125,8 @@ class ActiveRun:
             rest = timers[path, visit] - self.clock.now_ms()
             if rest > 0:
                 await self.clock.sleep(rest / 1000)
+        finally:
+            self._leave()
 
     async def wait_for(self, request: InputRequested) -> object:
         """Ask, and wait for the answer."""
@@ -181,12 +191,12 @@ class ActiveRun:
             meta=done.meta,
         )
 
-    def enter(self) -> None:
-        """Note that something is under way."""
+    def _enter(self) -> None:
+        """Keep the run from being unloaded: something is under way."""
         self._busy += 1
         self._moves += 1
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Note that something has ended."""
         self._busy -= 1
         self._moves += 1
@@ -202,18 +212,3 @@ class ActiveRun:
         unanswered = any(not future.done() for future in self._waits.values())
         if moves == self._moves and not self._busy and unanswered:
             self.halt(Stop.UNLOAD)
-
-
-class _Busy:
-    """Keep a run from being unloaded while the block is under way."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: ActiveRun) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        self._run.enter()
-
-    def __exit__(self, *_: object) -> None:
-        self._run.leave()

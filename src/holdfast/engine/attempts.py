@@ -7,7 +7,7 @@ import json
 import random
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from holdfast.clock import Clock
 from holdfast.engine.events import to_json
@@ -34,8 +34,7 @@ class StepInfo:
         return f"{self.run_id}:{self.path}:{self.visit}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepCall:
+class StepCall(NamedTuple):
     """A step that is to be run."""
 
     path: str

@@ -177,7 +177,8 @@ class History:
 
     def _pass_time(self, at: int) -> None:
         """Count the time up to `at` as worked if a process held the run."""
-        if self.working_since is not None:
-            self.worked_ms += max(0, at - self.working_since)
-            self.working_since = max(at, self.working_since)
+        since = self.working_since
+        if since is not None and at > since:
+            self.worked_ms += at - since
+            self.working_since = at
         self.updated_at = max(self.updated_at, at)

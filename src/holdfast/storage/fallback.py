@@ -42,8 +42,12 @@ def commit_on(store: Store) -> Callable[[Sequence[Operation]], Commit]:
 
     from asyncio import ensure_future  # noqa: PLC0415 - commands that only look never load it
 
+    from holdfast.storage.pledge import Pledge  # noqa: PLC0415
+
     def commit(operations: Sequence[Operation]) -> Commit:
-        return ensure_future(write_all(store, operations))
+        answer = Pledge()
+        answer.follow(ensure_future(write_all(store, operations)))
+        return answer
 
     return commit
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from holdfast.errors import StorageUnavailable
 
@@ -40,20 +40,38 @@ class Session(Protocol[W]):
         ...
 
 
+@runtime_checkable
+class Prompt(Protocol[W]):
+    """A session that may serve a group sooner than its thread would have been woken."""
+
+    def serve_now(self, group: list[W]) -> list[Outcome] | None:
+        """Return the outcomes, or None and nothing done if that could hold up the caller."""
+        ...
+
+
 class Lane(Generic[W]):
-    """One thread that serves requests in the order in which they came, in groups."""
+    """One thread that serves requests in the order in which they came, in groups.
+
+    A `Prompt` session serves them in the event loop that the lane was started in whenever it can:
+    those of one turn of the loop as a group. The thread has the rest.
+    """
 
     def __init__(self, session: Session[W], place: str, name: str) -> None:
         self._session = session
+        self._prompt: Prompt[W] | None = session if isinstance(session, Prompt) else None
         self._place = place
         self._name = name
         self._queue: SimpleQueue[tuple[Answer, W | None]] = SimpleQueue()
         self._lock = threading.Lock()
+        self._serving = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[tuple[Answer, W]] = []
         self._open = False
 
     async def start(self) -> None:
         """Start the thread and return when its session is open."""
-        answer: Answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: Answer = loop.create_future()
         # A daemon: a store that nobody closed must not keep the program from ending.
         threading.Thread(target=self._run, args=(answer,), name=self._name, daemon=True).start()
         self._open = True
@@ -62,10 +80,17 @@ class Lane(Generic[W]):
         except BaseException:
             self._stop()
             raise
+        self._loop = loop if self._prompt else None
 
-    def submit(self, work: W) -> Answer:
+    def submit(self, work: W, answer: Answer | None = None) -> Answer:
         """Queue a request; the answer comes also if the caller does not wait for it."""
-        answer: Answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer = answer or loop.create_future()
+        if loop is self._loop and self._open:  # nobody but this loop's thread comes here
+            if not self._waiting:
+                loop.call_soon(self._take_turn)
+            self._waiting.append((answer, work))
+            return answer
         # With the lock nothing can be queued behind the request to stop.
         with self._lock:
             if not self._open:
@@ -87,8 +112,40 @@ class Lane(Generic[W]):
             if not self._open:
                 return None
             self._open = False
+            self._queue_waiting()
             self._queue.put((answer, None))
         return answer
+
+    def _take_turn(self) -> None:
+        """Serve what came in this turn of the loop, here if that can be, else in the thread."""
+        if not self._waiting:  # the lane was stopped
+            return
+        group = [work for _, work in self._waiting]
+        outcomes = self._serve_now(group) if len(group) <= _MAX_GROUP else None
+        if outcomes is None:
+            self._queue_waiting()
+            return
+        served, self._waiting = self._waiting, []
+        _settle(zip((answer for answer, _ in served), outcomes, strict=True))
+
+    def _serve_now(self, group: list[W]) -> list[Outcome] | None:
+        if (
+            self._prompt is None
+            or not self._queue.empty()
+            or not self._serving.acquire(blocking=False)
+        ):
+            return None
+        try:
+            return self._prompt.serve_now(group)
+        except BaseException as error:  # noqa: BLE001 - as in the thread: callers must not wait
+            return [Outcome(error=error)] * len(group)
+        finally:
+            self._serving.release()
+
+    def _queue_waiting(self) -> None:
+        for item in self._waiting:
+            self._queue.put(item)
+        self._waiting.clear()
 
     def _run(self, opened: Answer) -> None:
         outcome = _attempt(self._session.open)
@@ -120,7 +177,8 @@ class Lane(Generic[W]):
 
     def _serve(self, group: list[tuple[Answer, W]]) -> None:
         try:
-            outcomes = self._session.serve([work for _, work in group])
+            with self._serving:
+                outcomes = self._session.serve([work for _, work in group])
         except BaseException as error:  # noqa: BLE001 - a thread that dies leaves callers waiting
             outcomes = [Outcome(error=error)] * len(group)
         _deliver([(answer, outcome) for (answer, _), outcome in zip(group, outcomes, strict=True)])

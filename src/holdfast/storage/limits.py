@@ -32,11 +32,11 @@ def check_operation(operation: Operation, limit: int = MAX_VALUE_BYTES) -> None:
         UsageError: a value is too long.
     """
     match operation:
-        case Put(value=value):
-            check_value(value, limit)
-        case Append(entries=entries):
-            for value in entries:
+        case Append():
+            for value in operation.entries:
                 check_value(value, limit)
+        case Put():
+            check_value(operation.value, limit)
         case Delete():
             pass
         case _:

@@ -199,7 +199,8 @@ class Submitting(Batching, Protocol):
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
         """Begin a `batch` now and return its answer to come.
 
-        The batch goes on also if nobody waits for the answer.
+        The batch goes on also if nobody waits for the answer, and cancelling that does nothing: a
+        task that waits for it and is cancelled hears of it when the batch has ended.
         """
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from holdfast.clock import Clock
 from holdfast.ids import new_span_id
@@ -33,90 +33,45 @@ class SpanSink(Protocol):
 
 
 class ActiveSpan:
-    """A span that is still open; attributes may be set until it ends."""
+    """A span that is still open, and the block that it times; attributes may be set until it ends.
 
-    __slots__ = ("attributes", "error", "span_id", "status", "trace_id")
+    A class and not a generator: every step opens one.
+    """
 
-    def __init__(self, trace_id: str, attributes: dict[str, Attribute]) -> None:
-        self.trace_id = trace_id
+    __slots__ = (
+        "_kind", "_link", "_name", "_start", "_token", "_tracer", "attributes", "error", "span_id",
+        "status", "trace_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        link: Link | None,
+        name: str,
+        kind: str,
+        attributes: dict[str, Attribute],
+    ) -> None:
+        self.trace_id = link.trace_id if link else ""
         self.span_id = str(new_span_id())
         self.attributes = attributes
         self.status: Status = "ok"
         self.error = ""
-
-    def set(self, **attributes: Attribute) -> None:
-        """Add attributes or replace them."""
-        self.attributes.update(attributes)
-
-
-class Tracer:
-    """Open spans and hand the finished ones to a sink."""
-
-    def __init__(self, *, clock: Clock, sink: SpanSink) -> None:
-        self._clock = clock
-        self._sink = sink
-        self._anchor_us = clock.now_ms() * 1000 - clock.monotonic_ns() // 1000
-
-    def span(
-        self,
-        name: str,
-        *,
-        kind: str = "internal",
-        trace_id: str | None = None,
-        **attributes: Attribute,
-    ) -> SpanScope:
-        """Time the block as a span below the current one, or as the top of `trace_id`.
-
-        An exception marks the span as failed (a cancellation as cancelled) and goes on. Outside
-        any trace, and without `trace_id`, the block is run and nothing is recorded.
-        """
-        link = Link(trace_id, None) if trace_id else _CURRENT.get()
-        active = ActiveSpan(link.trace_id if link else "", attributes)
-        return SpanScope(self, active, link, name, kind)
-
-    def now_ns(self) -> int:
-        """Return the monotonic clock."""
-        return self._clock.monotonic_ns()
-
-    def finish(self, active: ActiveSpan, link: Link, name: str, kind: str, start: int) -> None:
-        """Hand a span that has ended to the sink."""
-        self._sink.add(
-            Span(
-                trace_id=link.trace_id,
-                span_id=active.span_id,
-                parent_id=link.span_id,
-                name=name,
-                kind=kind,
-                start_us=self._anchor_us + start // 1000,
-                duration_us=(self._clock.monotonic_ns() - start) // 1000,
-                status=active.status,
-                error=active.error,
-                attributes=active.attributes,
-            )
-        )
-
-
-class SpanScope:
-    """The block that a span times. A class and not a generator: every step opens one."""
-
-    __slots__ = ("_active", "_kind", "_link", "_name", "_start", "_token", "_tracer")
-
-    def __init__(
-        self, tracer: Tracer, active: ActiveSpan, link: Link | None, name: str, kind: str
-    ) -> None:
         self._tracer = tracer
-        self._active = active
         self._link = link
         self._name = name
         self._kind = kind
         self._token: Token[Link | None] | None = None
         self._start = 0
 
-    def __enter__(self) -> ActiveSpan:
+    def set(self, **attributes: Attribute) -> None:
+        """Add attributes or replace them."""
+        self.attributes.update(attributes)
+
+    def __enter__(self) -> Self:
         if self._link is not None:
-            self._token = _CURRENT.set(Link(self._link.trace_id, self._active.span_id))
+            self._token = _CURRENT.set(Link(self.trace_id, self.span_id))
             self._start = self._tracer.now_ns()
-        return self._active
+        return self
 
     def __exit__(
         self,
@@ -127,9 +82,57 @@ class SpanScope:
         if self._link is None or self._token is None:
             return
         _CURRENT.reset(self._token)
+        if error is not None:
+            self._note_error(error)
+        self._tracer.finish(self, self._link.span_id, self._name, self._kind, self._start)
+
+    def _note_error(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
-            self._active.status = "cancelled"
-        elif error is not None:
-            self._active.status = "error"
-            self._active.error = f"{type(error).__name__}: {error}"
-        self._tracer.finish(self._active, self._link, self._name, self._kind, self._start)
+            self.status = "cancelled"
+        else:
+            self.status = "error"
+            self.error = f"{type(error).__name__}: {error}"
+
+
+class Tracer:
+    """Open spans and hand the finished ones to a sink."""
+
+    def __init__(self, *, clock: Clock, sink: SpanSink) -> None:
+        self._sink = sink
+        self.now_ns = clock.monotonic_ns
+        self._anchor_us = clock.now_ms() * 1000 - clock.monotonic_ns() // 1000
+
+    def span(
+        self,
+        name: str,
+        *,
+        kind: str = "internal",
+        trace_id: str | None = None,
+        **attributes: Attribute,
+    ) -> ActiveSpan:
+        """Time the block as a span below the current one, or as the top of `trace_id`.
+
+        An exception marks the span as failed (a cancellation as cancelled) and goes on. Outside
+        any trace, and without `trace_id`, the block is run and nothing is recorded.
+        """
+        link = Link(trace_id, None) if trace_id else _CURRENT.get()
+        return ActiveSpan(self, link, name, kind, attributes)
+
+    def finish(
+        self, active: ActiveSpan, parent_id: str | None, name: str, kind: str, start: int
+    ) -> None:
+        """Hand a span that has ended to the sink."""
+        self._sink.add(
+            Span(
+                trace_id=active.trace_id,
+                span_id=active.span_id,
+                parent_id=parent_id,
+                name=name,
+                kind=kind,
+                start_us=self._anchor_us + start // 1000,
+                duration_us=(self.now_ns() - start) // 1000,
+                status=active.status,
+                error=active.error,
+                attributes=active.attributes,
+            )
+        )

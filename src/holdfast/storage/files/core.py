@@ -16,6 +16,7 @@ from holdfast.storage.files.index import open_index, remove_index
 from holdfast.storage.files.indexer import Indexer, compress_sealed
 from holdfast.storage.files.journal import Journal
 from holdfast.storage.files.lines import Line, line_hash
+from holdfast.storage.files.merging.settling import settle_pending
 from holdfast.storage.files.place import refuse_network
 from holdfast.storage.files.reader import Reader
 from holdfast.storage.files.reader import Request as Reading
@@ -95,6 +96,10 @@ class Core:
         """Commit a group."""
         return self._writer.serve(group)
 
+    def serve_now(self, group: list[Work]) -> list[Outcome] | None:
+        """Commit a group in the event loop, unless that could hold it up."""
+        return self._writer.serve_now(group)
+
     def close(self) -> None:
         """Bring the index up to date if that is worth it, and close everything."""
         view, self._view = self.view, None
@@ -125,6 +130,7 @@ class Core:
         if not self._allow_network:
             refuse_network(self._path)
         self._journal.open()
+        settle_pending(self._disk, self._path / JOURNAL)
         self._users.join()
         self._journal.recover(self._find_start, self._take)
         position = self._journal.position

@@ -83,6 +83,10 @@ class Disk(Protocol):
         """Wait for the exclusive lock of this handle's file; the death of the process frees it."""
         ...
 
+    def try_lock(self, handle: int) -> bool:
+        """Take the lock if nobody has it, and return whether it is taken."""
+        ...
+
     def unlock(self, handle: int) -> None:
         """Give the lock back."""
         ...
@@ -153,6 +157,13 @@ class SystemDisk:
 
     def lock(self, handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX)
+
+    def try_lock(self, handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def unlock(self, handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_UN)

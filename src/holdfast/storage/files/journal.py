@@ -18,6 +18,7 @@ from holdfast.errors import StorageCorrupt, StorageUnavailable
 from holdfast.storage.files.cursor import UNCHAINED, Cursor, Position
 from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.lines import FORMAT, Line, write_line
+from holdfast.storage.files.pace import Pace
 from holdfast.storage.files.segments import Damage, create_segment, segment_numbers
 
 LOCK = "lock"
@@ -58,6 +59,7 @@ class Journal:
         self._is_recovered = False
         self._synced = 0
         self._names_synced = 0
+        self._pace = Pace()
         self.damages: list[Damage] = []
         """What was skipped so far because no line could be read."""
 
@@ -70,6 +72,11 @@ class Journal:
     def synced(self) -> int:
         """The number of the last line that is known to be on the disk."""
         return self._synced
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a sync is not worth a change of threads."""
+        return not self._syncs or self._pace.is_quick
 
     def open(self) -> None:
         """Open the lock; the folder is made if it is missing."""
@@ -122,11 +129,23 @@ class Journal:
     @contextmanager
     def locked(self) -> Generator[None]:
         """Hold the lock of all writers."""
-        self._disk.lock(self._lock)
+        self.lock()
         try:
             yield
         finally:
-            self._disk.unlock(self._lock)
+            self.unlock()
+
+    def lock(self) -> None:
+        """Wait for the lock of all writers."""
+        self._disk.lock(self._lock)
+
+    def try_lock(self) -> bool:
+        """Take the lock of all writers if nobody has it, and return whether it is taken."""
+        return self._disk.try_lock(self._lock)
+
+    def unlock(self) -> None:
+        """Give the lock of all writers back."""
+        self._disk.unlock(self._lock)
 
     def read_on(self) -> list[Line]:
         """Return what others wrote since. Without the lock, so that less is left to do under it."""
@@ -225,7 +244,9 @@ class Journal:
             if self._names_synced != position.segment:
                 self._disk.sync_folder(self.folder)
                 self._names_synced = position.segment
+            began = self._clock.monotonic_ns()
             self._cursor.segment.sync()
+            self._pace.note(self._clock.monotonic_ns() - began)
         self._synced = position.number
 
     def reopen(self, durable: Position) -> list[Line]:

@@ -96,25 +96,24 @@ class DeleteRequest:
 class AppendRequest:
     """Add entries to a log."""
 
-    __slots__ = ("_expected", "_head", "_name", "_values", "_written", "key")
+    __slots__ = ("_expected", "_head", "_last", "_name", "_values", "_written", "key")
 
     def __init__(self, log: Key, entries: Sequence[bytes], expected: int) -> None:
         self.key, name, self._name = _named(log)
         self._values = [bytes(value) for value in entries]
         self._expected = expected
+        self._last = 0
         self._head = f'["append",{name},'
         self._written = write_values(self._values) + "]"
 
     def refusal(self, draft: Draft) -> int | None:
         """Return what is there if that refuses the request."""
-        if self._expected == ANY:
-            return None
-        last = draft.last_number(self.key, self._name)
-        return None if self._expected == last else last
+        self._last = last = draft.last_number(self.key, self._name)
+        return None if self._expected in (ANY, last) else last
 
-    def perform(self, draft: Draft) -> tuple[str, Change, int] | int:
+    def perform(self, draft: Draft) -> tuple[str, Change, int] | int:  # noqa: ARG002 - the others need it
         """Return the operation, what it changes, and the answer, or only the answer."""
-        last = draft.last_number(self.key, self._name)
+        last = self._last
         if not self._values:
             return last
         change = Extended(self.key, last + 1, self._values)
@@ -169,13 +168,15 @@ class Batch:
             current = request.refusal(draft)
             if current is not None:
                 return Conflict(current, index)
-        performed = [
-            each
-            for each in (request.perform(draft) for request in self._requests)
-            if isinstance(each, tuple)
-        ]
-        if performed:
-            draft.add([each[0] for each in performed], [each[1] for each in performed])
+        operations: list[str] = []
+        changes: list[Change] = []
+        for request in self._requests:
+            performed = request.perform(draft)
+            if isinstance(performed, tuple):
+                operations.append(performed[0])
+                changes.append(performed[1])
+        if operations:
+            draft.add(operations, changes)
         return None
 
 

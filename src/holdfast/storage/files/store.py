@@ -36,6 +36,7 @@ from holdfast.storage.keys import decode_key, encode_key, encode_prefix, success
 from holdfast.storage.lane import Lane
 from holdfast.storage.limits import MAX_VALUE_BYTES, check_batch, check_operation, check_value
 from holdfast.storage.lookout import Lookout
+from holdfast.storage.pledge import Pledge
 from holdfast.storage.seam import (
     ANY,
     Ack,
@@ -178,11 +179,10 @@ class FilesStore:
         return [Entry(number, value) for number, value in entries[:limit]]
 
     async def batch(self, operations: Sequence[Operation]) -> Conflict | None:
-        return await self.submit(operations)
+        return await self._writer.submit(_batch(operations))
 
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
-        check_batch(operations)
-        return self._writer.submit(Batch([_request(each) for each in operations]))
+        return self._writer.submit(_batch(operations), Pledge())
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         return await self._writer.submit(Claim(encode_prefix(queue), until))
@@ -247,14 +247,19 @@ def _record(key: Key, cell: Cell | None, now: int) -> Record | None:
     return Record(key, cell.value, cell.version, cell.expires_at, cell.due_at)
 
 
+def _batch(operations: Sequence[Operation]) -> Batch:
+    check_batch(operations)
+    return Batch([_request(each) for each in operations])
+
+
 def _request(operation: Operation) -> Request:
     check_operation(operation)
     match operation:
+        case Append():
+            return AppendRequest(operation.log, operation.entries, operation.expected)
         case Put(key=key, value=value, expected=expected, expires_at=expires_at, due_at=due_at):
             return PutRequest(key, value, expected, expires_at, due_at)
         case Delete(key=key, expected=expected):
             return DeleteRequest(key, expected)
-        case Append(log=log, entries=entries, expected=expected):
-            return AppendRequest(log, entries, expected)
         case _:
             assert_never(operation)

@@ -47,30 +47,55 @@ class Writer:
         try:
             if self._view.is_degraded:
                 self._reopen()
-            return self._commit(group)
+            draft = self._draft(group)
+            seen = self._journal.read_on() if self._is_crowded else []
+            self._journal.lock()
         except Exception as error:  # noqa: BLE001 - delivered to the callers
-            self._view.give_up()
-            self._passed.clear()
-            return [self._failure(error) for _ in group]
+            return self._give_up(error, group)
+        return self._commit(group, draft, seen)
+
+    def serve_now(self, group: list[Work]) -> list[Outcome] | None:
+        """Do the same without waiting for others, or return None: it could take its time."""
+        if self._view.is_degraded or not self._journal.is_quick:
+            return None
+        try:
+            draft = self._draft(group)
+            if not self._journal.try_lock():
+                return None
+        except Exception as error:  # noqa: BLE001 - delivered to the callers
+            return self._give_up(error, group)
+        return self._commit(group, draft, [])
 
     def close(self) -> None:
         """Close the connection to the index."""
         self._index.close()
 
-    def _commit(self, group: list[Work]) -> list[Outcome]:
-        draft = Draft(self._view, self._index, self._passed, compared_keys(group))
-        seen = self._journal.read_on() if self._is_crowded else []
-        with self._journal.locked():
-            seen += self._journal.catch_up()
-            draft.begin(seen, self._journal.position.version, self._now())
-            outcomes = [Outcome(work.run(draft)) for work in group]
-            numbers = self._write(draft)
-        self._is_crowded = draft.has_foreign
-        self._journal.sync()
-        own = list(map(Changes, numbers, draft.changes))
-        if own or self._journal.position.number > self._view.tail.position.number:
-            self._view.publish(draft.read_foreign() + own, self._journal.position)
+    def _draft(self, group: list[Work]) -> Draft:
+        return Draft(self._view, self._index, self._passed, compared_keys(group))
+
+    def _commit(self, group: list[Work], draft: Draft, seen: list[Line]) -> list[Outcome]:
+        """Commit a group with the lock, which is given back before the sync."""
+        try:
+            try:
+                seen += self._journal.catch_up()
+                draft.begin(seen, self._journal.position.version, self._now())
+                outcomes = [Outcome(work.run(draft)) for work in group]
+                numbers = self._write(draft)
+            finally:
+                self._journal.unlock()
+            self._is_crowded = draft.has_foreign
+            self._journal.sync()
+            own = list(map(Changes, numbers, draft.changes))
+            if own or self._journal.position.number > self._view.tail.position.number:
+                self._view.publish(draft.read_foreign() + own, self._journal.position)
+        except Exception as error:  # noqa: BLE001 - delivered to the callers
+            return self._give_up(error, group)
         return outcomes
+
+    def _give_up(self, error: Exception, group: list[Work]) -> list[Outcome]:
+        self._view.give_up()
+        self._passed.clear()
+        return [self._failure(error) for _ in group]
 
     def _write(self, draft: Draft) -> Sequence[int]:
         if not draft.lines:

@@ -57,11 +57,16 @@ class Pipeline:
         self._open = True
         self._task = asyncio.create_task(self._run(), name="holdfast-redis")
 
-    def submit(self, command: Command, decode: Callable[[Reply], T]) -> asyncio.Future[T]:
+    def submit(
+        self,
+        command: Command,
+        decode: Callable[[Reply], T],
+        answer: asyncio.Future[T] | None = None,
+    ) -> asyncio.Future[T]:
         """Queue a command; it is carried out also if nobody waits for the answer."""
         if not self._open:
             raise not_open(self._address)
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer = answer or asyncio.get_running_loop().create_future()
         self._queue.append(Request(command, decode, answer))
         self._wake.set()
         return answer

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from holdfast.clock import Clock
 from holdfast.storage.keys import decode_key, encode_key
 from holdfast.storage.limits import MAX_VALUE_BYTES, check_batch, check_operation
+from holdfast.storage.pledge import Pledge
 from holdfast.storage.redis import errors
 from holdfast.storage.redis.address import parse_address
 from holdfast.storage.redis.commands import MOST_NAMES, Commands, bounds, conflict, outcome
@@ -153,11 +154,12 @@ class RedisStore:
         return found
 
     async def batch(self, operations: Sequence[Operation]) -> Conflict | None:
-        return await self.submit(operations)
+        check_batch(operations)
+        return await self._write(operations, conflict)
 
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
         check_batch(operations)
-        return self._write(operations, conflict)
+        return self._write(operations, conflict, Pledge())
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         while True:
@@ -191,11 +193,16 @@ class RedisStore:
             low = b"(" + found[-1] if found else low
         return [decode_key(name) for name in found]
 
-    def _write(self, operations: Sequence[Operation], decode: Callable[[Reply], T]) -> Future[T]:
+    def _write(
+        self,
+        operations: Sequence[Operation],
+        decode: Callable[[Reply], T],
+        answer: Future[T] | None = None,
+    ) -> Future[T]:
         for operation in operations:
             check_operation(operation)
         command = self._commands.write(operations, self._clock.now_ms())
-        return self._writer.submit(command, decode)
+        return self._writer.submit(command, decode, answer)
 
     def _make_connections(self) -> None:
         address = self._address

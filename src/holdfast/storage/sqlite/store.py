@@ -20,6 +20,7 @@ from holdfast.storage.keys import decode_key, encode_key, encode_prefix, success
 from holdfast.storage.lane import Lane
 from holdfast.storage.limits import MAX_VALUE_BYTES, check_batch, check_value
 from holdfast.storage.lookout import Lookout
+from holdfast.storage.pledge import Pledge
 from holdfast.storage.seam import (
     ANY,
     Ack,
@@ -156,11 +157,10 @@ class SqliteStore:
         return await self._reader.submit(reading)
 
     async def batch(self, operations: Sequence[Operation]) -> Conflict | None:
-        return await self.submit(operations)
+        return await self._writer.submit(_batch(operations))
 
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
-        check_batch(operations)
-        return self._writer.submit(Batch([_change(each) for each in operations]))
+        return self._writer.submit(_batch(operations), Pledge())
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         return await self._writer.submit(Claim(encode_prefix(queue), until))
@@ -192,6 +192,11 @@ class SqliteStore:
         self._reader: Lane[Reading] = Lane(reading, str(self._path), "holdfast-sqlite-reader")
         look = Look(self._watchers)
         self._lookout = Lookout(lambda: self._writer.submit(look), self._watchers, self._clock)
+
+
+def _batch(operations: Sequence[Operation]) -> Batch:
+    check_batch(operations)
+    return Batch([_change(each) for each in operations])
 
 
 def _change(operation: Operation) -> Change:

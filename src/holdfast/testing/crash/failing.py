@@ -111,6 +111,9 @@ class FailingDisk:
     def lock(self, handle: int) -> None:
         self._call("lock", lambda: self.inner.lock(handle))
 
+    def try_lock(self, handle: int) -> bool:
+        return self._call("lock", lambda: self.inner.try_lock(handle))
+
     def unlock(self, handle: int) -> None:
         self._call("unlock", lambda: self.inner.unlock(handle))
 

@@ -197,6 +197,14 @@ class RecordingDisk:
             assert free, f"{file.path} was locked by another handle for {_PATIENCE} seconds"
             file.holder = handle
 
+    def try_lock(self, handle: int) -> bool:
+        with self._turn:
+            file = self._file(handle)
+            if file.holder not in (None, handle):
+                return False
+            file.holder = handle
+            return True
+
     def unlock(self, handle: int) -> None:
         with self._turn:
             file = self._file(handle)
