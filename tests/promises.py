@@ -42,5 +42,6 @@ PROMISES = {
     "power-cut-loses-nothing": "What was acknowledged survives a power cut.",
     "damage-is-noticed": "A byte that changed on the disk is noticed, and never read as something else.",
     "hand-edit-kept": "What a person edits by hand is taken in, or kept and reported.",
+    "clones-merge": "Two clones of a store merge without a conflict to the same, whoever merges, and nothing is lost.",
     "newer-store-refused": "A store written by a newer version is refused and left as it is.",
 }

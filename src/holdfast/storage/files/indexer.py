@@ -16,6 +16,7 @@ from holdfast.storage.files.parity import protect
 from holdfast.storage.files.rebuild import IndexHandle
 from holdfast.storage.files.segments import (
     COMPRESSED,
+    SHARED,
     compress,
     is_whole,
     read_file,
@@ -92,9 +93,12 @@ class Indexer:
 def compress_sealed(disk: Disk, folder: Path, *, before: int) -> None:
     """Compress the segments of lower numbers that are not yet, unless they are damaged.
 
-    Two processes may do it at once: both write the same.
+    Two processes may do it at once: both write the same. What git carries stays as it is: another
+    clone may go on with a segment that is sealed here, and git can merge it only under its name.
     """
     plain = set(disk.names(folder))
+    if SHARED in plain:
+        return
     for number in segment_numbers(disk, folder):
         if number < before and segment_name(number) in plain:
             _compress(disk, folder, number)

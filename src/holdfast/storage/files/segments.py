@@ -18,6 +18,8 @@ from holdfast.storage.files.parity import mended
 
 SUFFIX = ".jsonl"
 COMPRESSED = ".jsonl.zst"
+SHARED = "shared"
+"""A file of this name says that git carries the journal to other clones: its files stay as they are."""
 _DIGITS = 8
 _SMALLEST_STEP = 64 * 1024
 _GREATEST_STEP = 1024 * 1024

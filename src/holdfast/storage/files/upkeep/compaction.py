@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.clock import Clock
-from holdfast.errors import StorageCorrupt
+from holdfast.errors import StorageCorrupt, UsageError
 from holdfast.storage.files.cursor import Position
 from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.errors import translated
@@ -19,7 +19,7 @@ from holdfast.storage.files.index import Index, open_index
 from holdfast.storage.files.journal import Journal
 from holdfast.storage.files.lines import Line, read_line
 from holdfast.storage.files.rebuild import INDEX, JOURNAL, IndexFile
-from holdfast.storage.files.segments import open_segment
+from holdfast.storage.files.segments import SHARED, open_segment
 from holdfast.storage.files.snapshot import check_snapshot, snapshot_numbers, write_snapshot
 from holdfast.storage.files.tail import Tail, changes_of
 from holdfast.storage.files.upkeep.shelf import file_size
@@ -32,11 +32,19 @@ def compact(path: Path, *, clock: Clock) -> Compacted:
     """Write a snapshot, and delete the segments and snapshots that it replaces.
 
     Raises:
+        UsageError: git carries the store, and its history is what clones are merged by.
         StorageCorrupt: the store is damaged; what is lost now would be lost for good.
         StorageUnavailable: there is no store.
     """
     disk = SystemDisk()
     folder = path / JOURNAL
+    if SHARED in disk.names(folder):
+        raise UsageError(
+            f"git carries the store {str(path)!r} to other clones; they could not merge any more with "
+            "one that was compacted",
+            hint="when all clones have the same commit, delete `journal/shared`, compact, run "
+            "`holdfast merge --install`, and commit",
+        )
     if verify(path, now=clock.now_ms()).findings:
         raise StorageCorrupt(
             f"the store {str(path)!r} is damaged; to compact it would make that final",

@@ -10,6 +10,7 @@ from holdfast.errors import StorageUnavailable
 from holdfast.storage.files.cursor import behind
 from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.errors import translated
+from holdfast.storage.files.merging.settling import is_pending
 from holdfast.storage.files.place import promise
 from holdfast.storage.files.rebuild import INDEX, JOURNAL
 from holdfast.storage.files.segments import segment_numbers
@@ -55,11 +56,16 @@ def require_store(disk: Disk, path: Path) -> None:
     """Refuse a folder without a journal.
 
     Raises:
-        StorageUnavailable: it has none.
+        StorageUnavailable: it has none, or one that git has merged and nobody has sorted.
     """
     folder = path / JOURNAL
     with translated(str(path)):
         exists = bool(segment_numbers(disk, folder) or snapshot_numbers(disk, folder))
+        if exists and is_pending(disk, folder):
+            raise StorageUnavailable(
+                f"git has merged the store {str(path)!r}, and its journal is not sorted yet",
+                hint="run `holdfast merge`, or open the store with any other command",
+            )
     if not exists:
         raise StorageUnavailable(
             f"there is no store in {str(path)!r}",
