@@ -7,7 +7,6 @@ nothing is ever fetched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from typing import Any, Protocol, cast
 
 from holdfast.errors import InputError
@@ -30,7 +29,7 @@ def check_schema(schema: Mapping[str, object], *, what: str) -> None:
     Raises:
         InputError: the message begins with `what` and says where the mistake is.
     """
-    library: Any = import_module("jsonschema")
+    library = _library()
     try:
         library.validators.validator_for(schema, default=library.Draft202012Validator).check_schema(
             schema
@@ -65,10 +64,17 @@ def check_value(value: object, schema: Mapping[str, object], *, what: str) -> No
 
 
 def _validator(schema: Mapping[str, object]) -> _Validator:
-    library: Any = import_module("jsonschema")
-    registry: Any = import_module("referencing").Registry()
+    from referencing import Registry  # noqa: PLC0415 - loaded with the first schema
+
+    library, registry = _library(), Registry[Any]()
     kind = library.validators.validator_for(schema, default=library.Draft202012Validator)
     return cast("_Validator", kind(schema, registry=registry))
+
+
+def _library() -> Any:
+    import jsonschema  # noqa: PLC0415 - loaded with the first schema
+
+    return jsonschema
 
 
 def _list(problems: list[_Problem]) -> str:
