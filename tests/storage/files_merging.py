@@ -79,7 +79,12 @@ class Clone:
     async def touched(self) -> list[tuple[str, Key]]:
         """Return what the merges say that both sides had changed."""
         found = await self.entries(own=True)
-        named = [json.loads(e) for name, all_ in found.items() if name[0] == MERGED for e in all_]
+        named = [
+            json.loads(entry)
+            for name, entries in found.items()
+            if name[0] == MERGED
+            for entry in entries[1:]
+        ]
         return sorted((kind, tuple(key)) for kind, key in named)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.storage.files import journal
@@ -37,7 +37,7 @@ steps = st.lists(
     ),
     max_size=10,
 )
-searched = settings(max_examples=20, deadline=None, suppress_health_check=[*HealthCheck])
+searched = settings(max_examples=20, deadline=None)
 
 
 @dataclass

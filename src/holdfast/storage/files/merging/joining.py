@@ -3,8 +3,10 @@
 What comes out does not depend on which one is ours. A line that tells of the merge ends it where both
 sides had said something new:
 
-- a record `("merged", digest)` with the numbers of records and logs that both sides had changed,
-- a log of the same name, with an entry `["record", key]` or `["log", name]` for each of those,
+- a record `("merged", digest)` that says how many records and logs both sides had changed: whoever
+  derives something from them can take it as a task to do, and delete it then,
+- a log of the same name, which stays: the same figures, and an entry `["record", key]` or
+  `["log", name]` for each of those,
 - a log `("merge-lost", digest)` with two entries for each record that both sides had changed
   differently: who lost, and the value that nobody sees any more.
 """
@@ -160,13 +162,13 @@ class _Told:
     def operations(self) -> list[Fields]:
         """Return them as the operations of a line."""
         summary = {"records": len(self.records), "logs": len(self.logs), "lost": len(self.lost)}
-        operations: list[Fields] = [
-            ["put", [MERGED, self.digest], 0, json.dumps(summary, separators=(",", ":"))]
-        ]
+        told = json.dumps(summary, separators=(",", ":"))
         named = [f'["record",{key}]' for key in self.records]
         named += [f'["log",{name}]' for name in self.logs]
-        if named:
-            operations.append(["append", [MERGED, self.digest], 1, named])
+        operations: list[Fields] = [
+            ["put", [MERGED, self.digest], 0, told],
+            ["append", [MERGED, self.digest], 1, [told, *named]],
+        ]
         if self.lost:
             entries = [entry for lost in self.lost for entry in _lost_entries(*lost)]
             operations.append(["append", [LOST, self.digest], 1, entries])
