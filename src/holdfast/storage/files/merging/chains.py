@@ -35,7 +35,7 @@ def lines_in(data: bytes, name: str) -> list[Line]:
 
 
 def chains_of(lines: Iterable[Line]) -> list[list[Line]]:
-    """Return every journal that ends in one of the lines, from where the first line stands.
+    """Return every journal that ends in one of the lines, in the order of the hashes of their ends.
 
     Raises:
         StorageCorrupt: they do not begin at one place, so lines are missing.
@@ -54,14 +54,11 @@ def chains_of(lines: Iterable[Line]) -> list[list[Line]]:
 
 
 def join_all(chains: Sequence[Sequence[Line]], *, longest: int | None) -> Joined:
-    """Join journals, whatever their order."""
-    if len(chains) == 1:
-        return Joined(lines=chains[0])
-    ordered = sorted(chains, key=lambda chain: chain[-1].hash)
+    """Join journals, one after the other; of two the order makes no difference."""
     return reduce(
         lambda joined, chain: join(joined.lines, chain, longest=longest),
-        ordered[1:],
-        Joined(lines=ordered[0]),
+        chains[1:],
+        Joined(lines=chains[0]),
     )
 
 

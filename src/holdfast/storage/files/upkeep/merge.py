@@ -93,7 +93,10 @@ def _join(here: _Book, there: _Book) -> Joined:
     if _holds(there, here):
         new = sum(line.number > here.lines[-1].number for line in there.lines)
         return Joined(lines=there.lines, new_there=new)
-    return join_all(chains_of([*here.lines, *there.lines]), longest=journal.SEGMENT_BYTES)
+    chains = chains_of([*here.lines, *there.lines])
+    # Ours first, for the figures; what comes out is the same.
+    chains.sort(key=lambda chain: chain[-1].hash != here.lines[-1].hash)
+    return join_all(chains, longest=journal.SEGMENT_BYTES)
 
 
 def _holds(book: _Book, other: _Book) -> bool:
