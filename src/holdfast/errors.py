@@ -22,6 +22,8 @@
     |   |       |-- RunBusy         another live process works on the run
     |   |       `-- WorkflowChanged the workflow file was edited since the run started
     |   |-- QuotaExceeded           the owner has as many tasks or bytes as it may have
+    |   |-- SessionNotFound         no session is called so, or several are
+    |   |-- SessionConflict         the session has ended, or one of this name is open
     |   `-- ProgramError            a program broke the rules of the engine
     |-- StepError                   a step of a run failed: 1
     |   |-- ToolError               a tool refused or failed
@@ -137,6 +139,14 @@ class QuotaExceeded(CallerError):
     def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class SessionNotFound(CallerError):
+    """No session of the owner is called so or has an id that starts so, or more than one is meant."""
+
+
+class SessionConflict(CallerError):
+    """The session has ended, or another one of this name is open."""
 
 
 class RunNotFound(TaskNotFound):

@@ -42,6 +42,11 @@ def new_entry_id() -> str:
     return new_run_id()
 
 
+def new_session_id() -> str:
+    """Return a fresh id of a session, of the same form as that of a run."""
+    return new_run_id()
+
+
 def new_holder_id() -> str:
     """Return a fresh name for a process that holds leases."""
     return secrets.token_hex(8)
