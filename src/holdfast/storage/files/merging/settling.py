@@ -82,8 +82,9 @@ def settle(disk: Disk, folder: Path) -> Joined | None:
     ]
     joined = join_all(chains_of(lines), longest=journal.SEGMENT_BYTES)
     segments = split(joined.lines, first, max(contents))
+    files = {segment_name(number): data for number, data in segments.items()}
     kept = {name for name in disk.names(folder) if is_before(name, first)}
-    replace(disk, folder, segments, kept)
+    replace_files(disk, folder, files, kept)
     return joined
 
 
@@ -114,15 +115,9 @@ def split(lines: Sequence[Line], first: int, last: int) -> dict[int, bytes]:
     return {number: b"".join(parts) for number, parts in segments.items()}
 
 
-def replace(disk: Disk, folder: Path, segments: Mapping[int, bytes], kept: set[str]) -> None:
-    """Let a journal be these segments and the files that are `kept`, durably, all or nothing."""
-    _drop_staged(disk, folder)
-    files = {segment_name(number): data for number, data in segments.items()}
-    replace_files(disk, folder, files, kept)
-
-
 def replace_files(disk: Disk, folder: Path, files: Mapping[str, bytes], kept: set[str]) -> None:
     """Let a journal be these files and those that are `kept`, durably, all or nothing."""
+    _drop_staged(disk, folder)
     staged: dict[str, str] = {}
     for name, data in files.items():
         path = folder / f"{new_file_id()}{_STAGED}"
