@@ -44,4 +44,12 @@ PROMISES = {
     "hand-edit-kept": "What a person edits by hand is taken in, or kept and reported.",
     "clones-merge": "Two clones of a store merge without a conflict to the same, whoever merges, and nothing is lost.",
     "newer-store-refused": "A store written by a newer version is refused and left as it is.",
+    "task-terminal-never-changes": "A task that has ended never changes, not even its variables or notes.",
+    "task-replay-exact": "The record of a task and all its indexes come back from its log exactly.",
+    "task-claim-has-one-winner": "Of many that claim a task at once one gets it.",
+    "task-late-writes-refused": "Whoever lost the claim on a task cannot write to it with the old number.",
+    "task-release-is-atomic": "A task ends together with the release of all that wait for it.",
+    "quota-never-exceeded": "However many create at once, an owner never has one task more than it may.",
+    "owners-are-apart": "An owner can neither read, list nor guess at the tasks of another.",
+    "disjoint-variables-never-conflict": "Changes of different variables of a task never conflict.",
 }

@@ -18,7 +18,8 @@ from holdfast.tasks.snapshots import decode_snapshot, encode_snapshot
 class Held:
     """A task as it was read, and what is to happen to it.
 
-    `version` and `size` are of the stored record, `before` is the task in it, None for a new one.
+    `version` and `size` are of the stored record, `before` is the task in it, None for a new one, and
+    `stored_tail` is how far it had come in the log; `base` is how long the log was.
     """
 
     version: int
@@ -26,8 +27,14 @@ class Held:
     before: Task | None
     fold: Fold
     base: int
+    stored_tail: int = 0
     entries: list[bytes] = field(default_factory=list[bytes])
     touched: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the stored record is all that the log says, as it was read."""
+        return self.stored_tail == self.base
 
     @property
     def task(self) -> Task:
@@ -49,6 +56,7 @@ async def read_task(store: Store, owner: str, task_id: str) -> Held | None:
         before=stored.task,
         fold=Fold(task_id, now),
         base=now.tail,
+        stored_tail=stored.tail,
     )
 
 
@@ -73,12 +81,16 @@ def record_writes(held: Held) -> Iterator[Operation]:
 
 
 def differences(before: dict[Key, Kept], after: dict[Key, Kept]) -> Iterator[Operation]:
-    """Return the writes that turn one set of derived records into another."""
-    for key in before.keys() - after.keys():
-        yield Delete(key=key, expected=ANY)
+    """Return the writes that turn one set of derived records into another.
+
+    What goes, goes last: the marker of an open task is there until all else is right, also where a
+    crash may come between the writes.
+    """
     for key, kept in after.items():
         if before.get(key) != kept:
             yield Put(key=key, value=kept.value, expected=ANY, expires_at=kept.expires_at)
+    for key in before.keys() - after.keys():
+        yield Delete(key=key, expected=ANY)
 
 
 async def rewrite(store: Store, owner: str, task_id: str) -> bool:

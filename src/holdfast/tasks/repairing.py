@@ -7,19 +7,18 @@ changes nothing that is right, so it may run while others work.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.clock import Clock
 from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import Conflict, Delete, Key, Listing, Put, Record, Store
-from holdfast.tasks.dependencies import edges_of, find_path, waits_for
+from holdfast.tasks.dependencies import ORDERED, edges_of, find_path, waits_for
 from holdfast.tasks.fold import broken_links, replay
 from holdfast.tasks.keys import Kept, derived, task_key, task_log
-from holdfast.tasks.loading import read_task, rewrite
+from holdfast.tasks.loading import Held, read_task, rewrite
 from holdfast.tasks.quotas import count_anew, decode_quota, encode_quota
 from holdfast.tasks.record import Relation, Snapshot, Task
-from holdfast.tasks.snapshots import encode_snapshot
 from holdfast.tasks.state import TaskState
 from holdfast.tasks.sweeping import release_waiting
 
@@ -42,12 +41,14 @@ class Repaired:
 
     `damaged` are logs that cannot be read, with why; they are left alone. `altered` are tasks whose
     log is not the one that was written, with the numbers of the entries whose link is broken.
+    `caught_up` are records that lagged behind their log, which is no fault: readers read on.
     `superseded` are the entries that a merge made void. `circles` are tasks that wait for themselves.
     """
 
     dry_run: bool
     tasks: int = 0
     rewritten: list[str] = field(default_factory=list[str])
+    caught_up: list[str] = field(default_factory=list[str])
     strays: list[Key] = field(default_factory=list[Key])
     released: list[str] = field(default_factory=list[str])
     quotas: list[str] = field(default_factory=list[str])
@@ -95,36 +96,27 @@ async def _repair_task(store: Store, clock: Clock, task_id: str, report: Repaire
         report.altered[task_id] = broken
     if snapshot.superseded:
         report.superseded[task_id] = snapshot.superseded
-    if await _is_right(store, snapshot):
-        return
-    report.rewritten.append(task_id)
-    if not report.dry_run:
-        await rewrite(store, task.owner, task_id)
+    found = await _compare(store, snapshot, report)
+    if found is not None:
+        found.append(task_id)
+        if not report.dry_run:
+            await rewrite(store, task.owner, task_id)
 
 
-async def _is_right(store: Store, snapshot: Snapshot) -> bool:
-    """Whether the record and what is derived from it say what the log says.
-
-    A record that lags behind its log is right: whoever reads it reads on in the log.
-    """
+async def _compare(store: Store, snapshot: Snapshot, report: Repaired) -> list[str] | None:
+    """Return where to note a task whose record, or what is derived from it, is not what it must be."""
     task = snapshot.task
-    record = await store.get(task_key(task.owner, task.id))
-    if record is None:
-        return False
-    try:
-        held = await read_task(store, task.owner, task.id)
-    except StorageCorrupt:
-        return False
+    held = await _read(store, task.owner, task.id)
     if held is None or held.before is None:
-        return False
-    now = held.fold.snapshot()
-    if now.tail == snapshot.tail and encode_snapshot(now) != encode_snapshot(snapshot):
-        return False
+        return report.rewritten
+    stored = held.fold.snapshot()
+    if stored.tail >= snapshot.tail and replace(stored, tail=snapshot.tail) != snapshot:
+        return None if stored.tail > snapshot.tail else report.rewritten
     for key, kept in derived(held.before, held.size).items():
-        stored = await store.get(key)
-        if stored is None or Kept(stored.value, stored.expires_at) != kept:
-            return False
-    return True
+        record = await store.get(key)
+        if record is None or Kept(record.value, record.expires_at) != kept:
+            return report.rewritten
+    return None if held.is_current else report.caught_up
 
 
 async def _remove_strays(store: Store, report: Repaired) -> None:
@@ -151,27 +143,26 @@ async def _expected(store: Store, owner: str, task_id: str, report: Repaired) ->
         entries = await store.read(task_log(task_id))
         task = replay(task_id, (entry.value for entry in entries)).task
         return set(derived(task, 0)) if task.owner == owner else set()
-    held = await read_task(store, owner, task_id)
+    held = await _read(store, owner, task_id)
     return set(derived(held.task, 0)) if held else set()
 
 
 async def _look_at_waiting(store: Store, clock: Clock, task: Task, report: Repaired) -> None:
     """Tell a task of blockers that have ended, and find the circles that it is in."""
     for each in task.dependencies:
-        if not waits_for(task, each.on):
+        if not waits_for(task, each.on) or each.on in report.damaged:
             continue
-        ended = await _how_ended(store, task.owner, each.on)
-        if ended:
+        if ended := await _how_ended(store, task.owner, each.on):
             report.released.append(task.id)
             if not report.dry_run:
                 await release_waiting(store, clock, task.owner, each.on, ended)
-    for relation in (Relation.BLOCKS, Relation.PARENT):
+    for relation in ORDERED:
         await _find_circle(store, task, relation, report)
 
 
 async def _find_circle(store: Store, task: Task, relation: Relation, report: Repaired) -> None:
     async def edges(here: str) -> Sequence[str]:
-        held = await read_task(store, task.owner, here)
+        held = await _read(store, task.owner, here)
         return edges_of(held.task, relation) if held else ()
 
     for on in edges_of(task, relation):
@@ -181,24 +172,25 @@ async def _find_circle(store: Store, task: Task, relation: Relation, report: Rep
 
 
 async def _how_ended(store: Store, owner: str, task_id: str) -> str:
-    held = await read_task(store, owner, task_id)
+    held = await _read(store, owner, task_id)
     if held is not None:
         return held.task.state.value if held.task.has_ended else ""
-    return "expired"
+    return "expired" if await store.get(task_key(owner, task_id)) is None else ""
+
+
+async def _read(store: Store, owner: str, task_id: str) -> Held | None:
+    """Return a task, None also if it cannot be read."""
+    try:
+        return await read_task(store, owner, task_id)
+    except (StorageCorrupt, StorageTooNew):
+        return None
 
 
 async def _repair_quotas(store: Store, report: Repaired) -> None:
     async for record in _scan(store, ("task-quota",)):
         owner = record.key[1]
         quota, counted = decode_quota(record.value), await count_anew(store, owner)
-        right = encode_quota(
-            type(quota)(
-                live=counted.live,
-                bytes=counted.bytes,
-                window_at=quota.window_at,
-                created=quota.created,
-            )
-        )
+        right = encode_quota(replace(quota, live=counted.live, bytes=counted.bytes))
         if right == record.value:
             continue
         report.quotas.append(owner)
@@ -210,7 +202,7 @@ async def _repair_quotas(store: Store, report: Repaired) -> None:
 
 async def _open_tasks(store: Store) -> AsyncIterator[Task]:
     async for record in _scan(store, ("task-open",)):
-        held = await read_task(store, record.key[1], record.key[2])
+        held = await _read(store, record.key[1], record.key[2])
         if held is not None and held.task.state is TaskState.PENDING:
             yield held.task
 

@@ -1,0 +1,43 @@
+"""Stores of several kinds for the tests of tasks, with a clock that is turned by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from holdfast.storage.files import FilesStore
+from holdfast.storage.memory import MemoryStore
+from holdfast.storage.seam import Store
+from holdfast.tasks import Actor, Tasks
+from holdfast.testing.clock import ManualClock
+from holdfast.testing.stores import UnbatchedStore
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["memory", "files", "unbatched"])
+async def store(
+    request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
+) -> AsyncGenerator[Store]:
+    """Give a store that batches, one on disk, and one that has the six verbs alone."""
+    if request.param == "files":
+        async with FilesStore(tmp_path / "store", clock=clock, ack="os") as store:
+            yield store
+    else:
+        async with MemoryStore(clock=clock) as inner:
+            yield UnbatchedStore(inner) if request.param == "unbatched" else inner
+
+
+@pytest.fixture
+def tasks(store: Store, clock: ManualClock) -> Tasks:
+    return Tasks(store, clock=clock, actor=Actor(by="ann", via="test"))
