@@ -44,6 +44,8 @@ PROMISES = {
     "hand-edit-kept": "What a person edits by hand is taken in, or kept and reported.",
     "clones-merge": "Two clones of a store merge without a conflict to the same, whoever merges, and nothing is lost.",
     "newer-store-refused": "A store written by a newer version is refused and left as it is.",
+    "belief-is-kept": "What was believed at any moment can be told later, whatever was superseded, forgotten, edited or expired since.",
+    "memory-never-silent": "What is read from the memory within a budget holds each entry whole or names it as left out.",
     "task-terminal-never-changes": "A task that has ended never changes, not even its variables or notes.",
     "task-replay-exact": "The record of a task and all its indexes come back from its log exactly.",
     "task-claim-has-one-winner": "Of many that claim a task at once one gets it.",
