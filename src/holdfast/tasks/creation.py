@@ -1,22 +1,19 @@
-"""Make tasks: new ones, and old ones with the history that they bring."""
+"""Make new tasks."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, cast
 
-from holdfast.errors import InputError, TaskConflict
-from holdfast.ids import ID_LENGTH, new_run_id, normalise_prefix
+from holdfast.errors import TaskConflict
+from holdfast.ids import new_run_id
 from holdfast.storage.seam import ABSENT
 from holdfast.tasks.checks import check_new, choose_ttl
 from holdfast.tasks.codec import from_bytes, plain, to_bytes
-from holdfast.tasks.dependencies import edges_of, refuse_cycle
-from holdfast.tasks.ending import tell_dependents
-from holdfast.tasks.events import Created, Event
+from holdfast.tasks.events import Created
 from holdfast.tasks.keys import request_key, task_log
-from holdfast.tasks.linking import agree, ended_of
+from holdfast.tasks.linking import ended_of
 from holdfast.tasks.record import Relation, RunDetails, Task
 from holdfast.tasks.requests import Limits, NewTask
 from holdfast.tasks.sharing import first_variables
@@ -31,7 +28,7 @@ async def create(unit: Unit, new: NewTask, limits: Limits) -> Task:
     if new.key and (made := await _made_before(unit, new)):
         return made
     ttl_ms = choose_ttl(new.ttl_ms, limits)
-    task_id = await _choose_id(unit, new.id)
+    task_id = await choose_id(unit, new.id)
     event = Created(
         **unit.stamp,
         id=task_id,
@@ -56,31 +53,12 @@ async def create(unit: Unit, new: NewTask, limits: Limits) -> Task:
     return task
 
 
-async def restore(unit: Unit, events: Sequence[Event]) -> Task:
-    """Make a task with a whole history; it becomes one of this owner."""
-    if not events or not isinstance(events[0], Created):
-        raise InputError("a history begins with the creation", hint="put a `Created` event first")
-    birth = events[0]
-    if len(birth.id) != ID_LENGTH or normalise_prefix(birth.id) != birth.id:
-        raise InputError(
-            f"{birth.id!r} is no id", hint=f"an id has {ID_LENGTH} lower-case hexadecimal digits"
-        )
-    if birth.ttl_ms is not None and birth.at + birth.ttl_ms <= unit.now:
-        raise InputError(f"task {birth.id} has expired", hint="leave it out")
-    await _choose_id(unit, birth.id)
-    await agree(unit)
-    known = [await _as_known(unit, dict(each)) for each in birth.dependencies]
-    unit.make(birth.id)
-    task = unit.add(birth.id, replace(birth, owner=unit.owner, dependencies=known), *events[1:])
-    for relation in (Relation.BLOCKS, Relation.PARENT):
-        for on in edges_of(task, relation):
-            await refuse_cycle(task.id, on, relation, unit.peek)
-    if task.has_ended:
-        await tell_dependents(unit, task)
-    return task
+async def choose_id(unit: Unit, wanted: str) -> str:
+    """Return an id that nobody has: `wanted`, or a fresh one if that is empty.
 
-
-async def _choose_id(unit: Unit, wanted: str) -> str:
+    Raises:
+        TaskConflict: somebody has it.
+    """
     if not wanted:
         return new_run_id()
     if await unit.store.read(task_log(wanted), limit=1):
@@ -117,18 +95,6 @@ async def _dependencies(unit: Unit, new: NewTask) -> list[Json]:
                 unit.touch(on)
             found.append(members)
     return found
-
-
-async def _as_known(unit: Unit, members: Json) -> Json:
-    """Return a dependency with how the other task has ended, if that one is there."""
-    if members.get("kind") != Relation.BLOCKS:
-        return members
-    other = await unit.peek(str(members["on"]))
-    if other is None:
-        return members
-    if not other.has_ended:
-        unit.touch(other.id)
-    return {**members, "ended": ended_of(other)}
 
 
 def _run(run: RunDetails | None) -> Json | None:

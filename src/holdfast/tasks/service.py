@@ -7,7 +7,17 @@ from typing import TypeVar
 
 from holdfast.clock import Clock
 from holdfast.storage.seam import Store
-from holdfast.tasks import creation, ending, leasing, linking, listing, reading, sharing, working
+from holdfast.tasks import (
+    creation,
+    ending,
+    leasing,
+    linking,
+    listing,
+    reading,
+    restoring,
+    sharing,
+    working,
+)
 from holdfast.tasks.checks import check_owner
 from holdfast.tasks.dependencies import dependents_of
 from holdfast.tasks.events import Event
@@ -83,8 +93,21 @@ class Tasks:
         """Make a task of this owner with the history that it brings, for an import.
 
         The first event is a `Created`, whose id nobody has yet. What it depends on may be missing.
+        Its `key`, if it has one, is that of a request which has made no task yet.
         """
-        return await self._change(lambda unit: creation.restore(unit, events))
+        return (await self.restore_all([events]))[0]
+
+    async def restore_all(self, histories: Sequence[Sequence[Event]]) -> Sequence[Task]:
+        """Make several tasks with their histories, all or none; one batch of the store holds them."""
+        return await self._change(lambda unit: restoring.restore(unit, histories))
+
+    async def extend(self, task_id: str, events: Sequence[Event]) -> Task:
+        """Let more of a history happen to a task, all or nothing, for an import that is repeated."""
+        return await self._change(lambda unit: restoring.extend(unit, task_id, events))
+
+    async def made_by(self, key: str) -> str | None:
+        """Return the id of the task that the request with this `key` made; None if none is there."""
+        return await restoring.made_by(self._store, self.owner, key)
 
     async def get(self, task_id: str) -> Task:
         """Return a task by its whole id."""
