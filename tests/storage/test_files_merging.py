@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.files import journal
+from holdfast.storage.files.lines import START, Line, read_line, write_line
+from holdfast.storage.files.merging.joining import join
 from holdfast.storage.seam import ABSENT, ANY, Append, Put
 from tests.storage.files_merging import Clone
 
@@ -189,3 +191,36 @@ async def test_clones_that_filled_several_segments_merge(
     entries = (await one.entries())[LOG]
     assert len(entries) == len(set(entries)) == 27
     assert one.is_clean()
+
+
+def written(operations: str, *, version: int, at: int, before: Line | None = None) -> Line:
+    data, _ = write_line(
+        before.number + 1 if before else 1,
+        operations,
+        synced=0,
+        version=version,
+        written_at=at,
+        previous=before.hash if before else START,
+    )
+    return read_line(data)
+
+
+def test_a_version_that_a_clone_has_seen_never_stands_for_another_value() -> None:
+    header = written('["segment",{"format":1}]', version=0, at=0)
+    # A repair may have left versions out.
+    jumped = written('["put",["k"],50,"theirs"]', version=50, at=5, before=header)
+    ours = written('["put",["x"],1,"ours"]', version=1, at=2, before=header)
+    joined = join([header, ours], [header, jumped], longest=None)
+    puts = [each for line in joined.lines for each in line.operations if each[0] == "put"]
+    assert [each[1:3] for each in puts[:2]] == [[["x"], 1], [["k"], 50]]
+    assert joined.lines[-1].version > 50
+
+
+def test_what_a_clone_wrote_stays_behind_what_it_had_seen_whatever_its_clock_says() -> None:
+    header = written('["segment",{"format":1}]', version=0, at=0)
+    late = written('["append",["l"],1,["seen"]]', version=0, at=900, before=header)
+    set_back = written('["append",["l"],2,["after"]]', version=0, at=100, before=late)
+    other = written('["append",["l"],1,["other"]]', version=0, at=500, before=header)
+    joined = join([header, late, set_back], [header, other], longest=None)
+    appends = [each for line in joined.lines for each in line.operations if each[1] == ["l"]]
+    assert [(each[2], *each[3]) for each in appends] == [(1, "other"), (2, "seen"), (3, "after")]

@@ -115,4 +115,6 @@ def _folder_of(arguments: argparse.Namespace, output: Output) -> Path:
             f"a {scheme} store is no folder that git could carry",
             hint="use `files:.holdfast`; `holdfast store export` and `import` move what is there",
         )
-    return Path(rest.partition("?")[0]).expanduser()
+    folder = Path(rest.partition("?")[0]).expanduser().absolute()
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
