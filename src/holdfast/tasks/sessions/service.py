@@ -12,7 +12,6 @@ from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, ANY, Append, Batching, Operation, Put, Store
 from holdfast.tasks.checks import check_owner
 from holdfast.tasks.events import encode_event
-from holdfast.tasks.listing import list_tasks
 from holdfast.tasks.record import LOCAL_OWNER
 from holdfast.tasks.requests import Actor, Filter
 from holdfast.tasks.sessions import checks
@@ -28,6 +27,7 @@ from holdfast.tasks.sessions.events import (
 )
 from holdfast.tasks.sessions.fold import Fold, Story, tell
 from holdfast.tasks.sessions.keys import current_key, session_key, session_log, time_key
+from holdfast.tasks.sessions.listing import OPEN_STATES, every_task
 from holdfast.tasks.sessions.loading import (
     Held,
     current_id,
@@ -39,13 +39,10 @@ from holdfast.tasks.sessions.record import Session, SessionState
 from holdfast.tasks.sessions.repairing import RepairedSessions, repair
 from holdfast.tasks.sessions.requests import NewSession, ScopeChange
 from holdfast.tasks.sessions.snapshots import encode_snapshot
-from holdfast.tasks.state import TaskState, is_terminal
 from holdfast.tasks.unit import Stamp
 
 _NOBODY = Actor()
 _LEFT_NAMED = 500
-_TASK_PAGE = 500
-OPEN_STATES = frozenset(state for state in TaskState if not is_terminal(state))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +188,8 @@ class Sessions:
         while True:
             chosen, version = await current_id(self._store, self.owner)
             held = await self._open(session_id)
-            left = await self._open_tasks(session_id)
+            wanted = Filter(session=session_id, states=OPEN_STATES)
+            left = [each.id async for each in every_task(self._store, self.owner, wanted)]
             event = Ended(
                 **self._stamp(), summary=summary, left=left[:_LEFT_NAMED], left_count=len(left)
             )
@@ -252,17 +250,6 @@ class Sessions:
                 hint="start another one; what this one says stays as it is",
             )
         return held
-
-    async def _open_tasks(self, session_id: str) -> list[str]:
-        wanted, cursor, found = Filter(session=session_id, states=OPEN_STATES), "", list[str]()
-        while True:
-            page = await list_tasks(
-                self._store, self.owner, wanted, limit=_TASK_PAGE, cursor=cursor
-            )
-            found += (each.id for each in page.tasks)
-            cursor = page.cursor
-            if not cursor:
-                return found
 
     async def _add(self, session_id: str, event: SessionEvent) -> Session:
         while True:
