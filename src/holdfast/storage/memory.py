@@ -245,7 +245,7 @@ def _below(order: list[bytes], prefix: Key, after: Key | None) -> Iterator[bytes
     if after is not None:
         start = max(start, bisect_right(order, encode_key(after)))
     end = len(order) if high is None else bisect_left(order, high)
-    return iter(order[start:end])
+    return (order[place] for place in range(start, end))  # a copy would cost what lies behind
 
 
 def _queue(encoded: bytes) -> bytes:

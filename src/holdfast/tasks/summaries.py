@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from holdfast.errors import StorageTooNew
 from holdfast.tasks.codec import from_bytes, to_bytes
@@ -13,9 +12,11 @@ from holdfast.tasks.state import TaskState
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(NamedTuple):
     """A task in one line. Times in milliseconds of the epoch; see `Task` for the fields.
+
+    A named tuple, because a list makes many: it is built in a fifth of the time of a frozen
+    dataclass.
 
     `error` is the message of the error; `progress` is done and total; `waiting_for` are the keys of
     the open requests.
@@ -87,7 +88,10 @@ def summarise(task: Task) -> Summary:
     )
 
 
-_NAMES = tuple(Summary.__dataclass_fields__)
+_NAMES = Summary._fields
+_STATE, _TAGS, _PROGRESS, _WAITING = (
+    _NAMES.index(name) for name in ("state", "tags", "progress", "waiting_for")
+)
 
 
 def encode_summary(task: Task) -> bytes:
@@ -95,8 +99,7 @@ def encode_summary(task: Task) -> bytes:
 
     What is empty at the end is left out.
     """
-    summary = summarise(task)
-    values: list[object] = [FORMAT, *(getattr(summary, name) for name in _NAMES)]
+    values: list[object] = [FORMAT, *summarise(task)]
     while values[-1] == _EMPTY[len(values) - 2]:
         values.pop()
     return to_bytes(values, what=f"the summary of task {task.id}")
@@ -114,15 +117,14 @@ def decode_summary(data: bytes) -> Summary:
             f"the summary of a task has the format {values[0]!r}; this version knows {FORMAT}",
             hint="upgrade Holdfast",
         )
-    members: dict[str, Any] = dict(
-        zip(_NAMES, [*values[1:], *_EMPTY[len(values) - 1 :]], strict=True)
-    )
-    members["state"] = TaskState(members["state"])
-    members["tags"] = tuple(members["tags"])
-    members["waiting_for"] = tuple(members["waiting_for"])
-    if members["progress"] is not None:
-        members["progress"] = tuple(members["progress"])
-    return Summary(**members)
+    del values[0]
+    values[_STATE] = TaskState(values[_STATE])
+    values[_TAGS] = tuple(values[_TAGS])
+    values += _EMPTY[len(values) :]
+    values[_WAITING] = tuple(values[_WAITING])
+    if values[_PROGRESS] is not None:
+        values[_PROGRESS] = tuple(values[_PROGRESS])
+    return Summary._make(values)
 
 
 _EMPTY: tuple[object, ...] = (

@@ -73,6 +73,8 @@ def _plain(value: object) -> object:
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: _member(item.name, getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Summary):
+        return {name: _member(name, each) for name, each in value._asdict().items()}
     if isinstance(value, tuple):
         return [_plain(each) for each in cast("tuple[object, ...]", value)]
     if isinstance(value, Mapping):
