@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from holdfast.engine.embedded import EmbeddedEngine
     from holdfast.engine.history import History
     from holdfast.engine.seam import Observer, Program
+    from holdfast.memory.memories import Memories
+    from holdfast.memory.vectors import Embedder
     from holdfast.tracing.tracer import Tracer
 
 WORKFLOW = "workflow"
@@ -226,6 +228,17 @@ def store_exists(settings: Settings) -> bool:
     return True
 
 
+def search_folder(settings: Settings) -> Path | None:
+    """Return the folder of this machine in which what searches the store keeps its indexes.
+
+    None for a store that is not there, or is gone with the process: an index in memory will do.
+    """
+    if settings.store.startswith("memory:") or not store_exists(settings):
+        return None
+    path = _local_path(settings)
+    return path.parent if path else settings.root / ".holdfast"
+
+
 def models_of(settings: Settings, workflow: Workflow) -> set[str]:
     """Return the models that the nodes of a workflow ask for.
 
@@ -275,6 +288,56 @@ def build_services(settings: Settings, tracer: Tracer, clock: Clock) -> Services
         ),
         default_model=settings.model or router.default_model(),
     )
+
+
+@asynccontextmanager
+async def open_memories(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    embedder: Embedder | None = None,
+    make: bool = True,
+) -> AsyncGenerator[Memories]:
+    """Open the store and the memory in it; close both at the end.
+
+    `embedder` ranks by meaning too. Without `make` a store that does not exist is not made: then
+    nothing is remembered.
+
+    Example:
+        async with open_memories(load_settings(Path.cwd())) as memories:
+            memory = await Memory.open(memories, "agent:planner")
+            await memory.write("editor", "We use Helix.")
+    """
+    from holdfast.memory.memories import Memories  # noqa: PLC0415
+
+    clock = clock or SystemClock()
+    address = settings.store if make else _existing(settings)
+    folder = faces_folder(settings)
+    async with (
+        open_store(address, clock=clock, ack=settings.ack) as store,
+        Memories(
+            store,
+            clock=clock,
+            folder=folder / "memory" if folder else None,
+            search_folder=folder / "search" if folder else None,
+            embedder=embedder,
+        ) as memories,
+    ):
+        yield memories
+
+
+def faces_folder(settings: Settings) -> Path | None:
+    """Return the folder of the folders of readable files; None for a store in memory."""
+    scheme, _, rest = settings.store.partition(":")
+    match scheme:
+        case "memory":
+            return None
+        case "files":
+            return Path(rest.partition("?")[0])
+        case "sqlite":
+            return Path(f"{rest}.files")
+        case _:
+            return settings.root / ".holdfast"
 
 
 def liveness_for(settings: Settings) -> Liveness:

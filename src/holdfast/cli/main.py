@@ -25,6 +25,7 @@ COMMANDS = {
     "cancel": "call a run off",
     "list": "list the newest runs",
     "show": "show all about a run: state, variables, steps, time, cost, error",
+    "task": "create, find, claim, share and end tasks",
     "store": "look after the store: verify, repair, compact, back up, restore, move",
     "merge": "merge two clones of a project: git's merge driver",
     "schema": "print the JSON Schema of workflow files, for editors",
@@ -52,7 +53,7 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     name = next((word for word in argv if not word.startswith("-")), None)
-    parser = _build_parser(name)
+    parser = _build_parser(name, argv)
     try:
         arguments = parser.parse_args(argv)
     except _Misuse as misuse:
@@ -125,7 +126,7 @@ def _tell_misuse(misuse: _Misuse, *, as_json: bool) -> int:
     return UsageError.exit_code
 
 
-def _build_parser(wanted: str | None) -> argparse.ArgumentParser:
+def _build_parser(wanted: str | None, argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="holdfast",
         description="A local-first runtime for agents that finish what they start.",
@@ -144,6 +145,7 @@ def _build_parser(wanted: str | None) -> argparse.ArgumentParser:
         _add_common(command)
         if name == wanted:
             module = importlib.import_module(f"holdfast.cli.{name}")
+            command.set_defaults(words=tuple(argv))
             module.configure(command)
             command.set_defaults(run=module.run)
     return parser

@@ -2,7 +2,7 @@
 
 ===================================================  ===========================================
 log ``("task", id)``                                 the events of the task: the truth
-log ``("task-feed",)``                               owner and id of each task that changed
+log ``("task-feed",)``                               owner, id and length of the log of what changed
 record ``("task", owner, id)``                       the `Snapshot`
 record ``("task-by-time", owner, time, id)``         `Summary`; keys sort newest first
 record ``("task-ready", owner, priority, time, id)`` `Summary`, only while it can be begun

@@ -128,7 +128,11 @@ class Unit:
         for held in self._held.values():
             if held.touched and not held.entries:
                 batch += record_writes(held)
-        news = [to_bytes((self.owner, task_id), what="a task's id") for task_id in changed]
+        # With the place in the log, so that no two entries of the feed are alike.
+        news = [
+            to_bytes((self.owner, task_id, held.fold.tail), what="a task's id")
+            for task_id, held in changed.items()
+        ]
         batch.append(Append(log=FEED, entries=news, expected=ANY))
         return batch
 

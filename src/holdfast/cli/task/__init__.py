@@ -1,0 +1,68 @@
+"""`holdfast task`: what is to be done, by whom, and what became of it."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from holdfast.cli.output import Output
+from holdfast.cli.verbs import add_verbs
+
+VERBS = {
+    "create": "write down something to be done",
+    "list": "list tasks and runs, the newest first",
+    "ready": "list what can be begun, the most urgent first",
+    "show": "show all about a task",
+    "start": "begin with a task",
+    "progress": "say how far the work has come",
+    "update": "change what a task says about itself",
+    "complete": "end a task with a result",
+    "fail": "end a task with an error",
+    "cancel": "call a task off",
+    "block": "say what keeps a task from going on",
+    "unblock": "say that it may go on, or answer what it asks",
+    "answer": "answer what a task asks",
+    "depend": "let a task depend on another one",
+    "undepend": "let it not depend on that one any more",
+    "claim": "take a task over for a while, for instance the next one",
+    "renew": "keep a claimed task longer",
+    "release": "let go of a claimed task",
+    "note": "write something down in the history of a task",
+    "set": "set or delete variables of a task",
+    "search": "find tasks by their words, also those that ended",
+    "history": "show what happened to a task",
+    "stats": "count the tasks",
+    "repair": "make records and indexes anew from the histories",
+    "watch": "print a task whenever it changes, until it has ended",
+}
+_MODULES = {
+    "creating": ("create",),
+    "listing": ("list", "ready"),
+    "showing": ("show", "history"),
+    "working": ("start", "progress", "block", "unblock", "answer"),
+    "ending": ("complete", "fail", "cancel"),
+    "editing": ("update", "note", "set"),
+    "linking": ("depend", "undepend"),
+    "holding": ("claim", "renew", "release"),
+    "searching": ("search",),
+    "counting": ("stats",),
+    "keeping": ("repair", "watch"),
+}
+_PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs that may be meant, and their arguments."""
+    for verb, made in add_verbs(parser, VERBS):
+        group = made.add_argument_group("whose tasks, and who does it")
+        group.add_argument("--owner", default="local", help="whose tasks they are (default local)")
+        group.add_argument("--by", metavar="NAME", help="who does it (default: your user name)")
+        module = import_module(_PLACES[verb])
+        module.configure(verb, made)
+        made.set_defaults(act=module.run)
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Do what was asked for."""
+    code: int = arguments.act(arguments, output)
+    return code

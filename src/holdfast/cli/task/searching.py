@@ -1,0 +1,76 @@
+"""`holdfast task search`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from holdfast.app import search_folder
+from holdfast.cli.output import Output
+from holdfast.cli.settings import settings_of
+from holdfast.cli.task.desk import look_into
+from holdfast.cli.task.parts import add_filters, add_limit, read_states, read_time
+from holdfast.cli.task.printing import described, short, status
+from holdfast.clock import SystemClock
+from holdfast.errors import UsageError
+from holdfast.tasks.requests import Filter
+from holdfast.tasks.search import TaskSearch, index_of
+from holdfast.tasks.state import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.storage.seam import Store
+    from holdfast.tasks.search import Found
+
+
+def configure(verb: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG001 - the only one
+    """Add the arguments of the verb."""
+    parser.add_argument("text", metavar="WORD", nargs="+", help="any of these, in any form")
+    add_limit(parser, 20)
+    add_filters(parser)
+    parser.add_argument("--kind", choices=("task", "run"), help="only tasks, or only runs")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Print what was found, the best first."""
+    if arguments.limit < 1:
+        raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
+    settings = settings_of(arguments, output)
+    folder = search_folder(settings)
+    wanted = _filter(arguments)
+
+    async def find(store: Store) -> Sequence[Found]:
+        path = index_of(folder) if folder else None
+        async with TaskSearch(store, clock=SystemClock(), path=path) as search:
+            return await search.find(
+                arguments.owner, " ".join(arguments.text), wanted, limit=arguments.limit
+            )
+
+    found = look_into(settings, find)
+    if output.as_json:
+        hits = [{**described(each.task), "snippet": each.snippet} for each in found]
+        output.data({"tasks": hits})
+        return 0
+    now = SystemClock().now_ms()
+    for task, snippet, _ in found:
+        output.line(f"{short(task.id)}  {task.name}  ({status(task, now)})")
+        line = " ".join(snippet.split())
+        if line and line != task.name:
+            output.line(f"          {line}")
+    if not found:
+        output.line("nothing was found")
+    return 0
+
+
+def _filter(arguments: argparse.Namespace) -> Filter:
+    now = SystemClock().now_ms()
+    return Filter(
+        states=frozenset(map(TaskState, read_states(arguments))),
+        session=arguments.session,
+        tags=frozenset(arguments.tag),
+        kind=arguments.kind,
+        created_from=read_time(arguments.since, now),
+        created_before=read_time(arguments.before, now),
+        standing=arguments.standing,
+    )
