@@ -151,6 +151,21 @@ async def test_logs_that_were_merged_from_two_clones_are_settled(desk: Desk) -> 
     assert await desk.values() == ["settled"]
 
 
+async def test_a_merge_of_the_store_is_settled_once_when_the_memory_is_opened(
+    desk: Desk,
+) -> None:
+    entry = (await desk.write("one", key="k")).entry
+    (event,) = await desk.memories.history(entry.id)
+    again = replace(event, at=event.at + 5, entry=replace(entry, value="two"))
+    await desk.store.append(log_of(entry.id), [encode_event(again)])
+    await desk.store.append(("merged", "abc"), [b"{}"])
+    async with desk.open() as memories:
+        assert [each.entry.value for each in await memories.list()] == ["two"]
+    await desk.store.put(live_key(entry), encode_entry(entry), expected=ANY)
+    async with desk.open() as memories:
+        assert [each.entry.value for each in await memories.list()] == ["one"]
+
+
 async def test_an_entry_whose_history_is_gone_begins_anew(desk: Desk) -> None:
     entry = (await desk.write("one", key="k")).entry
     lost = replace(entry, id="f" * 32, name="k." + "f" * 32)

@@ -16,7 +16,7 @@ from holdfast.memory.events import Event
 from holdfast.memory.namespaces import Namespace
 from holdfast.memory.priming import Primed, prime
 from holdfast.memory.reading import Reader
-from holdfast.memory.settling import Mended, repair
+from holdfast.memory.settling import Mended, repair, settle_merges
 from holdfast.memory.transfer import Imported, export_entries, import_entries
 from holdfast.memory.writing import Writer, Written
 from holdfast.storage.seam import Store
@@ -81,6 +81,7 @@ class Memories:
         return self._clock
 
     async def __aenter__(self) -> Self:
+        await settle_merges(self._store, self._reader)
         return self
 
     async def __aexit__(

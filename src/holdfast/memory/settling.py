@@ -23,6 +23,9 @@ from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, ANY, Append, Delete, Key, Listing, Operation, Put, Store
 
 _PAGE = 500
+_MERGES: Key = ("merged",)
+_SETTLED: Key = ("memory-merged",)
+_MOST_MERGES = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,23 @@ async def repair(store: Store, reader: Reader, *, dry_run: bool = False) -> Mend
             if not dry_run:
                 await _mend(store, reader, entry_id, events, key)
     return Mended(entries=len(ids), mended=tuple(mended), lost=tuple(lost))
+
+
+async def settle_merges(store: Store, reader: Reader) -> int:
+    """Bring the memory in line after the store was merged with a clone; return how often it was.
+
+    A merge leaves a log `("merged", DIGEST)`; which ones were settled is noted here.
+    """
+    if not isinstance(store, Listing):
+        return 0
+    settled = 0
+    for name in await store.logs(_MERGES, limit=_MOST_MERGES):
+        mark = (*_SETTLED, *name[1:])
+        if await store.get(mark) is None:
+            await repair(store, reader)
+            await store.put(mark, b"", expected=ANY)
+            settled += 1
+    return settled
 
 
 async def _mend(
