@@ -43,6 +43,8 @@ PROMISES = {
     "damage-is-noticed": "A byte that changed on the disk is noticed, and never read as something else.",
     "hand-edit-kept": "What a person edits by hand is taken in, or kept and reported.",
     "clones-merge": "Two clones of a store merge without a conflict to the same, whoever merges, and nothing is lost.",
+    "session-survives-its-process": "What belongs to a session is found again by any process, whatever killed the one that wrote it.",
+    "resume-names-what-it-leaves-out": "A resume keeps to its budget of characters and says how much of what it left out, and where it is.",
     "newer-store-refused": "A store written by a newer version is refused and left as it is.",
     "belief-is-kept": "What was believed at any moment can be told later, whatever was superseded, forgotten, edited or expired since.",
     "memory-never-silent": "What is read from the memory within a budget holds each entry whole or names it as left out.",

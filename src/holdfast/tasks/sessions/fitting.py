@@ -14,6 +14,7 @@ from enum import IntEnum
 
 from holdfast.errors import UsageError
 
+_REST = "Not said, to stay within the budget:"
 _FIRST = 3
 """How many items of each section come before the rest of any."""
 
@@ -84,7 +85,7 @@ def fit(head: str, sections: Sequence[Section], budget: int) -> Fitted:
     text = _text(head, told, forms)
     if len(text) > budget:
         forms = [[_Form.NONE] * len(section.items) for section in told]
-        bare = len(_text(head, told, forms)) + len(_footer(_worst(told), budget, room=0))
+        bare = len(_text(head, told, forms)) + len(_footer(_worst(told), room=0))
         if bare > budget:
             raise UsageError(
                 f"{budget} characters are too few to say even what there is",
@@ -93,8 +94,8 @@ def fit(head: str, sections: Sequence[Section], budget: int) -> Fitted:
         _choose(told, forms, budget - bare)
         text = _text(head, told, forms)
         rests = _rests(told, forms)
-        room = budget - len(text) - len(_footer(rests, budget, room=0))
-        text += _footer(rests, budget, room=room)
+        room = budget - len(text) - len(_footer(rests, room=0))
+        text += _footer(rests, room=room)
     parts = {each.name: _part(each, its) for each, its in zip(told, forms, strict=True)}
     return Fitted(text=text, budget=budget, parts=parts)
 
@@ -172,9 +173,9 @@ def _worst(sections: Sequence[Section]) -> list[_Rest]:
     ]
 
 
-def _footer(rests: Sequence[_Rest], budget: int, *, room: int) -> str:
+def _footer(rests: Sequence[_Rest], *, room: int) -> str:
     """Return what is not said; ids are given as long as they fit into `room` characters."""
-    lines = ["", "", f"Not said, to stay within {budget} characters:"]
+    lines = ["", "", _REST]
     for rest in rests:
         said: list[str] = []
         if rest.left_out:
