@@ -3,8 +3,9 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
-from holdfast.engine import events, records
-from holdfast.engine.events import Event
+from holdfast.engine import records
+from holdfast.tasks import events, keys
+from holdfast.tasks.events import Event
 from holdfast.tasks.state import TRANSITIONS, TaskState
 from holdfast.testing import storage as contract
 from holdfast.testing.storage import machine
@@ -16,13 +17,16 @@ def storage_page() -> list[str]:
     parts = [
         "# The store",
         (
-            "The default is one SQLite file, `.holdfast/holdfast.db` in the project's folder. Beside it "
+            "The default is a journal in the folder `.holdfast` of the project. Beside it "
             "`.holdfast/processes/` holds an empty locked file for each process that works on runs."
         ),
         "## Records and logs",
+        "A run is a task; tasks are kept like this:",
+        _layout(docstring(keys)),
+        "Beside them the engine keeps:",
         _layout(docstring(records)),
-        "Derived records can be worked out again from the logs.",
-        "## States of a run",
+        "Derived records can be worked out again from the logs: `holdfast task repair`.",
+        "## States of a task",
         table(("state", "may be followed by"), [(code(each), _after(each)) for each in TaskState]),
         (
             "`holdfast list` and `holdfast show` say `interrupted` for a run that is `pending` or `working` "
@@ -30,8 +34,8 @@ def storage_page() -> list[str]:
         ),
         "## Events",
         (
-            "The log of a run is made of these, each one JSON object with its name in the member `event`. "
-            "`at` is in milliseconds of the epoch. Members that have their default are left out."
+            "The log of a task is made of these, each one JSON object with its name in the member `event` and "
+            "in `prev` the digest of the entry before it. The engine adds those of steps. `at` is in milliseconds of the epoch. Members that have their default are left out."
         ),
     ]
     rows = [(code(kind.kind), _event_members(kind), docstring(kind)) for kind in all_events()]

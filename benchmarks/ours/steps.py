@@ -11,8 +11,8 @@ from benchmarks.ours.nodes import noop
 from benchmarks.ours.runtime import Request, answer, opened, start_text
 from benchmarks.workflows import loop
 from holdfast.app import Runtime
-from holdfast.engine.records import run_log
 from holdfast.engine.seam import Inputs, RunContext
+from holdfast.tasks.keys import task_log
 from holdfast.tracing.spans import spans_log
 
 
@@ -53,7 +53,7 @@ async def _timed_workflow(runtime: Runtime, steps: int) -> float:
 async def _bytes_of_step(runtime: Runtime) -> float:
     run_id = await runtime.engine.start("steps", {"steps": 100})
     await runtime.engine.settle(run_id)
-    logs = [await runtime.store.read(log) for log in (run_log(run_id), spans_log(run_id))]
+    logs = [await runtime.store.read(log) for log in (task_log(run_id), spans_log(run_id))]
     return sum(len(entry.value) for log in logs for entry in log) / 100
 
 

@@ -102,8 +102,8 @@ output: "{state.out}"
 """
     history = await bench.run(text, draft="it")
     assert history.state is TaskState.INPUT_REQUIRED
-    (request,) = history.open_requests.values()
-    assert (request.key, request.prompt) == ("approve#1", "Publish it?")
+    ((key, request),) = history.open_requests.items()
+    assert (key, request.prompt) == ("approve#1", "Publish it?")
     assert request.schema["enum"] == ["yes", "no"]
     async with bench.engine() as engine:
         run_id = history.birth.id
@@ -182,10 +182,10 @@ edges:
                     run_id = await engine.start("workflow", {}, definition=text.encode(),
                                                 origin=str(tmp_path / "flow.yaml"))  # fmt: skip
                     await engine.settle(run_id)
-            open_runs = await inner.scan(("run-open",))
+            open_runs = await inner.scan(("task-open",))
             if open_runs:
                 killed += 1
-                run_id = open_runs[0].key[1]
+                run_id = open_runs[0].key[2]
                 async with engine_on(inner, program(), liveness=DeadToTheWorld()) as engine:
                     before = set((await engine.history(run_id)).steps)
                     await engine.recover()

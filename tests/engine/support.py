@@ -11,6 +11,7 @@ from holdfast.engine.embedded import EmbeddedEngine
 from holdfast.engine.liveness import Liveness
 from holdfast.engine.seam import Inputs, Observer, Program, RunContext
 from holdfast.storage.seam import Store
+from holdfast.tasks import Limits
 from holdfast.testing.stores import UnbatchedStore
 from holdfast.tracing.spans import SpanBuffer
 from holdfast.tracing.tracer import Tracer
@@ -57,6 +58,7 @@ def engine_on(
     observer: Observer | None = None,
     lease_seconds: float = 15.0,
     adopt: bool = False,
+    limits: Limits | None = None,
 ) -> EmbeddedEngine:
     """Return an engine with a tracer of its own."""
     clock, spans = clock or SystemClock(), SpanBuffer()
@@ -70,6 +72,7 @@ def engine_on(
         observer=observer,
         lease_seconds=lease_seconds,
         adopt=adopt,
+        limits=limits,
     )
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from holdfast.clock import SystemClock
 from holdfast.engine.history import History
-from holdfast.engine.records import run_log
 from holdfast.engine.seam import Inputs, Program, RunContext
 from holdfast.errors import StepFailed
 from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import Store
+from holdfast.tasks.keys import task_log
 from holdfast.tasks.state import TaskState
 from holdfast.testing.stores import Crashed, CrashingStore, UnbatchedStore
 from tests.engine.support import DeadToTheWorld, engine_on
@@ -108,10 +108,10 @@ async def test_a_kill_at_any_write_repeats_no_journaled_step(wrap: Wrap, torn: b
             with suppress(Crashed):
                 dying = CrashingStore(inner, after=after, torn=torn)
                 await to_the_end(wrap(dying), program, None)
-            found = await inner.scan(("run-open",)) or await inner.scan(("run",))
-            if not found or not await inner.read(run_log(found[0].key[1])):
+            found = await inner.scan(("task-open",)) or await inner.scan(("task",))
+            if not found or not await inner.read(task_log(found[0].key[2])):
                 continue  # it died before the start was acknowledged
-            run_id = found[0].key[1]
+            run_id = found[0].key[2]
             async with engine_on(inner, {"p": program}) as looking:
                 before = journaled(await looking.history(run_id))
             already = {name: ran[name] for name in before}
@@ -120,7 +120,7 @@ async def test_a_kill_at_any_write_repeats_no_journaled_step(wrap: Wrap, torn: b
             async with engine_on(inner, {"p": program}) as looking:
                 assert await looking.recover() == []
                 assert [each.state for each in await looking.list_runs(limit=9)] == ["completed"]
-            assert await inner.scan(("run-open",)) == []
+            assert await inner.scan(("task-open",)) == []
         assert history.state is TaskState.COMPLETED, (after, history.error)
         assert history.result == undisturbed
         assert {name: ran[name] for name in before} == already, f"repeated after write {after}"

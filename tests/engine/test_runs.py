@@ -9,8 +9,8 @@ import pytest
 
 from holdfast.engine import active
 from holdfast.engine.attempts import current_step
-from holdfast.engine.events import StepFinished, encode_event
-from holdfast.engine.records import decode_summary, run_key, run_log, summarise
+from holdfast.engine.events import StepFinished
+from holdfast.engine.records import summarise
 from holdfast.engine.seam import Inputs, Progress, RunContext
 from holdfast.errors import (
     RunConflict,
@@ -19,6 +19,10 @@ from holdfast.errors import (
 from holdfast.ids import new_run_id
 from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import ANY, Conflict, Key
+from holdfast.tasks.events import encode_event
+from holdfast.tasks.keys import task_key, task_log
+from holdfast.tasks.record import LOCAL_OWNER
+from holdfast.tasks.snapshots import decode_snapshot
 from holdfast.tasks.state import TaskState
 from holdfast.testing.clock import ManualClock
 from tests.engine.support import Gate, YieldingStore, ask, engine_on
@@ -192,7 +196,7 @@ async def test_nothing_can_be_journaled_behind_the_end(store: MemoryStore) -> No
         run_id = await engine.start("p", {})
         history = await engine.settle(run_id)
         with pytest.raises(RunConflict, match="has ended"):
-            history.apply(StepFinished(at=0, path="late", visit=1, started=0))
+            history.check(StepFinished(at=0, path="late", visit=1, started=0))
         with pytest.raises(RunConflict):
             await engine.answer(run_id, "x", 1)
         with pytest.raises(RunConflict):
@@ -234,13 +238,15 @@ async def test_runs_are_listed_newest_first() -> None:
         assert [each.id for each in await e.list_runs(limit=100)] == ids[::-1]
 
 
-async def test_the_summary_is_what_the_log_adds_up_to(store: MemoryStore) -> None:
+async def test_the_record_is_what_the_log_adds_up_to(store: MemoryStore) -> None:
     async with engine_on(store, {"ask": ask}) as engine:
         run_id = await engine.start("ask", {})
-        await engine.settle(run_id)
-        record = await store.get(run_key(run_id))
+        history = await engine.settle(run_id)
+        record = await store.get(task_key(LOCAL_OWNER, run_id))
     assert record is not None
-    assert decode_summary(record.value).waiting_for == ["name"]
+    snapshot = decode_snapshot(record.value)
+    assert snapshot == history.snapshot
+    assert list(snapshot.task.open_requests) == ["name"]
 
 
 async def test_an_onlooker_sees_what_happens(store: MemoryStore) -> None:
@@ -258,8 +264,8 @@ async def test_an_event_of_a_newer_version_is_refused(store: MemoryStore) -> Non
     async with engine_on(store, {"ask": ask}) as engine:
         run_id = await engine.start("ask", {})
         await engine.settle(run_id)
-        step = encode_event(StepFinished(at=1, path="s", visit=1, started=0))
-        await store.append(run_log(run_id), [step.replace(b"step_finished", b"step_dreamt")])
+        step = encode_event(StepFinished(at=1, path="s", visit=1, started=0), "")
+        await store.append(task_log(run_id), [step.replace(b"step_finished", b"step_dreamt")])
         with pytest.raises(StorageTooNew, match="does not know"):
             await engine.history(run_id)
 

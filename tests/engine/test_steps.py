@@ -106,7 +106,7 @@ async def test_a_crash_does_not_make_a_sleep_longer() -> None:
         history = await second.settle(run_id)
         kill(second)
     assert history.result == "morning"
-    assert history.updated_at - history.birth.at == 3_600_000
+    assert history.task.updated_at - history.birth.at == 3_600_000
 
 
 @pytest.mark.promise("once-asks")

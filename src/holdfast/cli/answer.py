@@ -16,9 +16,9 @@ from holdfast.cli.output import Output
 from holdfast.cli.progress import progress_display
 from holdfast.cli.report import print_open_ends, report, run_data
 from holdfast.cli.settings import settings_of
-from holdfast.engine.events import InputRequested
 from holdfast.engine.history import History
 from holdfast.errors import InputError, RunConflict, UsageError
+from holdfast.tasks.record import InputRequest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,14 +57,14 @@ async def _answer(
     run_id = await engine.find(arguments.id)
     output.run_id = run_id
     history = await engine.history(run_id)
-    request = _choose(history, arguments.key, output)
+    key = _choose(history, arguments.key, output)
     workflow = await runtime.workflow_of(history)
-    value = _read(workflow, request, arguments.answer)
+    value = _read(workflow, key, history.requests[key], arguments.answer)
     held = await engine.is_held(history)
     if workflow is not None and not (arguments.no_resume or held):
         # Before anything is written: what is refused must leave nothing behind.
         await runtime.choose_workflow(history, arguments.use)
-    history = await engine.answer(run_id, request.key, value, by="cli")
+    history = await engine.answer(run_id, key, value, by="cli")
     held = await engine.is_held(history)
     if arguments.no_resume or (held and not history.open_requests):
         return _Noted(history, held)
@@ -86,7 +86,8 @@ def _report_noted(noted: _Noted, output: Output) -> int:
     return 0
 
 
-def _choose(history: History, key: str | None, output: Output) -> InputRequested:
+def _choose(history: History, key: str | None, output: Output) -> str:
+    """Return the key of the question that is answered."""
     requests = history.open_requests
     if not requests:
         raise RunConflict(
@@ -100,26 +101,24 @@ def _choose(history: History, key: str | None, output: Output) -> InputRequested
         )
     if key is not None and key not in requests:
         raise UsageError(f"the run does not ask {key!r}", hint=f"it asks: {keys}")
-    return requests[key or next(iter(requests))]
+    return key or next(iter(requests))
 
 
-def _read(workflow: Workflow | None, request: InputRequested, text: str) -> object:
+def _read(workflow: Workflow | None, key: str, request: InputRequest, text: str) -> object:
     """Return the answer as the type that the node declares."""
     if workflow is None:
         return _as_json_or_text(text)
     try:
-        return coerce_text(_wanted(workflow, request), text)
+        return coerce_text(_wanted(workflow, key, request), text)
     except InputError as error:
-        raise InputError(
-            f"the answer to {request.key!r}: {error.message}", hint=error.hint
-        ) from error
+        raise InputError(f"the answer to {key!r}: {error.message}", hint=error.hint) from error
 
 
-def _wanted(workflow: Workflow, request: InputRequested) -> Type:
-    if request.key.endswith("!interrupted"):
+def _wanted(workflow: Workflow, key: str, request: InputRequest) -> Type:
+    if key.endswith("!interrupted"):
         values = request.schema.get("enum")
         return Type(kind="enum", values=tuple(values) if isinstance(values, list) else ())  # pyright: ignore[reportUnknownArgumentType]
-    node = workflow.nodes.get(request.key.partition("#")[0].partition("[")[0])
+    node = workflow.nodes.get(key.partition("#")[0].partition("[")[0])
     return node.returns if node is not None else STR
 
 

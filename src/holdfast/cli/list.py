@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from holdfast.app import onlooker, open_only_store
 from holdfast.cli.output import Output, iso, moment, seconds, table
 from holdfast.cli.settings import settings_of
 from holdfast.engine.outside import list_runs
-from holdfast.engine.records import RunSummary
 from holdfast.errors import UsageError
 from holdfast.routing.cost import format_msat
 from holdfast.settings import Settings
+from holdfast.tasks.record import LOCAL_OWNER
 from holdfast.tasks.state import TaskState, is_terminal
+from holdfast.tasks.summaries import Summary
 
 EVERYTHING = 10**9
 WAITING, INTERRUPTED = "waiting", "interrupted"
@@ -51,18 +51,18 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-async def _read(settings: Settings, limit: int) -> tuple[Sequence[RunSummary], set[str]]:
+async def _read(settings: Settings, limit: int) -> tuple[Sequence[Summary], set[str]]:
     """Return the runs, and the ids of those that a live process works on."""
     async with open_only_store(settings) as store:
-        runs = await list_runs(store, limit=limit)
+        runs = await list_runs(store, LOCAL_OWNER, limit=limit)
         looker, held = onlooker(settings, store), set[str]()
         for each in runs:
-            if not is_terminal(each.state) and await looker.is_alive(each.holder):
+            if not is_terminal(each.state) and await looker.is_alive(each.holder or None):
                 held.add(each.id)
         return runs, held
 
 
-def status(run: RunSummary, *, held: bool) -> str:
+def status(run: Summary, *, held: bool) -> str:
     """Return the state of a run in the words of the list.
 
     A run that waits is interrupted too if it had more to do when its process died.
@@ -70,21 +70,22 @@ def status(run: RunSummary, *, held: bool) -> str:
     if is_terminal(run.state):
         return str(run.state)
     waits = run.state is TaskState.INPUT_REQUIRED
-    if not held and not (waits and run.holder is None):
+    if not held and not (waits and not run.holder):
         return INTERRUPTED
     return WAITING if waits else str(run.state)
 
 
-def _is_in(state: str, run: RunSummary, held: set[str]) -> bool:
+def _is_in(state: str, run: Summary, held: set[str]) -> bool:
     return state in (str(run.state), status(run, held=run.id in held))
 
 
-def _as_data(run: RunSummary, held: set[str]) -> dict[str, object]:
-    stamps = {name: iso(getattr(run, name)) for name in ("created_at", "updated_at", "ended_at")}
-    return {**asdict(run), **stamps, "held": run.id in held}
+def _as_data(run: Summary, held: set[str]) -> dict[str, object]:
+    data: dict[str, object] = run._asdict()
+    stamps = {name: iso(getattr(run, name)) for name in data if name.endswith("_at")}
+    return {**data, **stamps, "holder": run.holder or None, "held": run.id in held}
 
 
-def _print(runs: Sequence[RunSummary], held: set[str], output: Output) -> None:
+def _print(runs: Sequence[Summary], held: set[str], output: Output) -> None:
     if not runs:
         output.line(f"no runs yet; start one with: {output.command('run', 'FILE')}")
         return

@@ -15,7 +15,6 @@ from holdfast.cli.progress import progress_display
 from holdfast.cli.report import exit_code, headline, print_open_ends, report, run_data
 from holdfast.cli.settings import settings_of
 from holdfast.engine.history import History
-from holdfast.engine.outside import heal
 from holdfast.errors import HoldfastError
 
 
@@ -64,7 +63,7 @@ async def _all(runtime: Runtime, arguments: argparse.Namespace) -> Sequence[_Res
             refusals[run_id] = None
         except HoldfastError as error:
             if (await runtime.engine.history(run_id)).ended_at is not None:
-                await heal(runtime.store, run_id)  # a crash kept it among those that are open
+                await runtime.engine.heal(run_id)  # a crash kept it among those that are open
             else:
                 refusals[run_id] = error
     return [

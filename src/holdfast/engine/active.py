@@ -7,10 +7,11 @@ from enum import StrEnum
 
 from holdfast.clock import Clock
 from holdfast.engine.attempts import StepCall, StepInfo, try_step
-from holdfast.engine.events import InputRequested, Meta, StepFinished, StepStarted, TimerSet
+from holdfast.engine.events import Meta, StepFinished, StepStarted, TimerSet
 from holdfast.engine.journal import Journal
 from holdfast.engine.seam import Observer, Progress, ProgressKind
 from holdfast.errors import StepFailed, StepInterrupted, describe_error
+from holdfast.tasks.events import InputRequested
 from holdfast.tracing.tracer import Tracer
 
 QUIET_SECONDS = 0.01
@@ -67,10 +68,11 @@ class ActiveRun:
     def take_news(self) -> None:
         """Act on what others appended to the log: answers, a wish to cancel."""
         history = self.journal.history
+        answers = history.answers
         for key, future in self._waits.items():
-            if key in history.answers and not future.done():
-                future.set_result(history.answers[key].value)
-        if history.cancel_requested:
+            if key in answers and not future.done():
+                future.set_result(answers[key].value)
+        if history.cancel_requested or history.ended_at is not None:
             self.halt(Stop.CANCEL)
 
     def remember(self, done: StepFinished) -> object:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from holdfast.clock import Clock
-from holdfast.engine.events import to_json
+from holdfast.engine.events import as_json
 from holdfast.engine.retry import Retry, rest_after
 from holdfast.engine.seam import ProgressKind, StepFunction
 from holdfast.errors import StepTimeout, describe_error
@@ -102,4 +102,4 @@ def as_replayed(result: object, path: str) -> object:
     """Return the result as a replay would, so that a crash cannot change what a program sees."""
     if type(result) in _PLAIN:
         return result
-    return json.loads(to_json(result, what=f"the result of {path}"))
+    return json.loads(as_json(result, what=f"the result of {path}"))

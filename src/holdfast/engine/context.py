@@ -8,10 +8,10 @@ from typing import Self
 
 from holdfast.engine.active import ActiveRun
 from holdfast.engine.attempts import StepCall
-from holdfast.engine.events import InputRequested
 from holdfast.engine.retry import ONE_TRY, Retry
 from holdfast.engine.seam import StepFunction
 from holdfast.errors import ProgramError
+from holdfast.tasks.events import InputRequested
 
 
 class Names:

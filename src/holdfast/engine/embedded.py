@@ -13,12 +13,11 @@ from holdfast.clock import Clock
 from holdfast.engine import outside
 from holdfast.engine.active import ActiveRun, Stop
 from holdfast.engine.context import EmbeddedContext
-from holdfast.engine.events import Cancelled, Claimed, Completed, Created, Event, Failed, Released
+from holdfast.engine.events import as_json
 from holdfast.engine.history import History
 from holdfast.engine.holders import Holder
 from holdfast.engine.journal import Journal, load_history
 from holdfast.engine.liveness import Liveness, NoLiveness
-from holdfast.engine.records import RunSummary
 from holdfast.engine.seam import Inputs, Observer, Program
 from holdfast.errors import (
     LeaseLost,
@@ -32,6 +31,21 @@ from holdfast.errors import (
 from holdfast.errors import describe_error as describe
 from holdfast.ids import new_run_id
 from holdfast.storage.seam import Operation, Store
+from holdfast.tasks.codec import plain
+from holdfast.tasks.events import (
+    Cancelled,
+    Claimed,
+    Completed,
+    Created,
+    Event,
+    Failed,
+    Released,
+)
+from holdfast.tasks.quotas import settle_quota
+from holdfast.tasks.record import LOCAL_OWNER, RunDetails
+from holdfast.tasks.requests import Actor, Binding, Limits
+from holdfast.tasks.summaries import Summary
+from holdfast.tasks.unit import Desk, Unit
 from holdfast.tracing.spans import SpanBuffer
 from holdfast.tracing.tracer import Tracer
 
@@ -59,6 +73,8 @@ class EmbeddedEngine:
         lease_seconds: float = 15.0,
         concurrency: int = 40,
         adopt: bool = False,
+        owner: str = LOCAL_OWNER,
+        limits: Limits | None = None,
     ) -> None:
         self._store = store
         self._programs = programs
@@ -67,6 +83,10 @@ class EmbeddedEngine:
         self._spans = spans
         self._observer = observer
         self._adopt = adopt
+        self._owner = owner
+        self._limits = limits or Limits()
+        binding = Binding(owner=owner, actor=Actor(via="engine"))
+        self._desk = Desk(store, clock, binding, self._settle_quota)
         self._slots = asyncio.Semaphore(concurrency)
         self._holder = Holder(
             store, clock=clock, liveness=liveness or NoLiveness(), lease_seconds=lease_seconds
@@ -105,37 +125,40 @@ class EmbeddedEngine:
         origin: str = "",
         timeout: float | None = None,
     ) -> str:
-        created = Created(
-            at=self._clock.now_ms(),
-            id=new_run_id(),
-            program=program,
-            name=name or program,
-            inputs=inputs,
-            origin=origin,
-            timeout=timeout,
-        )
-        return await self._begin(created, definition, [])
+        run = RunDetails(program=program, inputs=inputs, origin=origin, timeout=timeout)
+        return await self._begin(name or program, run, definition, [])
 
     async def fork(
         self, run_id: str, *, keep: Callable[[str], bool], definition: bytes | None = None
     ) -> str:
         source = await self.history(run_id)
-        created = replace(
-            source.birth, at=self._clock.now_ms(), id=new_run_id(), forked_from=run_id
+        birth = source.birth
+        run = RunDetails(
+            program=birth.program,
+            inputs=birth.inputs,
+            origin=birth.origin,
+            timeout=birth.timeout,
+            forked_from=run_id,
         )
         if definition is None:
             definition = await outside.load_definition(self._store, source.definition)
-        return await self._begin(created, definition, outside.remembered(source, keep))
+        return await self._begin(birth.name, run, definition, outside.remembered(source, keep))
 
-    async def _begin(self, created: Created, definition: bytes, known: Sequence[Event]) -> str:
+    async def _begin(
+        self, name: str, run: RunDetails, definition: bytes, known: Sequence[Event]
+    ) -> str:
         """Write the first events of a run, work on it, and return its id."""
-        self._program(created.program)
+        self._program(run.program)
         await self._beat()
-        digest = await outside.store_definition(self._store, definition)
-        claimed = Claimed(at=created.at, holder=self._holder.id, fence=1)
-        events = [replace(created, definition=digest), claimed, *known]
-        self._drive(await outside.create(self._store, events), definition)
-        return created.id
+        run = replace(run, definition=await outside.store_definition(self._store, definition))
+        now, run_id = self._clock.now_ms(), new_run_id()
+        created = Created(
+            at=now, id=run_id, owner=self._owner, name=name, run=_members(run), via="engine"
+        )
+        claimed = Claimed(at=now, holder=self._holder.id, fence=1)
+        history = await outside.create(self._desk, run_id, [created, claimed, *known])
+        self._drive(history, definition)
+        return run_id
 
     async def resume(self, run_id: str, *, definition: bytes | None = None) -> None:
         if run_id in self._active:
@@ -174,10 +197,10 @@ class EmbeddedEngine:
         return await load_history(self._store, run_id)
 
     async def find(self, prefix: str) -> str:
-        return await outside.find(self._store, prefix)
+        return await outside.find(self._store, self._owner, prefix)
 
-    async def list_runs(self, *, limit: int) -> Sequence[RunSummary]:
-        return await outside.list_runs(self._store, limit=limit)
+    async def list_runs(self, *, limit: int) -> Sequence[Summary]:
+        return await outside.list_runs(self._store, self._owner, limit=limit)
 
     @property
     def active_runs(self) -> Sequence[str]:
@@ -190,7 +213,11 @@ class EmbeddedEngine:
 
     async def orphans(self) -> Sequence[str]:
         """Return the runs that could go on and that no live process holds."""
-        return await outside.orphans(self._store, self._holder)
+        return await outside.orphans(self._store, self._owner, self._holder)
+
+    async def heal(self, run_id: str) -> None:
+        """Bring the record of a run up to its log, where a crash left it behind."""
+        await outside.heal(self._store, self._owner, run_id)
 
     async def recover(self) -> Sequence[str]:
         taken: list[str] = []
@@ -200,10 +227,13 @@ class EmbeddedEngine:
             except (RunBusy, RunNotFound):
                 continue  # somebody was quicker, or died before the run was there
             except RunConflict:
-                await outside.heal(self._store, run_id)
+                await self.heal(run_id)
             else:
                 taken.append(run_id)
         return taken
+
+    async def _settle_quota(self, unit: Unit) -> None:
+        await settle_quota(unit, self._limits)
 
     def _program(self, name: str) -> Program:
         try:
@@ -292,6 +322,8 @@ class EmbeddedEngine:
                 ending = await self._run_once(run)
             if run.journal.broken is not None:
                 raise run.journal.broken
+            if run.journal.history.ended_at is not None:
+                return run.journal.history  # somebody else ended it
             await run.journal.append(ending)
             if not isinstance(ending, Released) or not self._can_go_on(run):
                 return run.journal.history
@@ -307,7 +339,7 @@ class EmbeddedEngine:
     async def _take_back(self, run: ActiveRun) -> None:
         history = run.journal.history
         await run.journal.append(
-            Claimed(at=self._clock.now_ms(), holder=self._holder.id, fence=history.fence)
+            Claimed(at=self._clock.now_ms(), holder=self._holder.id, fence=history.fence + 1)
         )
         run.stop = None
 
@@ -356,3 +388,9 @@ class EmbeddedEngine:
         if (failure := main.exception()) is not None:
             return Failed(at=now, error=describe(failure))
         return Completed(at=now, result=main.result())
+
+
+def _members(run: RunDetails) -> dict[str, object]:
+    members = plain(run)
+    as_json(members, what="the inputs")
+    return members

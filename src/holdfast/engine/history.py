@@ -1,33 +1,25 @@
-"""What a run's log adds up to. A fold: no clock, no I/O."""
+"""What a run's log adds up to: the task that it is, and what the engine remembers of its steps.
+
+A fold: no clock, no I/O. What happens with every step is only counted, and added to the task when
+somebody asks for that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import assert_never
 
-from holdfast.engine.events import (
-    Cancelled,
-    CancelRequested,
-    Claimed,
-    Completed,
-    Created,
-    Event,
-    Failed,
-    InputAnswered,
-    InputRequested,
-    Meta,
-    Redefined,
-    Released,
-    StepFinished,
-    StepStarted,
-    TimerSet,
-)
-from holdfast.errors import RunConflict, StorageCorrupt
-from holdfast.tasks.state import TaskState, advance
+from holdfast.engine.events import StepFinished, StepStarted, Tally, TimerSet
+from holdfast.errors import RunConflict, RunNotFound, StorageCorrupt
+from holdfast.tasks.events import Claimed, Created, Event, decode_event, digest
+from holdfast.tasks.fold import Fold, refusal
+from holdfast.tasks.record import InputRequest, RunDetails, Snapshot, Task
+from holdfast.tasks.state import TaskState
 
 StepKey = tuple[str, int]
+
+_QUIET = frozenset({StepFinished, StepStarted, TimerSet})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,148 +29,229 @@ class Answer:
     value: object
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What a run was started as; `definition` is the SHA-256 of what its program interprets."""
+
+    id: str
+    at: int
+    program: str
+    name: str
+    inputs: Mapping[str, object]
+    definition: str
+    origin: str
+    timeout: float | None
+    forked_from: str
+
+
 class History:
     """The events of one run, folded. `tail` is the number of the last one."""
 
-    __slots__ = (
-        "answers",
-        "cancel_requested",
-        "claims",
-        "created",
-        "definition",
-        "ended_at",
-        "error",
-        "fence",
-        "holder",
-        "requests",
-        "result",
-        "started",
-        "state",
-        "steps",
-        "tail",
-        "timers",
-        "updated_at",
-        "worked_ms",
-        "working_since",
-    )
+    __slots__ = ("_fold", "_tally", "birth_or_none", "claims", "started", "steps", "timers")
 
-    def __init__(self) -> None:
-        self.tail = 0
-        self.created: Created | None = None
-        self.state = TaskState.PENDING
-        self.definition = ""
-        self.holder: str | None = None
-        self.fence = 0
+    def __init__(self, run_id: str) -> None:
+        self._fold = Fold(run_id)
+        self._tally: Tally | None = None
+        self.birth_or_none: Birth | None = None
         self.claims: list[Claimed] = []
         self.steps: dict[StepKey, StepFinished] = {}
         self.started: set[StepKey] = set()
         self.timers: dict[StepKey, int] = {}
-        self.requests: dict[str, InputRequested] = {}
-        self.answers: dict[str, Answer] = {}
-        self.cancel_requested = False
-        self.result: object = None
-        self.error: Meta | None = None
-        self.updated_at = 0
-        self.ended_at: int | None = None
-        self.worked_ms = 0
-        self.working_since: int | None = None
 
     @property
-    def birth(self) -> Created:
-        """Return the event that made the run."""
-        if self.created is None:
+    def tail(self) -> int:
+        """The number of the last entry."""
+        return self._fold.tail
+
+    @property
+    def prev(self) -> str:
+        """What the next entry names as the one before it."""
+        return self._fold.prev
+
+    @property
+    def task(self) -> Task:
+        """The task that the run is.
+
+        Raises:
+            StorageCorrupt: the log does not begin with its creation.
+        """
+        return self.snapshot.task
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The record of the task."""
+        if self._tally is not None and self._fold.task is not None:
+            self._fold.task, self._tally = self._tally.add_to(self._fold.task), None
+        return self._fold.snapshot()
+
+    @property
+    def birth(self) -> Birth:
+        """What the run was started as."""
+        if self.birth_or_none is None:
             raise StorageCorrupt(
                 "the log of a run does not begin with its creation",
                 hint="restore the store from a backup",
             )
-        return self.created
+        return self.birth_or_none
 
     @property
-    def open_requests(self) -> Mapping[str, InputRequested]:
-        """Return what the run asked for and nobody has answered."""
-        return {key: ask for key, ask in self.requests.items() if key not in self.answers}
+    def state(self) -> TaskState:
+        """Where the run stands."""
+        return self.task.state
+
+    @property
+    def definition(self) -> str:
+        """The SHA-256 of what the program interprets now."""
+        return self._run.definition
+
+    @property
+    def holder(self) -> str | None:
+        """The process that has taken the run, None if it was released."""
+        lease = self.task.lease
+        return lease.holder if lease else None
+
+    @property
+    def fence(self) -> int:
+        """The number of the last claim."""
+        return self.task.fence
+
+    @property
+    def requests(self) -> Mapping[str, InputRequest]:
+        """Everything that the run asked for, by key."""
+        return self.task.requests
+
+    @property
+    def answers(self) -> Mapping[str, Answer]:
+        """What was answered, by key."""
+        requests = self.task.requests.items()
+        return {key: Answer(each.answer) for key, each in requests if not each.is_open}
+
+    @property
+    def open_requests(self) -> Mapping[str, InputRequest]:
+        """What the run asked for and nobody has answered."""
+        return self.task.open_requests
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether somebody wants the run to stop."""
+        return self.task.cancel_requested
+
+    @property
+    def result(self) -> object:
+        """What the program returned."""
+        return self.task.result
+
+    @property
+    def error(self) -> Mapping[str, object] | None:
+        """Why the run failed."""
+        return self.task.error
+
+    @property
+    def worked_ms(self) -> int:
+        """How long a process held the run."""
+        return self.task.worked_ms
+
+    @property
+    def ended_at(self) -> int | None:
+        """When the run ended, None if it has not."""
+        return self.task.ended_at
 
     def check_open(self) -> None:
         """Raise `RunConflict` if the run has ended."""
-        if self.ended_at is not None:
-            raise RunConflict(f"run {self.birth.id} has ended ({self.state}) and never changes")
+        task = self._fold.task
+        if task is not None and task.ended_at is not None:
+            raise RunConflict(f"run {task.id} has ended ({task.state}) and never changes")
+
+    def check(self, event: Event) -> None:
+        """Raise `RunConflict` if the event may not follow."""
+        self.check_open()
+        task = self.task if self.birth_or_none else None
+        if reason := refusal(task, event):
+            raise RunConflict(f"run {task.id if task else ''} takes no {event.kind!r}: {reason}")
 
     def copy(self) -> History:
         """Return a history that can be extended without touching this one."""
-        twin = History()
+        twin = History("")
         for name in self.__slots__:
             value: object = getattr(self, name)
             setattr(twin, name, copy(value))
         return twin
 
-    def extend(self, events: Iterable[Event]) -> None:
-        """Apply events in the order of the log."""
-        for event in events:
-            self.apply(event)
+    def replay(self, entries: Iterable[bytes]) -> None:
+        """Take in entries in the order of the log."""
+        for data in entries:
+            event, prev = decode_event(data)
+            self.take(event, data, prev)
 
-    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case an event, each a line or two
-        """Apply the next event of the log.
+    def take(self, event: Event, data: bytes, prev: str | None = None) -> None:
+        """Take in the next event of the log, which is stored as `data` and follows `prev`.
 
-        Raises:
-            RunConflict: the run has ended, or its state does not allow the event.
+        Without `prev` it follows all that is there. An event that is not allowed changes nothing:
+        it was superseded when two clones were merged.
         """
-        self.check_open()
-        self.tail += 1
+        if type(event) in _QUIET and self._is_open():
+            if prev is None:
+                self._fold.tail += 1
+                self._fold.heads = (digest(data),)
+            else:
+                self._fold.chain(data, prev)
+            self._count(event)
+            return
+        if self._fold.task is not None:
+            _ = self.snapshot  # what was counted came before
+        _, superseded = self._fold.take(data)
+        if superseded is not None:
+            return
         if isinstance(event, Claimed):
-            self.working_since = None  # whoever held the run before may have died long ago
-        self._pass_time(event.at)
-        match event:
-            case StepFinished():
-                self.steps[event.path, event.visit] = event
-            case StepStarted():
-                self.started.add((event.path, event.visit))
-            case TimerSet():
-                self.timers[event.path, event.visit] = event.until
-            case Created():
-                self.created, self.definition = event, event.definition
-            case Redefined():
-                self.definition = event.definition
-            case Claimed():
-                self._claim(event)
-            case Released():
-                self.holder = self.working_since = None
-            case InputRequested():
-                self.requests[event.key] = event
-                self.state = advance(self.state, TaskState.INPUT_REQUIRED)
-            case InputAnswered():
-                self.answers[event.key] = Answer(event.answer)
-                self._resume_if_answered()
-            case CancelRequested():
-                self.cancel_requested = True
-            case Completed():
-                self.result = event.result
-                self._end(TaskState.COMPLETED, event.at)
-            case Failed():
-                self.error = event.error
-                self._end(TaskState.FAILED, event.at)
-            case Cancelled():
-                self._end(TaskState.CANCELLED, event.at)
-            case _:
-                assert_never(event)
+            self.claims.append(event)
+        elif isinstance(event, Created):
+            self.birth_or_none = _birth(event)
 
-    def _claim(self, event: Claimed) -> None:
-        self.claims.append(event)
-        self.holder, self.fence, self.working_since = event.holder, event.fence, event.at
-        if not self.open_requests:
-            self.state = advance(self.state, TaskState.WORKING)
+    def _is_open(self) -> bool:
+        task = self._fold.task
+        return task is not None and task.ended_at is None
 
-    def _resume_if_answered(self) -> None:
-        if self.state is TaskState.INPUT_REQUIRED and not self.open_requests:
-            self.state = advance(self.state, TaskState.WORKING)
+    def _count(self, event: Event) -> None:
+        tally = self._tally
+        if tally is None:
+            tally = self._tally = Tally()
+        if type(event) is StepFinished:
+            self.steps[event.path, event.visit] = event
+            tally.count(event)
+        elif type(event) is StepStarted:
+            self.started.add((event.path, event.visit))
+            tally.count(event)
+        elif type(event) is TimerSet:
+            self.timers[event.path, event.visit] = event.until
+            tally.count(event)
 
-    def _end(self, state: TaskState, at: int) -> None:
-        self.state = advance(self.state, state)
-        self.holder, self.ended_at, self.working_since = None, at, None
+    @property
+    def _run(self) -> RunDetails:
+        run = self.task.run
+        assert run is not None, "a history is that of a run"
+        return run
 
-    def _pass_time(self, at: int) -> None:
-        """Count the time up to `at` as worked if a process held the run."""
-        since = self.working_since
-        if since is not None and at > since:
-            self.worked_ms += at - since
-            self.working_since = at
-        self.updated_at = max(self.updated_at, at)
+
+def _birth(event: Created) -> Birth:
+    """Return what a run was started as.
+
+    Raises:
+        RunNotFound: it is a task that no engine runs.
+    """
+    if event.run is None:
+        raise RunNotFound(
+            f"{event.id} is a task and not a run of a workflow",
+            hint=f"`holdfast task show {event.id[:8]}` shows it",
+        )
+    run = RunDetails(**event.run)  # pyright: ignore[reportArgumentType]
+    return Birth(
+        id=event.id,
+        at=event.at,
+        program=run.program,
+        name=event.name,
+        inputs=run.inputs,
+        definition=run.definition,
+        origin=run.origin,
+        timeout=run.timeout,
+        forked_from=run.forked_from,
+    )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 
 from holdfast.clock import Clock
-from holdfast.engine.events import to_json
 from holdfast.engine.liveness import Liveness
 from holdfast.engine.records import holder_key, inbox_key
 from holdfast.ids import new_holder_id
 from holdfast.storage.seam import ANY, Store
+from holdfast.tasks.codec import to_bytes
 
 
 class Holder:
@@ -38,7 +38,7 @@ class Holder:
         if not self._announced:
             self._liveness.announce(self.id)
             self._announced = True
-        value = to_json({"pid": os.getpid(), "since": now}, what="a holder").encode()
+        value = to_bytes({"pid": os.getpid(), "since": now}, what="a holder")
         await self._store.put(
             holder_key(self.id), value, expected=ANY, expires_at=now + self._lease_ms
         )

@@ -17,16 +17,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from holdfast.engine.events import Event, StepFinished, StepStarted, TimerSet, decode_event
-from holdfast.engine.events import encode_event as encode
+from holdfast.engine.events import StepFinished, StepStarted, TimerSet
 from holdfast.engine.history import History
-from holdfast.engine.records import derived, log_append, run_log
-from holdfast.errors import LeaseLost, RunNotFound
+from holdfast.engine.records import linked, log_append, record_writes
+from holdfast.errors import InputError, LeaseLost, ProgramError, RunNotFound
 from holdfast.storage.fallback import Commit, commit_on
 from holdfast.storage.seam import Operation, Store
+from holdfast.tasks.events import Claimed, Event, encode_event
+from holdfast.tasks.keys import task_log
 
 _QUIET = frozenset({StepFinished, StepStarted, TimerSet})
-"""Events after which the derived records need not be brought up to date."""
+"""Events after which the record of the task need not be brought up to date."""
 
 
 async def load_history(store: Store, run_id: str) -> History:
@@ -35,8 +36,8 @@ async def load_history(store: Store, run_id: str) -> History:
     Raises:
         RunNotFound: there is no such log.
     """
-    history = History()
-    history.extend(decode_event(entry.value) for entry in await store.read(run_log(run_id)))
+    history = History(run_id)
+    history.replay(entry.value for entry in await store.read(task_log(run_id)))
     if not history.tail:
         raise RunNotFound(
             f"there is no run {run_id}", hint="`holdfast list` shows the runs there are"
@@ -45,15 +46,21 @@ async def load_history(store: Store, run_id: str) -> History:
 
 
 class _Waiting(NamedTuple):
-    """An event under way. Nothing waits on `done` while its writer waits for the commit itself."""
+    """An event under way, encoded without what it follows.
+
+    A lone one has neither: its writer has encoded it and waits for the commit itself.
+    """
 
     event: Event
-    data: bytes
+    data: bytes | None
     done: asyncio.Future[None] | None
 
     def kept(self) -> _Waiting:
-        """Return the same with something to wait on."""
-        return self if self.done else self._replace(done=asyncio.get_running_loop().create_future())
+        """Return the same with everything that it takes to wait in line."""
+        if self.data is not None:
+            return self
+        done = asyncio.get_running_loop().create_future()
+        return _Waiting(self.event, _encode(self.event, ""), done)
 
 
 class Journal:
@@ -90,10 +97,10 @@ class Journal:
         if self.broken is not None:
             raise self.broken
         self.history.check_open()
-        data = encode(event)
         if self._busy or type(event) not in _QUIET:
-            await self._append_in_line(event, data)
+            await self._append_in_line(event)
             return
+        data = _encode(event, self.history.prev)
         self._busy = True
         spans = self._drain(False)  # noqa: FBT003 - positional for speed
         try:
@@ -105,14 +112,14 @@ class Journal:
         try:
             await commit  # nothing cancels a commit, so it is done whichever way this ends
         finally:
-            later = self._finish([_Waiting(event, data, None)], spans, commit)
+            later = self._finish([_Waiting(event, None, None)], [data], spans, commit)
         if later is not None:
             await later
 
-    async def _append_in_line(self, event: Event, data: bytes) -> None:
+    async def _append_in_line(self, event: Event) -> None:
         """Write the event together with all others that wait for their turn."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(event, data, done))
+        self._queue.append(_Waiting(event, _encode(event, ""), done))
         if not self._busy:
             self._begin()
         await done
@@ -145,18 +152,22 @@ class Journal:
 
     def _write(self, group: list[_Waiting], spans: Sequence[Operation]) -> None:
         try:
-            entries = [item.data for item in group]
+            entries = linked([item.data or b"" for item in group], self.history.prev)
             operations: list[Operation] = [log_append(self._run_id, entries, self.history.tail)]
             if not _is_quiet(group):
-                operations += derived(self._after(group))
+                operations += record_writes(self.history, self._after(group, entries))
             commit = self._commit([*operations, *spans])
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             self._break(error, group)
         else:
-            commit.add_done_callback(partial(self._finish, group, spans))
+            commit.add_done_callback(partial(self._finish, group, entries, spans))
 
     def _finish(
-        self, group: list[_Waiting], spans: Sequence[Operation], commit: Commit
+        self,
+        group: list[_Waiting],
+        entries: Sequence[bytes],
+        spans: Sequence[Operation],
+        commit: Commit,
     ) -> asyncio.Future[None] | None:
         """Take in how a commit went; return what tells when the first event is durable, if not now."""
         if (error := commit.exception()) is not None:
@@ -166,12 +177,17 @@ class Journal:
             self._retrying = asyncio.ensure_future(self._retry(group, spans))
             return first.done
         else:
-            for event, _, done in group:
-                self.history.apply(event)
+            for (event, _, done), data in zip(group, entries, strict=True):
+                self._take(event, data)
                 if done is not None and not done.done():
                     done.set_result(None)
             self._end()
         return None
+
+    def _take(self, event: Event, data: bytes) -> None:
+        self.history.take(event, data)
+        if type(event) is Claimed:
+            self._fence = event.fence
 
     async def _retry(self, group: list[_Waiting], spans: Sequence[Operation]) -> None:
         """Take in what others wrote, and try again behind it."""
@@ -193,15 +209,16 @@ class Journal:
                 turn.set_result(None)
         self._idle.clear()
 
-    def _after(self, group: list[_Waiting]) -> History:
+    def _after(self, group: list[_Waiting], entries: Sequence[bytes]) -> History:
         after = self.history.copy()
-        after.extend(item.event for item in group)
+        for item, data in zip(group, entries, strict=True):
+            after.check(item.event)
+            after.take(item.event, data)
         return after
 
     async def _read_news(self) -> None:
-        entries = await self._store.read(run_log(self._run_id), after=self.history.tail)
-        for entry in entries:
-            self.history.apply(decode_event(entry.value))
+        entries = await self._store.read(task_log(self._run_id), after=self.history.tail)
+        self.history.replay(entry.value for entry in entries)
         if self.history.fence != self._fence:
             raise LeaseLost(
                 f"another process took run {self._run_id} over",
@@ -218,6 +235,13 @@ class Journal:
                 done.exception()  # the waiter may be gone; that is no news to the loop
         self._queue.clear()
         self._end()
+
+
+def _encode(event: Event, prev: str) -> bytes:
+    try:
+        return encode_event(event, prev)
+    except InputError as error:
+        raise ProgramError(error.message, hint=error.hint) from error
 
 
 def _is_quiet(group: Sequence[_Waiting]) -> bool:

@@ -5,39 +5,37 @@ Each change says which entry of the run's log it was decided on, so two that mee
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import reduce
+from typing import cast
 
-from holdfast.engine.events import (
+from holdfast.engine.events import Redefined, StepStarted
+from holdfast.engine.history import History
+from holdfast.engine.holders import Holder
+from holdfast.engine.journal import load_history
+from holdfast.engine.records import definition_key, linked, log_append, record_writes
+from holdfast.errors import RunBusy, RunConflict, RunNotFound, StorageCorrupt
+from holdfast.ids import ID_LENGTH, normalise_prefix
+from holdfast.storage.fallback import write_all
+from holdfast.storage.seam import ANY, Batching, Conflict, Record, Store
+from holdfast.tasks.events import (
     Cancelled,
     CancelRequested,
     Claimed,
     Event,
     InputAnswered,
-    Redefined,
-    StepStarted,
+    InputRequested,
     encode_event,
 )
-from holdfast.engine.history import History
-from holdfast.engine.holders import Holder
-from holdfast.engine.journal import load_history
-from holdfast.engine.records import (
-    RunSummary,
-    decode_summary,
-    definition_key,
-    derived,
-    log_append,
-    run_key,
-    time_key,
-)
-from holdfast.errors import RunBusy, RunConflict, RunNotFound, StorageCorrupt
-from holdfast.ids import ID_LENGTH, normalise_prefix
-from holdfast.storage.fallback import write_all
-from holdfast.storage.seam import ANY, Conflict, Operation, Put, Store
+from holdfast.tasks.fold import evolve
+from holdfast.tasks.keys import decode_open, encode_open, open_key, task_key
+from holdfast.tasks.loading import rewrite
+from holdfast.tasks.record import Task
 from holdfast.tasks.state import TaskState, is_terminal
+from holdfast.tasks.summaries import Summary, decode_summary
+from holdfast.tasks.unit import Desk, Unit
 
 _PAGE = 500
 
@@ -69,24 +67,24 @@ async def load_definition(store: Store, digest: str) -> bytes:
     return record.value
 
 
-async def create(store: Store, events: Sequence[Event]) -> History:
+async def create(desk: Desk, run_id: str, events: Sequence[Event]) -> History:
     """Write the first events of a run.
 
-    Where the store cannot do it at once, the marker comes before the log: a marker without a run
-    is harmless, a run without a marker would not be found after a crash.
+    Raises:
+        QuotaExceeded: the owner has as much as it may have.
     """
-    history = History()
-    history.extend(events)
-    birth = history.birth
-    summary, marker = derived(history)
-    operations: list[Operation] = [
-        marker,
-        Put(key=time_key(birth.at, birth.id), value=b"", expected=ANY),
-        log_append(birth.id, [encode_event(event) for event in events], 0),
-        summary,
-    ]
-    await write_all(store, operations)
-    return history
+
+    async def decide(unit: Unit) -> None:
+        unit.make(run_id)
+        unit.add(run_id, *events)
+
+    if not isinstance(desk.store, Batching):
+        # A marker without a run is harmless; a run without a marker is not found after a crash.
+        task = reduce(evolve, events, cast("Task | None", None))
+        assert task is not None
+        await desk.store.put(open_key(task.owner, run_id), encode_open(task, 0), expected=ANY)
+    await desk.change(decide)
+    return await load_history(desk.store, run_id)
 
 
 def remembered(history: History, keep: Keep) -> list[Event]:
@@ -105,9 +103,11 @@ def remembered(history: History, keep: Keep) -> list[Event]:
             events.append(StepStarted(at=history.birth.at, path=path, visit=visit))
     for key, answer in history.answers.items():
         if keep(key.partition("#")[0]):
-            request = history.requests[key]
-            given = InputAnswered(at=request.at, key=key, answer=answer.value, by="fork")
-            events += [request, given]
+            asked = history.requests[key]
+            events += [
+                InputRequested(at=asked.at, key=key, prompt=asked.prompt, schema=asked.schema),
+                InputAnswered(at=asked.at, key=key, answer=answer.value, by="fork"),
+            ]
     return events
 
 
@@ -120,16 +120,18 @@ async def change(store: Store, run_id: str, decide: Decide) -> History:
     `decide` returns no events to leave the run as it is.
     """
     while True:
-        history = await load_history(store, run_id)
-        tail = history.tail
-        events = await decide(history)
+        before = await load_history(store, run_id)
+        events = await decide(before)
         if not events:
-            return history
-        history.extend(events)
-        entries = [encode_event(event) for event in events]
-        operations = [log_append(run_id, entries, tail), *derived(history)]
+            return before
+        after = before.copy()
+        entries = linked([encode_event(event, "") for event in events], before.prev)
+        for event, data in zip(events, entries, strict=True):
+            after.check(event)
+            after.take(event, data)
+        operations = [log_append(run_id, entries, before.tail), *record_writes(before, after)]
         if not isinstance(await write_all(store, operations), Conflict):
-            return history
+            return after
 
 
 async def claim(
@@ -189,23 +191,25 @@ async def cancel(store: Store, holder: Holder, run_id: str, *, now: int, by: str
     return await change(store, run_id, decide)
 
 
-async def heal(store: Store, run_id: str) -> None:
-    """Bring the derived records of a run up to its log, where a crash left them behind."""
-    await write_all(store, derived(await load_history(store, run_id)))
+async def heal(store: Store, owner: str, run_id: str) -> None:
+    """Bring the record of a run up to its log, where a crash left it behind."""
+    await rewrite(store, owner, run_id)
+    if (await load_history(store, run_id)).ended_at is not None:
+        await store.delete(open_key(owner, run_id), expected=ANY)
 
 
-async def find(store: Store, prefix: str) -> str:
-    """Return the one run id that starts with `prefix`."""
+async def find(store: Store, owner: str, prefix: str) -> str:
+    """Return the one id of the owner's runs and other tasks that starts with `prefix`."""
     wanted = normalise_prefix(prefix)
     if wanted is None:
         raise RunNotFound(
             f"{prefix!r} is not the beginning of a run id",
             hint="an id is made of the digits 0-9 and a-f; `holdfast list` shows them",
         )
-    if len(wanted) == ID_LENGTH and await store.get(run_key(wanted)) is not None:
+    if len(wanted) == ID_LENGTH and await store.get(task_key(owner, wanted)) is not None:
         return wanted
-    page = await store.scan(("run",), after=("run", wanted), limit=6)
-    ids = [record.key[1] for record in page if record.key[1].startswith(wanted)]
+    page = await store.scan(("task", owner), after=task_key(owner, wanted), limit=6)
+    ids = [record.key[2] for record in page if record.key[2].startswith(wanted)]
     if len(ids) == 1:
         return ids[0]
     if not ids:
@@ -220,36 +224,39 @@ async def find(store: Store, prefix: str) -> str:
     )  # fmt: skip
 
 
-async def list_runs(store: Store, *, limit: int) -> list[RunSummary]:
+async def list_runs(store: Store, owner: str, *, limit: int) -> list[Summary]:
     """Return the newest runs, newest first."""
-    found: list[RunSummary] = []
+    found: list[Summary] = []
     after = None
     while len(found) < limit:
-        page = await store.scan(("run-by-time",), after=after, limit=min(_PAGE, limit))
-        reads = (store.get(run_key(record.key[2])) for record in page)
-        found += [decode_summary(each.value) for each in await asyncio.gather(*reads) if each]
+        page = await store.scan(("task-by-time", owner), after=after, limit=min(_PAGE, limit))
+        found += (each for each in map(_summary, page) if each.kind == "run")
         if len(page) < min(_PAGE, limit):
             break
         after = page[-1].key
     return found[:limit]
 
 
-async def orphans(store: Store, holder: Holder) -> list[str]:
+def _summary(record: Record) -> Summary:
+    return decode_summary(record.value)
+
+
+async def orphans(store: Store, owner: str, holder: Holder) -> list[str]:
     """Return the runs that could go on and that no live process holds."""
     found: list[str] = []
     alive: dict[str | None, bool] = {holder.id: True}
     after = None
     while True:
-        page = await store.scan(("run-open",), after=after, limit=_PAGE)
+        page = await store.scan(("task-open", owner), after=after, limit=_PAGE)
         for record in page:
-            marker = json.loads(record.value)
-            if marker["state"] == TaskState.INPUT_REQUIRED and marker["holder"] is None:
+            marker = decode_open(record.value)
+            waits = marker.state is TaskState.INPUT_REQUIRED and marker.holder is None
+            if marker.kind != "run" or waits:
                 continue
-            owner = marker["holder"]
-            if owner not in alive:
-                alive[owner] = await holder.is_alive(owner)
-            if not alive[owner]:
-                found.append(record.key[1])
+            if marker.holder not in alive:
+                alive[marker.holder] = await holder.is_alive(marker.holder)
+            if not alive[marker.holder]:
+                found.append(record.key[2])
         if len(page) < _PAGE:
             return found
         after = page[-1].key

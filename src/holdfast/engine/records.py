@@ -1,11 +1,7 @@
-"""Where the engine keeps what, and the small record that `list` shows of a run.
+"""Where the engine keeps what, besides the tasks that its runs are (`holdfast.tasks.keys`).
 
 ====================================  ==========================================================
-log ``("run", id)``                   the events of the run: the truth
-log ``("spans", id)``                 its finished spans
-record ``("run", id)``                `RunSummary`, derived
-record ``("run-open", id)``           state and holder, only while the run has not ended, derived
-record ``("run-by-time", time, id)``  nothing; keys sort newest first
+log ``("spans", id)``                 the finished spans of a run
 record ``("definition", sha256)``     what the program interprets (a workflow file)
 record ``("holder", id)``             a process that holds leases, alive until it expires
 record ``("inbox", holder, id)``      somebody else wrote to the log of a run that `holder` holds
@@ -14,61 +10,17 @@ record ``("inbox", holder, id)``      somebody else wrote to the log of a run th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import cast
+from collections.abc import Iterator, Sequence
 
-from holdfast.engine.events import to_json
 from holdfast.engine.history import History
-from holdfast.storage.seam import ANY, Append, Delete, Key, Operation, Put
-from holdfast.tasks.state import TaskState, is_terminal
-
-_LATEST_MS = 10**15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """What there is to say about a run in one line. Times in milliseconds of the epoch.
-
-    `cost_msat` adds what is known; `cost_known` is false if any call's cost was not. `holder` is
-    the process that holds the run's lease, if one does.
-    """
-
-    id: str
-    name: str
-    state: TaskState
-    created_at: int
-    updated_at: int
-    ended_at: int | None
-    worked_ms: int
-    steps: int
-    cost_msat: int
-    cost_known: bool
-    waiting_for: Sequence[str]
-    error: str
-    holder: str | None
-    origin: str
-
-
-def run_log(run_id: str) -> Key:
-    """Return the name of the log of a run."""
-    return ("run", run_id)
-
-
-def run_key(run_id: str) -> Key:
-    """Return the key of the summary of a run."""
-    return ("run", run_id)
-
-
-def open_key(run_id: str) -> Key:
-    """Return the key of the marker that a run has not ended."""
-    return ("run-open", run_id)
-
-
-def time_key(created_at: int, run_id: str) -> Key:
-    """Return a key that sorts newer runs before older ones."""
-    return ("run-by-time", f"{_LATEST_MS - created_at:015d}", run_id)
+from holdfast.storage.seam import ANY, Append, Key, Operation, Put
+from holdfast.tasks.codec import to_bytes
+from holdfast.tasks.events import link
+from holdfast.tasks.keys import FEED, derived, task_key, task_log
+from holdfast.tasks.loading import differences
+from holdfast.tasks.snapshots import encode_snapshot
+from holdfast.tasks.summaries import Summary
+from holdfast.tasks.summaries import summarise as summarise_task
 
 
 def definition_key(digest: str) -> Key:
@@ -86,54 +38,35 @@ def inbox_key(holder: str, run_id: str) -> Key:
     return ("inbox", holder, run_id)
 
 
-def summarise(history: History) -> RunSummary:
+def summarise(history: History) -> Summary:
     """Return the summary of a run."""
-    birth = history.birth
-    costs = [step.meta["cost_msat"] for step in history.steps.values() if "cost_msat" in step.meta]
-    return RunSummary(
-        id=birth.id,
-        name=birth.name,
-        state=history.state,
-        created_at=birth.at,
-        updated_at=history.updated_at,
-        ended_at=history.ended_at,
-        worked_ms=history.worked_ms,
-        steps=len(history.steps),
-        cost_msat=sum(cast("int", cost) for cost in costs if cost is not None),
-        cost_known=None not in costs,
-        waiting_for=tuple(history.open_requests),
-        error=str(history.error["message"]) if history.error else "",
-        holder=history.holder,
-        origin=birth.origin,
-    )
-
-
-def encode_summary(summary: RunSummary) -> bytes:
-    """Return the summary as JSON."""
-    return to_json(asdict(summary), what="a summary").encode("utf-8", "surrogatepass")
-
-
-def decode_summary(data: bytes) -> RunSummary:
-    """Return the summary that `encode_summary` wrote."""
-    members = json.loads(data.decode("utf-8", "surrogatepass"))
-    members["state"] = TaskState(members["state"])
-    return RunSummary(**members)
-
-
-def derived(history: History) -> tuple[Operation, Operation]:
-    """Return the writes that bring the summary and the open marker up to the history.
-
-    In this order a crash between them leaves a marker too many, which recovery sees, never one
-    too few.
-    """
-    summary = summarise(history)
-    marker: Operation = Delete(key=open_key(summary.id), expected=ANY)
-    if not is_terminal(summary.state):
-        value = to_json({"state": summary.state, "holder": summary.holder}, what="a marker")
-        marker = Put(key=open_key(summary.id), value=value.encode(), expected=ANY)
-    return Put(key=run_key(summary.id), value=encode_summary(summary), expected=ANY), marker
+    return summarise_task(history.task)
 
 
 def log_append(run_id: str, entries: Sequence[bytes], tail: int) -> Append:
     """Return the write that adds to the log of a run if nobody else has since `tail`."""
-    return Append(log=run_log(run_id), entries=entries, expected=tail)
+    return Append(log=task_log(run_id), entries=entries, expected=tail)
+
+
+def linked(entries: Sequence[bytes], prev: str) -> list[bytes]:
+    """Return entries that name nobody as ones that follow `prev` and one another."""
+    chain: list[bytes] = []
+    for entry in entries:
+        data, prev = link(entry, prev)
+        chain.append(data)
+    return chain
+
+
+def record_writes(before: History, after: History) -> Iterator[Operation]:
+    """Return the writes that bring the record, and what is derived from it, up to `after`.
+
+    The log has decided, so they take whatever is there.
+    """
+    task, value = after.task, encode_snapshot(after.snapshot)
+    yield Put(
+        key=task_key(task.owner, task.id), value=value, expected=ANY, expires_at=task.expires_at
+    )
+    # What the record before took is not known here; the marker that says so is written anew.
+    yield from differences(derived(before.task, -1), derived(task, len(value)))
+    news = to_bytes((task.owner, task.id), what="the id of a run")
+    yield Append(log=FEED, entries=[news])

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
 from holdfast.engine.history import History
-from holdfast.engine.records import RunSummary
 from holdfast.engine.retry import Retry
+from holdfast.tasks.summaries import Summary
 
 Inputs = Mapping[str, object]
 StepFunction = Callable[..., Awaitable[object]]
@@ -159,7 +159,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def list_runs(self, *, limit: int) -> Sequence[RunSummary]:
+    async def list_runs(self, *, limit: int) -> Sequence[Summary]:
         """Return the newest runs, newest first."""
         ...
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING
 from typing import ClassVar, Protocol, cast
 
+from holdfast.frozen import field, frozen
 from holdfast.errors import StorageCorrupt, StorageTooNew
 from holdfast.tasks.codec import defaults, from_bytes, to_bytes
 
@@ -36,7 +37,7 @@ class Event(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Created:
     """The task exists. `run` holds the members of `RunDetails` if the engine runs it.
 
@@ -64,7 +65,7 @@ class Created:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Updated:
     """Somebody changed what the task says about itself; `changes` are the new values by field.
 
@@ -84,7 +85,7 @@ EDITABLE = frozenset(
 """The fields that an `Updated` may change."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Started:
     """Work began, or goes on although an answer is missing, without a lease."""
 
@@ -95,7 +96,7 @@ class Started:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Claimed:
     """Somebody took the task over. Whoever held it before may not write from here on.
 
@@ -111,7 +112,7 @@ class Claimed:
     until: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Renewed:
     """The holder is alive and keeps the task."""
 
@@ -123,7 +124,7 @@ class Renewed:
     until: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Released:
     """The holder let go of the task, which waits for an answer or for the next holder."""
 
@@ -133,7 +134,7 @@ class Released:
     via: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Progressed:
     """The work has come on."""
 
@@ -146,7 +147,7 @@ class Progressed:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Noted:
     """Somebody wrote something down."""
 
@@ -157,7 +158,7 @@ class Noted:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VariablesChanged:
     """Variables got other values, None takes one out; `declared` are new schemas and visibilities.
 
@@ -172,7 +173,7 @@ class VariablesChanged:
     declared: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InputRequested:
     """The task asks for something. Keys are unique for the life of the task."""
 
@@ -185,7 +186,7 @@ class InputRequested:
     schema: Json = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InputAnswered:
     """Somebody answered."""
 
@@ -197,7 +198,7 @@ class InputAnswered:
     answer: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DependencyAdded:
     """The task has to do with another one; `ended` is how that one has ended already."""
 
@@ -210,7 +211,7 @@ class DependencyAdded:
     ended: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DependencyRemoved:
     """The task has nothing to do with another one any more."""
 
@@ -222,7 +223,7 @@ class DependencyRemoved:
     on: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BlockerEnded:
     """A task that this one waits for has ended."""
 
@@ -234,7 +235,7 @@ class BlockerEnded:
     ended: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CancelRequested:
     """Somebody wants the task to stop; whoever works on it decides when."""
 
@@ -244,7 +245,7 @@ class CancelRequested:
     via: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Completed:
     """The task ended with a result."""
 
@@ -255,7 +256,7 @@ class Completed:
     result: object = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Failed:
     """The task ended with an error, which has at least a `message`."""
 
@@ -266,7 +267,7 @@ class Failed:
     error: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cancelled:
     """The task was called off."""
 
@@ -361,6 +362,15 @@ def encode_event(event: Event, prev: str) -> bytes:
         if default is MISSING or value != default:
             data[name] = value
     return to_bytes(data, what=f"the event {event.kind!r}")
+
+
+def link(data: bytes, prev: str) -> tuple[bytes, str]:
+    """Return an entry that was encoded with an empty `prev` as one that follows `prev`, and its digest.
+
+    So a layer above can encode an event before it knows what the event will follow.
+    """
+    linked = data.replace(b'"prev":""', b'"prev":"%b"' % prev.encode(), 1)
+    return linked, digest(linked)
 
 
 def decode_event(data: bytes) -> tuple[Event, str]:

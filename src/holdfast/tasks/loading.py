@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from holdfast.frozen import field, slotted
 from holdfast.errors import StorageCorrupt, TaskNotFound
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, ANY, Conflict, Delete, Key, Operation, Put, Store
@@ -14,7 +14,7 @@ from holdfast.tasks.record import Task
 from holdfast.tasks.snapshots import decode_snapshot, encode_snapshot
 
 
-@dataclass(slots=True, kw_only=True)
+@slotted
 class Held:
     """A task as it was read, and what is to happen to it.
 
