@@ -20,6 +20,7 @@ from holdfast.storage.files.lines import (
     START,
     BadLine,
     Line,
+    read_line,
     write_key,
     write_line,
     write_value,
@@ -61,17 +62,20 @@ def write_snapshot(
     now: int,
     *,
     is_lossy: bool = False,
+    last: bytes = b"",
 ) -> Path:
     """Write the state of an index that has reached `position`, the beginning of a segment.
 
-    `is_lossy` notes that records and entries are missing in it.
+    `is_lossy` notes that records and entries are missing in it. `last` is the line in front of the
+    position: a clone that has the one before that knows by it where the two belong together.
     """
     path = snapshot_path(folder, position.segment)
     packed = folder / f"{new_file_id()}.tmp"
     handle = disk.open(packed, exclusive=True)
     try:
         offset = 0
-        for frame in _protected(_frames(_lines(index, position, now, is_lossy=is_lossy))):
+        lines = _lines(index, position, now, is_lossy=is_lossy, last=last)
+        for frame in _protected(_frames(lines)):
             written = 0
             while written < len(frame):
                 written += disk.write(handle, frame[written:], offset + written)
@@ -152,11 +156,24 @@ def snapshot_lines(frames: bytes, name: str) -> Iterator[Line]:
     raise BadLine(f"the snapshot {name} has no end")
 
 
-def _lines(index: Index, position: Position, now: int, *, is_lossy: bool) -> Iterator[bytes]:
-    lossy = ',"lossy":true' if is_lossy else ""
+def last_line(disk: Disk, folder: Path, number: int) -> Line | None:
+    """Return the line that was the last one before a snapshot, if the snapshot tells.
+
+    Raises:
+        BadLine: the snapshot is damaged.
+    """
+    header = check_header(next(_read(disk, snapshot_path(folder, number))).operations[0])
+    return read_line(header["last"].encode()) if "last" in header else None
+
+
+def _lines(
+    index: Index, position: Position, now: int, *, is_lossy: bool, last: bytes
+) -> Iterator[bytes]:
+    more = ',"lossy":true' if is_lossy else ""
+    more += f',"last":{write_value(last)}' if last else ""
     header = (
         f'["snapshot",{{"format":{FORMAT},"version":{position.version},'
-        f'"segment":{position.segment},"number":{position.number},"hash":"{position.hash}"{lossy}}}]'
+        f'"segment":{position.segment},"number":{position.number},"hash":"{position.hash}"{more}}}]'
     )
     previous = START
     texts = chain((header,), _grouped(_operations(index, now)), ('["end"]',))

@@ -80,7 +80,8 @@ def _require_history(git: Git, path: str, stages: Mapping[int, str]) -> None:
         raise StorageCorrupt(
             f"{path} was compacted away in one clone, and the other one has new lines in it",
             hint="run `git merge --abort`; check the commit before the compaction out into another "
-            "folder and merge with that: `holdfast merge FOLDER OTHER`",
+            "folder OLD, run `holdfast merge OLD COMPACTED` with the two folders of the store, and "
+            "merge with OLD instead",
         )
 
 

@@ -47,8 +47,8 @@ def chains_of(lines: Iterable[Line]) -> list[list[Line]]:
         raise StorageCorrupt(
             "the two journals have no common beginning: lines are missing, as after a compaction of "
             "one clone before the other one had what it replaced",
-            hint="merge with the journal of that clone as it was before, which git still has: check "
-            "it out into another folder and run `holdfast merge FOLDER OTHER`",
+            hint="check the commit before the compaction out into another folder OLD, run `holdfast "
+            "merge OLD COMPACTED` with the two folders of the store, and merge with OLD instead",
         )
     return chains
 

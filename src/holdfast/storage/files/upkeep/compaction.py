@@ -17,7 +17,7 @@ from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.errors import translated
 from holdfast.storage.files.index import Index, open_index
 from holdfast.storage.files.journal import Journal
-from holdfast.storage.files.lines import Line, read_line
+from holdfast.storage.files.lines import Line, line_hash, read_line
 from holdfast.storage.files.rebuild import INDEX, JOURNAL, IndexFile
 from holdfast.storage.files.segments import SHARED, open_segment
 from holdfast.storage.files.snapshot import check_snapshot, snapshot_numbers, write_snapshot
@@ -72,12 +72,32 @@ def _carry_over(path: Path, disk: Disk, clock: Clock) -> Position:
     try:
         position = _Carrying(path, disk, clock, journal, index).run()
         if position.segment not in snapshot_numbers(disk, path / JOURNAL):
-            snapshot = write_snapshot(disk, path / JOURNAL, index, position, clock.now_ms())
+            snapshot = write_snapshot(
+                disk,
+                path / JOURNAL,
+                index,
+                position,
+                clock.now_ms(),
+                last=_last_before(disk, path / JOURNAL, position),
+            )
             check_snapshot(disk, snapshot)
     finally:
         index.close()
         journal.close()
     return position
+
+
+def _last_before(disk: Disk, folder: Path, position: Position) -> bytes:
+    """Return the line in front of the beginning of a segment; nothing if it is not there."""
+    try:
+        segment = open_segment(disk, folder, position.segment - 1)
+    except FileNotFoundError:
+        return b""
+    try:
+        line = segment.read_all(0).splitlines(keepends=True)[-1:]
+    finally:
+        segment.close()
+    return line[0] if line and line_hash(line[0]) == position.hash else b""
 
 
 class _Carrying:

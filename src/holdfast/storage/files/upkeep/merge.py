@@ -24,7 +24,7 @@ from holdfast.storage.files.merging.settling import (
 )
 from holdfast.storage.files.rebuild import JOURNAL
 from holdfast.storage.files.segments import read_file, segment_name
-from holdfast.storage.files.snapshot import snapshot_numbers, snapshot_path
+from holdfast.storage.files.snapshot import last_line, snapshot_numbers, snapshot_path
 from holdfast.storage.files.upkeep.shelf import locked
 from holdfast.storage.files.upkeep.verify import require_store
 from holdfast.storage.files.users import alone
@@ -32,12 +32,16 @@ from holdfast.storage.files.users import alone
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """The lines of a journal from its first segment on, or from that behind its snapshot."""
+    """The lines of a journal from its first segment on, or from that behind its snapshot.
+
+    `all_lines` has the line before those too, if a snapshot replaces what was there.
+    """
 
     folder: Path
     first: int
     contents: dict[int, bytes]
     lines: Sequence[Line]
+    all_lines: Sequence[Line]
 
 
 def merge_stores(path: Path, other: Path, *, disk: Disk | None = None) -> Joined:
@@ -84,7 +88,8 @@ def _read(disk: Disk, folder: Path) -> _Book:
         for number, data in contents.items()
         for line in heap_lines(data, str(folder / segment_name(number)))
     ]
-    return _Book(folder, min(contents), contents, lines)
+    last = last_line(disk, folder, snapshots[-1]) if snapshots else None
+    return _Book(folder, min(contents), contents, lines, [last, *lines] if last else lines)
 
 
 def _join(here: _Book, there: _Book) -> Joined:
@@ -93,7 +98,7 @@ def _join(here: _Book, there: _Book) -> Joined:
     if _holds(there, here):
         new = sum(line.number > here.lines[-1].number for line in there.lines)
         return Joined(lines=there.lines, new_there=new)
-    chains = chains_of([*here.lines, *there.lines])
+    chains = chains_of([*here.all_lines, *there.all_lines])
     # Ours first, for the figures; what comes out is the same.
     chains.sort(key=lambda chain: chain[-1].hash != here.lines[-1].hash)
     return join_all(chains, longest=journal.SEGMENT_BYTES)
@@ -102,7 +107,7 @@ def _join(here: _Book, there: _Book) -> Joined:
 def _holds(book: _Book, other: _Book) -> bool:
     """Return whether a journal goes on where the other one ends, or ends further on."""
     end = behind(other.lines[-1])[1]
-    return any(behind(line)[1] == end for line in book.lines)
+    return any(behind(line)[1] == end for line in book.all_lines)
 
 
 def _write(disk: Disk, here: _Book, there: _Book, joined: Joined) -> None:
