@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -13,6 +15,18 @@ from holdfast.storage.seam import Store
 from holdfast.tasks import Actor, Tasks
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.stores import UnbatchedStore
+
+T = TypeVar("T")
+
+
+class Interleaved(UnbatchedStore):
+    """The six verbs of a store, with a turn of the event loop in each of them."""
+
+    async def _call(self, verb: str, action: Callable[[], Awaitable[T]]) -> T:
+        await asyncio.sleep(0)
+        result = await action()
+        await asyncio.sleep(0)
+        return result
 
 
 @pytest.fixture
@@ -35,7 +49,7 @@ async def store(
             yield store
     else:
         async with MemoryStore(clock=clock) as inner:
-            yield UnbatchedStore(inner) if request.param == "unbatched" else inner
+            yield Interleaved(inner) if request.param == "unbatched" else inner
 
 
 @pytest.fixture

@@ -101,12 +101,13 @@ async def test_what_is_not_yours_is_not_there_by_the_same_words_and_the_same_wor
             assert told[0] == told[1]
 
 
-async def test_quotas_are_of_one_owner(store: Store, clock: ManualClock) -> None:
-    for owner in ("a", "a:b", ""):
-        tasks = Tasks(store, clock=clock, owner=owner, limits=Limits(live=1))
-        await tasks.create(NewTask(name="x"))
-        with pytest.raises(QuotaExceeded):
+async def test_quotas_are_of_one_owner(clock: ManualClock) -> None:
+    async with MemoryStore(clock=clock) as store:
+        for owner in ("a", "a:b", ""):
+            tasks = Tasks(store, clock=clock, owner=owner, limits=Limits(live=1))
             await tasks.create(NewTask(name="x"))
+            with pytest.raises(QuotaExceeded):
+                await tasks.create(NewTask(name="x"))
 
 
 async def test_an_owner_that_fits_into_no_key_is_refused(store: Store, clock: ManualClock) -> None:

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
-from holdfast.errors import InputError, QuotaExceeded
+from holdfast.errors import InputError, QuotaExceeded, UsageError
+from holdfast.storage.files import FilesStore
+from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import Store
 from holdfast.tasks import Limits, NewTask, Task, Tasks
 from holdfast.testing.clock import ManualClock
+from holdfast.testing.stores import UnbatchedStore
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["memory", "files"])
+async def store(
+    request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
+) -> AsyncGenerator[Store]:
+    memory = request.param == "memory"
+    opened = MemoryStore(clock=clock) if memory else FilesStore(tmp_path, clock=clock, ack="os")
+    async with opened as store:
+        yield store
+
+
+async def test_a_store_that_cannot_batch_keeps_no_limits(clock: ManualClock) -> None:
+    async with MemoryStore(clock=clock) as inner:
+        with pytest.raises(UsageError, match="cannot write a task and the count"):
+            await make(limited(UnbatchedStore(inner), clock, live=9))
+        await make(limited(UnbatchedStore(inner), clock, max_ttl_ms=9))
 
 
 def limited(store: Store, clock: ManualClock, **limits: int) -> Tasks:

@@ -11,6 +11,7 @@ from holdfast.ids import new_run_id
 from holdfast.storage.seam import ABSENT
 from holdfast.tasks.checks import check_new, choose_ttl
 from holdfast.tasks.codec import from_bytes, plain, to_bytes
+from holdfast.tasks.ending import hold_open
 from holdfast.tasks.events import Created
 from holdfast.tasks.keys import request_key, task_log
 from holdfast.tasks.linking import ended_of
@@ -92,7 +93,7 @@ async def _dependencies(unit: Unit, new: NewTask) -> list[Json]:
             if relation is Relation.BLOCKS and other.has_ended:
                 members["ended"] = ended_of(other)
             elif relation is Relation.BLOCKS:
-                unit.touch(on)
+                hold_open(unit, on)
             found.append(members)
     return found
 

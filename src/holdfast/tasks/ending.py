@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from holdfast.errors import InputError, TaskConflict
-from holdfast.storage.seam import Bounded, Store
+from holdfast.storage.seam import Batching, Bounded, Store
 from holdfast.tasks.codec import to_json
 from holdfast.tasks.dependencies import dependents_of, waits_for
 from holdfast.tasks.events import (
@@ -73,7 +74,26 @@ async def end(unit: Unit, task_id: str, event: TaskEvent) -> Task:
     """Let a task end, and tell those that wait for it in the same batch."""
     task = unit.add(task_id, event)
     await tell_dependents(unit, task)
+    if not isinstance(unit.store, Batching):
+        unit.afterwards.append(partial(_tell_if_ended, task_id=task_id))
     return task
+
+
+def hold_open(unit: Unit, task_id: str) -> None:
+    """Let the change be refused if this task, which was loaded and is open, ends meanwhile.
+
+    Where the store cannot batch nothing can be refused by then: both sides look again behind
+    their writes, so that one of them sees the other.
+    """
+    unit.touch(task_id)
+    if not isinstance(unit.store, Batching):
+        unit.afterwards.append(partial(_tell_if_ended, task_id=task_id))
+
+
+async def _tell_if_ended(unit: Unit, task_id: str) -> None:
+    task = await unit.peek(task_id)
+    if task is not None and task.has_ended:
+        await tell_dependents(unit, task)
 
 
 async def tell_dependents(unit: Unit, task: Task) -> int:

@@ -6,6 +6,7 @@ from typing import cast
 
 from holdfast.storage.seam import ABSENT
 from holdfast.tasks.dependencies import ORDERED, refuse_cycle
+from holdfast.tasks.ending import hold_open
 from holdfast.tasks.events import DependencyAdded, DependencyRemoved
 from holdfast.tasks.keys import graph_key
 from holdfast.tasks.record import Ended, Relation, Task
@@ -31,8 +32,7 @@ async def depend(unit: Unit, task_id: str, on: str, relation: Relation) -> Task:
     if on != task_id:
         await refuse_cycle(task_id, on, relation, unit.peek)
     if relation is Relation.BLOCKS and not other.has_ended:
-        # It must not end between what was read and what is written.
-        unit.touch(on)
+        hold_open(unit, on)
     return unit.add(task_id, event)
 
 

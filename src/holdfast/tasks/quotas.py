@@ -4,14 +4,17 @@ What an owner has stands in one record, which every change that counts rewrites 
 was decided on: so of many that create at once none exceeds the limit by one. A task that expires gives
 its place back without anybody doing anything: before a creation is refused, the open tasks are
 counted anew, and an expired one is absent.
+
+A store that cannot batch cannot keep this promise, so limits are refused there rather than kept
+more or less.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from holdfast.errors import QuotaExceeded, StorageTooNew
-from holdfast.storage.seam import ABSENT, Store
+from holdfast.errors import QuotaExceeded, StorageTooNew, UsageError
+from holdfast.storage.seam import ABSENT, Batching, Store
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.keys import charge, decode_open, quota_key
 from holdfast.tasks.loading import Held
@@ -41,7 +44,11 @@ async def settle_quota(unit: Unit, limits: Limits) -> None:
 
     Raises:
         QuotaExceeded: it would be more than the owner may have.
+        UsageError: there are limits, and the store cannot batch.
     """
+    if not isinstance(unit.store, Batching):
+        _refuse_limits(limits)
+        return
     change = _change(unit)
     if change == Quota() or not (limits.counts or change.live or change.created):
         return
@@ -113,6 +120,14 @@ def decode_quota(data: bytes) -> Quota:
         )
     live, size, window_at, created = values
     return Quota(live=live, bytes=size, window_at=window_at, created=created)
+
+
+def _refuse_limits(limits: Limits) -> None:
+    if limits.counts:
+        raise UsageError(
+            "this store cannot write a task and the count of tasks at once, so it keeps no limits",
+            hint="use a store that can batch, or set no limits to what an owner may have",
+        )
 
 
 def _change(unit: Unit) -> Quota:
