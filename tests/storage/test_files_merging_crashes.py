@@ -13,7 +13,8 @@ import pytest
 from holdfast.errors import StorageError
 from holdfast.storage.files import FilesStore, journal
 from holdfast.storage.files.disk import Disk
-from holdfast.storage.files.merging.heaps import HEAD, merge_segments
+from holdfast.storage.files.merging.heaps import merge_segments
+from holdfast.storage.files.merging.pending import HEAD
 from holdfast.storage.files.segments import SHARED
 from holdfast.storage.files.upkeep.merge import merge_stores, settle_store
 from holdfast.testing.clock import ManualClock

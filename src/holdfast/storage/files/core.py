@@ -16,7 +16,7 @@ from holdfast.storage.files.index import open_index, remove_index
 from holdfast.storage.files.indexer import Indexer, compress_sealed
 from holdfast.storage.files.journal import Journal
 from holdfast.storage.files.lines import Line, line_hash
-from holdfast.storage.files.merging.settling import settle_pending
+from holdfast.storage.files.merging.pending import settle_pending
 from holdfast.storage.files.place import refuse_network
 from holdfast.storage.files.reader import Reader
 from holdfast.storage.files.reader import Request as Reading

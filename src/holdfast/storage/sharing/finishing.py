@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from holdfast.errors import StorageCorrupt, UsageError
 from holdfast.storage.files.disk import SystemDisk
 from holdfast.storage.files.merging.heaps import merge_segments
-from holdfast.storage.files.merging.settling import is_pending
+from holdfast.storage.files.merging.pending import is_pending
 from holdfast.storage.files.segments import COMPRESSED, read_compressed
 from holdfast.storage.files.snapshot import snapshot_numbers
 from holdfast.storage.files.upkeep.merge import settle_store

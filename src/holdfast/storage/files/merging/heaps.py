@@ -10,22 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from holdfast.storage.files.lines import START, Line, write_line
+from holdfast.storage.files.lines import Line
 from holdfast.storage.files.merging.chains import chains_of, lines_in
 from holdfast.storage.files.merging.joining import Joined, join
-
-FORMAT = 1_000_000
-"""Far above those of segments: a Holdfast that knows no heaps refuses to open one."""
-
-HEAD = write_line(
-    0,
-    f'["segment",{{"format":{FORMAT},"heap":true}}]',
-    synced=0,
-    version=0,
-    written_at=0,
-    previous=START,
-)[0]
-"""The first line of a heap."""
+from holdfast.storage.files.merging.pending import HEAD
 
 
 class MergedFile(NamedTuple):

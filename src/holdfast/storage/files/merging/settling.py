@@ -12,58 +12,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from holdfast.errors import StorageUnavailable
 from holdfast.ids import new_file_id
 from holdfast.storage.files import journal
 from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.indexer import write_file
 from holdfast.storage.files.lines import Line
 from holdfast.storage.files.merging.chains import chains_of, join_all
-from holdfast.storage.files.merging.heaps import HEAD, heap_lines
+from holdfast.storage.files.merging.heaps import heap_lines
 from holdfast.storage.files.merging.joining import Joined
+from holdfast.storage.files.merging.pending import HEAD, MERGED
 from holdfast.storage.files.merging.rewriting import Rewriter
 from holdfast.storage.files.segments import (
-    SHARED,
     read_compressed,
     read_file,
     segment_name,
     segment_numbers,
     without_zeros,
 )
-from holdfast.storage.files.users import alone_if_possible
 
-MERGED = "merged.json"
 _STAGED = ".staged"
-
-
-def is_pending(disk: Disk, folder: Path) -> bool:
-    """Return whether a merge of the journal in a folder has to be finished."""
-    names = disk.names(folder)
-    if MERGED in names:
-        return True
-    return SHARED in names and any(
-        _is_heap(disk, folder / name) for name in names if name.endswith(".jsonl")
-    )
-
-
-def settle_pending(disk: Disk, folder: Path) -> None:
-    """Finish the merge of a journal, if there is one to finish. Nobody has the store open.
-
-    Raises:
-        StorageCorrupt: lines are missing.
-        StorageUnavailable: another process has the store open.
-    """
-    if not is_pending(disk, folder):
-        return
-    with alone_if_possible(folder, disk) as is_alone:
-        if is_alone:
-            settle(disk, folder)
-            return
-    raise StorageUnavailable(
-        f"the journal of the store {str(folder.parent)!r} was merged by git and has to be sorted, and "
-        "another process has it open",
-        hint="stop all who use the store, then try again; nothing is lost",
-    )
 
 
 def settle(disk: Disk, folder: Path) -> Joined | None:
@@ -160,14 +127,6 @@ def _content(disk: Disk, folder: Path, number: int) -> bytes:
     with suppress(FileNotFoundError):
         return without_zeros(read_file(disk, folder / segment_name(number)))
     return read_compressed(disk, folder, number)
-
-
-def _is_heap(disk: Disk, path: Path) -> bool:
-    handle = disk.open(path)
-    try:
-        return disk.read(handle, len(HEAD), 0) == HEAD
-    finally:
-        disk.close(handle)
 
 
 def _drop_staged(disk: Disk, folder: Path) -> None:

@@ -10,7 +10,7 @@ from holdfast.errors import StorageUnavailable
 from holdfast.storage.files.cursor import behind
 from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.errors import translated
-from holdfast.storage.files.merging.settling import is_pending
+from holdfast.storage.files.merging.pending import is_pending
 from holdfast.storage.files.place import promise
 from holdfast.storage.files.rebuild import INDEX, JOURNAL
 from holdfast.storage.files.segments import segment_numbers
