@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from holdfast.clock import Clock, SystemClock
 from holdfast.engine.holders import Holder
 from holdfast.engine.liveness import Liveness, LockFiles, NoLiveness
 from holdfast.errors import UsageError, WorkflowChanged
+from holdfast.frozen import frozen
 from holdfast.settings import Settings
 from holdfast.storage.opening import open_store
 from holdfast.storage.seam import Store
@@ -34,7 +34,7 @@ WORKFLOW = "workflow"
 """The name of the program that interprets workflow files."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Runtime:
     """Everything that is needed to run workflows, open and wired."""
 

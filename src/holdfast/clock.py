@@ -6,7 +6,6 @@ Everything that needs time takes a `Clock`, so that a test can turn it by hand
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -37,4 +36,6 @@ class SystemClock:
         return time.perf_counter_ns()
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # noqa: PLC0415 - commands that never wait never load it
+
         await asyncio.sleep(seconds)

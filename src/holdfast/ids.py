@@ -7,9 +7,11 @@ digits: that is also the form of a W3C trace id. A span id is 64 random bits in 
 from __future__ import annotations
 
 import os
-import random
-import secrets
-from typing import NewType
+from functools import cache
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from random import Random
 
 RunId = NewType("RunId", str)
 SpanId = NewType("SpanId", str)
@@ -17,16 +19,25 @@ SpanId = NewType("SpanId", str)
 ID_LENGTH = 32
 _HEX = frozenset("0123456789abcdef")
 
-# Span ids need not be secret, only different: one of our own, so that no program that seeds the
-# common one makes them repeat, and seeded anew in a process that was forked off.
-_random = random.Random()  # noqa: S311
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
+
+@cache
+def _generator() -> Random:
+    """Return where span ids come from, which need not be secret, only different.
+
+    It is one of our own, so that no program that seeds the common one makes them repeat, and it is
+    seeded anew in a process that was forked off.
+    """
+    import random  # noqa: PLC0415 - commands without spans never load it
+
+    own = random.Random()  # noqa: S311
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=own.seed)
+    return own
 
 
 def new_run_id() -> RunId:
     """Return a fresh id with 122 random bits: it cannot be guessed."""
-    bits = secrets.randbits(128)
+    bits = int.from_bytes(os.urandom(16), "big")
     bits = bits & ~(0xF << 76) | (4 << 76)
     bits = bits & ~(0x3 << 62) | (0x2 << 62)
     return RunId(f"{bits:032x}")
@@ -34,7 +45,7 @@ def new_run_id() -> RunId:
 
 def new_span_id() -> SpanId:
     """Return a fresh span id, never all zeros (W3C Trace Context, section 3.2.2.4)."""
-    return SpanId(f"{_random.getrandbits(64) or 1:016x}")
+    return SpanId(f"{_generator().getrandbits(64) or 1:016x}")
 
 
 def new_entry_id() -> str:
@@ -49,12 +60,12 @@ def new_session_id() -> str:
 
 def new_holder_id() -> str:
     """Return a fresh name for a process that holds leases."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def new_file_id() -> str:
     """Return a fresh name for a file that nobody else is going to make."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def normalise_prefix(text: str) -> str | None:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from holdfast.routing.config import ProviderConfig
-from holdfast.settings.providers import read_provider
+from holdfast.frozen import frozen
 from holdfast.settings.reader import Problems, Section, read_toml
 from holdfast.settings.values import (
     Table,
@@ -26,6 +23,9 @@ from holdfast.settings.values import (
     suggestion,
 )
 
+if TYPE_CHECKING:
+    from holdfast.routing.config import ProviderConfig  # many commands do without
+
 FILE_NAME = "holdfast.toml"
 Ack = Literal["memory", "os", "disk"]
 Checks = Mapping[str, Callable[[object], object]]
@@ -34,7 +34,7 @@ _DEFAULT_STORE = "files:.holdfast"
 _PREFIX = "HOLDFAST_"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ToolSettings:
     """What tools may touch besides the folder of the project: folders (absolute) and hosts."""
 
@@ -43,7 +43,7 @@ class ToolSettings:
     hosts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settings:
     """Everything that can be set.
 
@@ -102,6 +102,8 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
         values |= _collect(engine, _ENGINE, root)
         engine.refuse_rest()
     if tables := top.section("providers"):
+        from holdfast.settings.providers import read_provider  # noqa: PLC0415 - where there are any
+
         every = [read_provider(tables.section(name), name, environ) for name in tables.table]
         values["providers"] = tuple(each for each in every if each is not None)
     if tools := top.section("tools"):
@@ -169,6 +171,8 @@ _ENGINE: Checks = {"lease_seconds": as_seconds, "concurrency": as_whole}
 
 
 def _number(text: str) -> object:
+    from decimal import Decimal  # noqa: PLC0415 - rarely needed
+
     try:
         return Decimal(text.strip())
     except ArithmeticError:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 from holdfast.errors import SettingsError
+from holdfast.frozen import field, frozen, slotted
 from holdfast.settings.values import Table, as_table, suggestion
 
 T = TypeVar("T")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(slots=True)
+@slotted
 class Problems:
     """What is wrong so far, and what is only worth a warning."""
 
@@ -30,7 +29,7 @@ class Problems:
             raise SettingsError(f"the settings have {count}:{listed}", hint="mend them and retry")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Section:
     """A table of settings whose keys are taken out one by one; what is left is unknown."""
 
@@ -73,6 +72,7 @@ def read_toml(path: Path) -> Table:
         SettingsError: it cannot be read, or is not TOML.
     """
     import tomllib  # noqa: PLC0415 - not every command has a file to read
+    from decimal import Decimal  # noqa: PLC0415 - as above
 
     try:
         text = path.read_bytes().decode("utf-8-sig")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
-from typing import cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, cast
 
-from holdfast.routing.config import StructuredOutput
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from holdfast.routing.config import StructuredOutput
 
 Table = Mapping[str, object]
 _MOST = 10**12
@@ -54,6 +55,8 @@ def _one_of(choices: tuple[str, ...], value: object) -> str:
 
 
 def _amount(value: object) -> Decimal:
+    from decimal import Decimal  # noqa: PLC0415 - many commands do without
+
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004 - all checks raise the same
     number = Decimal(str(value))
@@ -88,6 +91,8 @@ def as_msat(value: object) -> int:
 
 def as_address(value: object) -> str:
     """Return the base address of an endpoint."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only with providers
+
     text = as_text(value)
     try:
         parts = urlsplit(text)

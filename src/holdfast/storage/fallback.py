@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from holdfast.frozen import replace
 from holdfast.storage.limits import check_batch
 from holdfast.storage.seam import (
     Append,

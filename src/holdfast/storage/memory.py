@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, assert_never
 
 from holdfast.clock import Clock
 from holdfast.errors import StorageUnavailable
+from holdfast.frozen import frozen, replace
 from holdfast.storage.keys import decode_key, encode_key, encode_prefix, successor
 from holdfast.storage.limits import MAX_VALUE_BYTES, check_batch, check_operation
 from holdfast.storage.seam import (
@@ -28,7 +28,7 @@ from holdfast.storage.seam import (
 from holdfast.storage.watchers import Watchers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class _Cell:
     value: bytes
     version: int

@@ -12,9 +12,10 @@ An acknowledged write survives what the store's `ack` level promises: `"disk"` a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
+
+from holdfast.frozen import frozen
 
 if TYPE_CHECKING:
     from asyncio import Future  # commands that only look never load it
@@ -30,7 +31,7 @@ ANY = -1
 """`expected` of a write that takes whatever is there. Only for data that is derived."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Record:
     """What is stored under a key. `version` is at least 1 and only grows.
 
@@ -45,7 +46,7 @@ class Record:
     due_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Entry:
     """One entry of a log. `number` starts at 1 and has no gaps."""
 
@@ -53,7 +54,7 @@ class Entry:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Conflict:
     """A write that was refused because `current` is not what the caller expected.
 
@@ -138,7 +139,7 @@ class Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Put:
     """A `put` inside a batch."""
 
@@ -149,7 +150,7 @@ class Put:
     due_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Delete:
     """A `delete` inside a batch."""
 
@@ -157,7 +158,7 @@ class Delete:
     expected: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Append:
     """An `append` inside a batch."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import Any, cast
 
 from holdfast.errors import InputError, StorageCorrupt
+from holdfast.frozen import MISSING, members_of
 
 _encode: Callable[[object], str] = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False
@@ -54,8 +54,8 @@ def from_bytes(data: bytes, *, what: str) -> Any:
 
 @cache
 def defaults(kind: type) -> tuple[tuple[str, object], ...]:
-    """Return the names of the fields of a dataclass and their defaults, `MISSING` for none."""
-    return tuple((item.name, _default(item)) for item in fields(kind))
+    """Return the names of the fields of a record and their defaults, `MISSING` for none."""
+    return tuple((each.name, each.fill()) for each in members_of(kind))
 
 
 def plain(value: object) -> dict[str, object]:
@@ -71,7 +71,3 @@ def plain(value: object) -> dict[str, object]:
 def plain_all(values: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Return the dataclasses of a mapping as `plain` does."""
     return {name: plain(value) for name, value in values.items()}
-
-
-def _default(item: Field[object]) -> object:
-    return item.default if item.default_factory is MISSING else item.default_factory()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, replace
 from typing import Any, cast
 
 from holdfast.errors import TaskConflict
+from holdfast.frozen import replace
 from holdfast.ids import new_run_id
 from holdfast.storage.seam import ABSENT
 from holdfast.tasks.checks import check_new, choose_ttl
@@ -104,6 +104,8 @@ def _run(run: RunDetails | None) -> Json | None:
 
 def _fingerprint(new: NewTask) -> str:
     """Return what tells whether two requests with one key ask for the same."""
+    from dataclasses import asdict  # noqa: PLC0415 - only for requests that have a name
+
     members = asdict(cast("Any", replace(new, key="", id="")))
     return hashlib.sha256(to_bytes(members, what="the request")).hexdigest()
 

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING
 from typing import ClassVar, Protocol, cast
 
-from holdfast.frozen import field, frozen
 from holdfast.errors import StorageCorrupt, StorageTooNew
+from holdfast.frozen import MISSING, field, frozen
 from holdfast.tasks.codec import defaults, from_bytes, to_bytes
 
 Json = Mapping[str, object]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, assert_never, cast
 
 from holdfast.errors import StorageCorrupt
+from holdfast.frozen import replace
 from holdfast.tasks.events import (
     BlockerEnded,
     Cancelled,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from holdfast.errors import UsageError
+from holdfast.frozen import field, frozen
 from holdfast.storage.seam import Key, Store
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.keys import newest_first
@@ -20,7 +20,7 @@ _PAGE = 500
 _LAST_ID = "~"  # above all digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Page:
     """Some tasks, newest first. `cursor` is where to go on, empty at the end."""
 
@@ -28,7 +28,7 @@ class Page:
     cursor: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stats:
     """What there is of tasks in numbers. `median_ms` is the time from creation to a result."""
 

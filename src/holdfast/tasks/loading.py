@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.frozen import field, slotted
 from holdfast.errors import StorageCorrupt, TaskNotFound
+from holdfast.frozen import field, slotted
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, ANY, Conflict, Delete, Key, Operation, Put, Store
 from holdfast.tasks.fold import Fold, replay

@@ -11,9 +11,8 @@ more or less.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from holdfast.errors import QuotaExceeded, StorageTooNew, UsageError
+from holdfast.frozen import frozen, replace
 from holdfast.storage.seam import ABSENT, Batching, Store
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.keys import charge, decode_open, quota_key
@@ -27,7 +26,7 @@ _PAGE = 1000
 _WINDOW_MS = 60_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Quota:
     """What an owner has: open tasks, the bytes of their records, and creations in the window."""
 

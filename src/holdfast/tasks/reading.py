@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
 from typing import cast
 
 from holdfast.clock import Clock
 from holdfast.errors import TaskNotFound
+from holdfast.frozen import frozen, replace
 from holdfast.ids import ID_LENGTH, normalise_prefix
 from holdfast.storage.fallback import watch_changes
 from holdfast.storage.seam import Store
@@ -22,7 +22,7 @@ from holdfast.tasks.variables import visible
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Happening:
     """An entry of a task's log. `superseded` says why it counts for nothing, if it does."""
 

@@ -7,10 +7,10 @@ record is derived: the log of the task is the truth (`holdfast.tasks.events`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from holdfast.frozen import field, frozen
 from holdfast.tasks.state import TaskState, is_terminal
 
 LOCAL_OWNER = "local"
@@ -48,7 +48,7 @@ Ended = Literal["", "completed", "failed", "cancelled", "expired"]
 """How a task that others wait for has ended; empty while it is open."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Progress:
     """How far the work has come, in the unit of whoever reports it."""
 
@@ -57,7 +57,7 @@ class Progress:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Variable:
     """A value that is shared by all who work on a task.
 
@@ -72,7 +72,7 @@ class Variable:
     schema: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Dependency:
     """Another task that this one has to do with; `ended` is how that one has ended."""
 
@@ -90,7 +90,7 @@ class Dependency:
         return self.kind is Relation.BLOCKS and self.ended in ("", "failed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InputRequest:
     """Something the task asked for. Its key is never used again in the life of the task."""
 
@@ -107,7 +107,7 @@ class InputRequest:
         return self.answered_at is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Lease:
     """Who works on the task.
 
@@ -120,7 +120,7 @@ class Lease:
     until: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunDetails:
     """What a task is besides if it is a run of the engine.
 
@@ -138,7 +138,7 @@ class RunDetails:
     cost_known: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Task:
     """A task as it stands.
 
@@ -216,7 +216,7 @@ class Task:
         return {key: ask for key, ask in self.requests.items() if ask.is_open}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Snapshot:
     """A task and the place in its log up to which it was folded.
 

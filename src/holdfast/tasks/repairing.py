@@ -7,10 +7,10 @@ changes nothing that is right, so it may run while others work.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
 
 from holdfast.clock import Clock
 from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
+from holdfast.frozen import field, replace, slotted
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import Conflict, Delete, Key, Listing, Put, Record, Store
 from holdfast.tasks.dependencies import ORDERED, edges_of, find_path, waits_for
@@ -35,7 +35,7 @@ _INDEXES = {
 """The derived records, and where in their keys owner and id stand."""
 
 
-@dataclass(slots=True, kw_only=True)
+@slotted
 class Repaired:
     """What a repair found, and mended unless it was only to look.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
+from holdfast.frozen import field, frozen
 from holdfast.tasks.record import LOCAL_OWNER, NORMAL, RunDetails, Visibility
 from holdfast.tasks.state import TaskState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Actor:
     """Who does something, and from where; both go into the log.
 
@@ -23,7 +23,7 @@ class Actor:
     is_client: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NewTask:
     """What to create.
 
@@ -54,7 +54,7 @@ class NewTask:
     run: RunDetails | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Changes:
     """What to change of a task; None leaves a field as it is.
 
@@ -73,7 +73,7 @@ class Changes:
     metadata: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Filter:
     """Which tasks to list: all conditions together. Times are milliseconds of the epoch.
 
@@ -96,7 +96,7 @@ class Filter:
     standing: Literal["ready", "blocked", "blocked_by_failed"] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limits:
     """How much an owner may have; None is no limit.
 
@@ -121,7 +121,7 @@ class Limits:
         return (self.live, self.bytes, self.per_minute) != (None, None, None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Binding:
     """On whose behalf `Tasks` acts: whose tasks they are, and who does it."""
 

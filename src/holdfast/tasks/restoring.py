@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from holdfast.errors import InputError, TaskConflict
+from holdfast.frozen import replace
 from holdfast.ids import ID_LENGTH, normalise_prefix
 from holdfast.storage.seam import ABSENT, Store
 from holdfast.tasks.codec import from_bytes, to_bytes

@@ -7,10 +7,10 @@ about those that wait for it. It works in small batches, and locks nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from holdfast.clock import Clock
 from holdfast.errors import StorageCorrupt
+from holdfast.frozen import frozen
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ANY, Delete, Key, Operation, Store
 from holdfast.tasks.ending import release
@@ -24,7 +24,7 @@ _BATCH = 20
 SWEEPER = Actor(by="sweeper", via="holdfast")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Swept:
     """What a sweep did. `released` counts the tasks that were told in the first batch of each; `more` says that there may be more to do."""
 

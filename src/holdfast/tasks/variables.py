@@ -8,10 +8,10 @@ values back if somebody else came first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from holdfast.errors import InputError
+from holdfast.frozen import frozen
 from holdfast.tasks.codec import to_json
 from holdfast.tasks.record import Task, Variable, Visibility
 from holdfast.tasks.requests import Actor, Limits
@@ -20,7 +20,7 @@ from holdfast.tasks.schemas import check_schema, check_value
 _NAME_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VariableConflict:
     """A change of one variable that was decided on another version than there is.
 
@@ -35,7 +35,7 @@ class VariableConflict:
     wanted: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VariableConflicts:
     """Why nothing was changed: somebody else came first. Decide again on the current values."""
 
@@ -43,7 +43,7 @@ class VariableConflicts:
     conflicts: Sequence[VariableConflict]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VariableChange:
     """One change of a variable, as the log tells it; value None is a deletion."""
 

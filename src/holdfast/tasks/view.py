@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, cast
 
+from holdfast.frozen import is_record, members_of
 from holdfast.tasks.events import Event
 from holdfast.tasks.reading import Happening
 from holdfast.tasks.record import Task
@@ -71,8 +71,9 @@ def _plain(value: object) -> object:
     """Return a value as JSON. What people put in is left as it is, whatever its members are called."""
     if isinstance(value, Enum):
         return value.value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _member(item.name, getattr(value, item.name)) for item in fields(value)}
+    if is_record(value):
+        names = (each.name for each in members_of(type(value)))
+        return {name: _member(name, getattr(value, name)) for name in names}
     if isinstance(value, Summary):
         return {name: _member(name, each) for name, each in value._asdict().items()}
     if isinstance(value, tuple):

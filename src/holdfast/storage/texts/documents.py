@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from holdfast.frozen import frozen
 from holdfast.storage.seam import Key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Document:
     """What can be found of one record.
 
@@ -30,7 +30,7 @@ class Document:
     data: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Removed:
     """A record that is not to be found any more."""
 
@@ -40,7 +40,7 @@ class Removed:
 Change = Document | Removed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """What is looked for.
 
@@ -61,11 +61,12 @@ class Question:
     context: float = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hit:
     """A document that was found; the better, the higher its `score`.
 
-    `snippet` is the place of the match with the words in brackets. `beside` is the key of the
+    `snippet` is the place in the text where the words are, in brackets; the beginning of the text if
+    only the title has them. `beside` is the key of the
     neighbour that matched where the document itself did not.
     """
 

@@ -7,16 +7,16 @@ session's id, as the entries of a task do (`holdfast.tasks.events`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar, cast
 
 from holdfast.errors import StorageCorrupt, StorageTooNew
+from holdfast.frozen import field, frozen
 from holdfast.tasks.codec import from_bytes
 
 Json = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Started:
     """The session exists."""
 
@@ -33,7 +33,7 @@ class Started:
     context: Json = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Noted:
     """Somebody wrote something down, about a task if one is named."""
 
@@ -45,7 +45,7 @@ class Noted:
     task: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Decided:
     """Something was decided."""
 
@@ -59,7 +59,7 @@ class Decided:
     task: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ScopeChanged:
     """What belongs to the work was decided anew. A `goal` of None stays."""
 
@@ -74,7 +74,7 @@ class ScopeChanged:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ContextSet:
     """Values were set, None takes one out; files were worked on, or are forgotten."""
 
@@ -88,7 +88,7 @@ class ContextSet:
     task: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ended:
     """The work was brought to an end; `left` are ids of tasks that were open, `left_count` how many."""
 

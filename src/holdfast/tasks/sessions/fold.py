@@ -8,10 +8,10 @@ decision is no less made for it. Of two ends the first one stands, and the summa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import assert_never
 
 from holdfast.errors import StorageCorrupt
+from holdfast.frozen import frozen, replace
 from holdfast.tasks.events import digest, genesis
 from holdfast.tasks.sessions.events import (
     ContextSet,
@@ -89,7 +89,7 @@ class Fold:
         return Snapshot(session=self.session, tail=self.tail, last=self.last, heads=self.heads)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Happening:
     """An entry of a session's log."""
 
@@ -97,7 +97,7 @@ class Happening:
     event: SessionEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Story:
     """A session with all that happened in it, oldest first."""
 

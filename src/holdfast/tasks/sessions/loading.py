@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
 from holdfast.errors import SessionNotFound
+from holdfast.frozen import slotted
 from holdfast.ids import ID_LENGTH, normalise_prefix
 from holdfast.storage.seam import ABSENT, Key, Record, Store
 from holdfast.tasks.events import digest
@@ -19,7 +19,7 @@ _SHOWN = 5
 _LIST = "`holdfast session list` shows the sessions there are"
 
 
-@dataclass(slots=True, kw_only=True)
+@slotted
 class Held:
     """A session as it was read; `version` is of the stored record."""
 

@@ -7,8 +7,9 @@ grows without end, the notes and decisions, stands in the log alone; the record 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from holdfast.frozen import field, frozen
 
 
 class SessionState(StrEnum):
@@ -20,7 +21,7 @@ class SessionState(StrEnum):
     """The work was brought to an end; nothing is added any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Scope:
     """What belongs to the work, and what does not."""
 
@@ -28,7 +29,7 @@ class Scope:
     excludes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Touch:
     """When a file was last worked on, and for which task if that was said."""
 
@@ -36,7 +37,7 @@ class Touch:
     task: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Session:
     """A session as it stands.
 
@@ -72,7 +73,7 @@ class Session:
         return self.ended_at is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Snapshot:
     """A session and the place in its log up to which it was folded.
 

@@ -1,0 +1,243 @@
+"""Records that cannot change, made at a price that every start of a command can pay.
+
+`@frozen` makes what `dataclasses.dataclass(frozen=True, slots=True, kw_only=True)` makes. That one
+loads `inspect` and compiles source for each class while it is defined, 0.8 ms each, which is more
+than a command like `holdfast task create` has time for. Here a class compiles its own constructor once
+it has been used a few times, so that what runs long is as fast as ever.
+
+`dataclasses.replace`, `fields` and `asdict` work on these classes as on others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar, cast, dataclass_transform, overload
+
+T = TypeVar("T")
+
+_COMPILED_AFTER = 8
+_set = object.__setattr__
+
+
+class _Missing:
+    """What stands for a default that there is not."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+
+
+class Member(NamedTuple):
+    """A field of a record: its name and how it gets a value that nobody gave."""
+
+    name: str
+    default: object = MISSING
+    factory: Callable[[], object] | None = None
+
+    def fill(self) -> object:
+        """Return the value that nobody gave, `MISSING` if somebody has to."""
+        return self.default if self.factory is None else self.factory()
+
+
+class _Made(NamedTuple):
+    factory: Callable[[], object]
+
+
+def field(*, default_factory: Callable[[], T]) -> T:
+    """Let a field that nobody gives be made anew for each record."""
+    return cast("T", _Made(default_factory))
+
+
+@overload
+def frozen(cls: type[T], /) -> type[T]: ...
+@overload
+def frozen(*, kw_only: bool = True) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def frozen(cls: type[T] | None = None, /, *, kw_only: bool = True) -> Any:
+    """Make a class a record that cannot change: see the module."""
+    if cls is None:
+        return partial(_make, kw_only=kw_only, is_frozen=True)
+    return _make(cls, kw_only=kw_only, is_frozen=True)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+def slotted(cls: type[T]) -> type[T]:
+    """Make a class a record whose fields may be set anew."""
+    return _make(cls, kw_only=True, is_frozen=False)
+
+
+def members_of(cls: type) -> tuple[Member, ...]:
+    """Return the fields of a record's class, also of one that `dataclasses` made."""
+    try:
+        return cast("Any", cls).__members__
+    except AttributeError:
+        return _members_of_dataclass(cls)
+
+
+def is_record(value: object) -> bool:
+    """Tell whether a value is a record, also one of a class that `dataclasses` made."""
+    kind = type(value)
+    return hasattr(kind, "__members__") or "__dataclass_fields__" in kind.__dict__
+
+
+def replace(record: T, **changes: object) -> T:
+    """Return a record with other values of some fields."""
+    kind = type(record)
+    for member in members_of(kind):
+        if member.name not in changes:
+            changes[member.name] = getattr(record, member.name)
+    return kind(**changes)
+
+
+def _make(cls: type[T], *, kw_only: bool, is_frozen: bool) -> type[T]:
+    members = dict(cls.__dict__)
+    names = [
+        name for name, kind in members["__annotations__"].items() if not kind.startswith("ClassVar")
+    ]
+    fields = tuple(_member(name, members.pop(name, MISSING)) for name in names)
+    for name in ("__dict__", "__weakref__"):
+        members.pop(name, None)
+    given: dict[str, object] = {
+        "__init__": _first_init(fields, kw_only=kw_only),
+        "__repr__": _repr,
+        "__eq__": _eq,
+        "__hash__": _hash if is_frozen else None,
+        "__getstate__": _get_state,
+        "__setstate__": _set_state,
+        "__match_args__": () if kw_only else tuple(names),
+        "__slots__": tuple(names),
+        "__members__": fields,
+        "__dataclass_fields__": _DataclassFields(),
+    }
+    if is_frozen:
+        given |= {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
+    return type(cls)(cls.__name__, cls.__bases__, {**given, **members})
+
+
+def _member(name: str, default: object) -> Member:
+    if isinstance(default, _Made):
+        return Member(name, factory=default.factory)
+    return Member(name, default)
+
+
+def _first_init(fields: tuple[Member, ...], *, kw_only: bool) -> Callable[..., None]:
+    """Return a constructor that puts a compiled one in its place when it is worth it."""
+    uses = 0
+
+    def begin(self: object, *values: object, **given: object) -> None:
+        nonlocal uses
+        uses += 1
+        # What is wrong is told by the compiled one, in the words that everybody knows.
+        if uses > _COMPILED_AFTER or (values and kw_only) or len(values) > len(fields):
+            return _compile(type(self), fields, kw_only=kw_only)(self, *values, **given)
+        for member, value in zip(fields, values, strict=False):
+            _set(self, member.name, value)
+        for member in fields[len(values) :]:
+            value = given.pop(member.name) if member.name in given else member.fill()
+            if value is MISSING:
+                given[member.name] = value
+                break
+            _set(self, member.name, value)
+        if given:
+            known = {name: value for name, value in given.items() if value is not MISSING}
+            return _compile(type(self), fields, kw_only=kw_only)(self, *values, **known)
+        return None
+
+    return begin
+
+
+def _compile(cls: type, fields: tuple[Member, ...], *, kw_only: bool) -> Callable[..., None]:
+    """Write the constructor of a class, put it there and return it."""
+    space: dict[str, Any] = {"_set": _set, "_missing": MISSING}
+    head = ["self", "*"] if kw_only and fields else ["self"]
+    body: list[str] = []
+    for number, member in enumerate(fields):
+        name, default, factory = member
+        space[f"_factory{number}"], space[f"_default{number}"] = factory, default
+        value = name
+        if factory is not None:
+            head.append(f"{name}=_missing")
+            value = f"_factory{number}() if {name} is _missing else {name}"
+        else:
+            head.append(name if default is MISSING else f"{name}=_default{number}")
+        body.append(f" _set(self, {name!r}, {value})")
+    exec(f"def __init__({', '.join(head)}):\n" + "\n".join(body or [" pass"]), space)  # noqa: S102
+    made: Callable[..., None] = space["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    cls.__init__ = made
+    return made
+
+
+def _members_of_dataclass(cls: type) -> tuple[Member, ...]:
+    import dataclasses  # noqa: PLC0415 - loaded already
+
+    return tuple(
+        Member(
+            each.name,
+            MISSING if each.default is dataclasses.MISSING else each.default,
+            None if each.default_factory is dataclasses.MISSING else each.default_factory,
+        )
+        for each in dataclasses.fields(cls)
+    )
+
+
+class _DataclassFields:
+    """What the functions of `dataclasses` look for, made when they do."""
+
+    def __get__(self, record: object, cls: type) -> dict[str, object]:
+        import dataclasses  # noqa: PLC0415 - what this module is there to avoid
+
+        space: dict[str, object] = {}
+        for name, default, factory in members_of(cls):
+            if factory is not None:
+                space[name] = dataclasses.field(default_factory=factory)
+            elif default is not MISSING:
+                space[name] = default
+        specs = [(name, object, space[name]) if name in space else (name, object)
+                 for name, _, _ in members_of(cls)]  # fmt: skip
+        twin = dataclasses.make_dataclass(cls.__name__, specs, kw_only=True)
+        return vars(twin)["__dataclass_fields__"]
+
+
+def _values(record: object) -> tuple[object, ...]:
+    return tuple(getattr(record, member.name) for member in members_of(type(record)))
+
+
+def _repr(self: object) -> str:
+    members = members_of(type(self))
+    said = ", ".join(f"{name}={getattr(self, name)!r}" for name, _, _ in members)
+    return f"{type(self).__qualname__}({said})"
+
+
+def _eq(self: object, other: object) -> bool:
+    if type(other) is not type(self):
+        return NotImplemented
+    return _values(self) == _values(other)
+
+
+def _hash(self: object) -> int:
+    return hash(_values(self))
+
+
+def _get_state(self: object) -> list[object]:
+    return list(_values(self))
+
+
+def _set_state(self: object, state: list[object]) -> None:
+    for member, value in zip(members_of(type(self)), state, strict=True):
+        _set(self, member.name, value)
+
+
+def _refuse_set(self: object, name: str, value: object) -> None:  # noqa: ARG001 - its form
+    from dataclasses import FrozenInstanceError  # noqa: PLC0415 - see above
+
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _refuse_delete(self: object, name: str) -> None:  # noqa: ARG001 - its form
+    from dataclasses import FrozenInstanceError  # noqa: PLC0415 - see above
+
+    raise FrozenInstanceError(f"cannot delete field {name!r}")

@@ -1,0 +1,124 @@
+"""`frozen` makes what `dataclasses` makes, only cheaper."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
+from typing import ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.frozen import field, frozen, members_of, replace, slotted
+
+USES = 20
+"""More than it takes until a class compiles its constructor."""
+
+
+@frozen
+class Boat:
+    """A record with every kind of field."""
+
+    kind: ClassVar[str] = "boat"
+    name: str
+    crew: int = 1
+    cargo: list[str] = field(default_factory=list[str])
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.cargo) > self.crew
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Twin:
+    """The same by the standard library."""
+
+    kind: ClassVar[str] = "boat"
+    name: str
+    crew: int = 1
+    cargo: list[str] = dataclasses.field(default_factory=list[str])
+
+
+@frozen(kw_only=False)
+class Point:
+    """A record whose fields may be given by their place."""
+
+    x: int
+    y: int = 0
+
+
+@slotted
+class Tally:
+    """A record whose fields may change."""
+
+    count: int = 0
+
+
+MEMBERS = st.fixed_dictionaries(
+    {}, optional={"name": st.text(), "crew": st.integers(), "cargo": st.lists(st.text()), "x": st.none()}
+)  # fmt: skip
+
+
+@given(members=MEMBERS)
+def test_a_record_is_made_shown_compared_and_refused_as_by_dataclasses(
+    members: dict[str, object],
+) -> None:
+    for _ in range(USES):
+        ours, theirs = outcome(Boat, members), outcome(Twin, members)
+        assert ours == theirs
+
+
+def outcome(kind: type, members: dict[str, object]) -> object:
+    try:
+        made = kind(**members)
+    except TypeError as error:
+        return str(error).replace("Twin", "Boat")
+    assert made == kind(**members)
+    return repr(made).replace("Twin", "Boat"), dataclasses.asdict(made)
+
+
+def test_defaults_that_are_made_are_made_anew_for_each_record() -> None:
+    boats = [Boat(name="one") for _ in range(USES)]
+    boats[0].cargo.append("kelp")
+    assert [each.cargo for each in boats[1:]] == [[]] * (USES - 1)
+
+
+def test_a_record_cannot_change_and_has_no_other_fields() -> None:
+    boat = Boat(name="one")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        boat.name = "two"  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del boat.name  # pyright: ignore[reportAttributeAccessIssue]
+    assert not hasattr(boat, "__dict__")
+    tally = Tally()
+    tally.count += 1
+    assert tally == Tally(count=1)
+
+
+def test_the_functions_of_dataclasses_work_on_a_record() -> None:
+    boat = Boat(name="one", cargo=["kelp"])
+    assert dataclasses.is_dataclass(boat)
+    assert [each.name for each in dataclasses.fields(boat)] == ["name", "crew", "cargo"]
+    assert dataclasses.replace(boat, crew=3) == replace(boat, crew=3)
+    assert members_of(Twin) == members_of(Boat)
+
+
+def test_records_are_matched_copied_pickled_and_hashed() -> None:
+    match Point(3, 4):
+        case Point(x, y):
+            assert (x, y) == (3, 4)
+    assert copy.deepcopy(Boat(name="a")) == Boat(name="a")
+    assert pickle.loads(pickle.dumps(Point(1))) == Point(1)
+    assert {Point(1), Point(1, 0), Point(1, y=0)} == {Point(1)}
+
+
+def test_what_every_command_loads_does_without_the_dear_modules() -> None:
+    program = "import sys, holdfast.tasks.service; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert {"asyncio", "dataclasses", "inspect"}.isdisjoint(done.stdout.split())
