@@ -1,10 +1,13 @@
-"""Which session new work belongs to, for those who make tasks."""
+"""Which session new work belongs to, for those who make tasks.
+
+Tasks are made often, and mostly without a session: what knows more of sessions is loaded only if there
+is one.
+"""
 
 from __future__ import annotations
 
 from holdfast.storage.seam import Store
 from holdfast.tasks.record import LOCAL_OWNER
-from holdfast.tasks.sessions.loading import current_id, find_session, read_session
 
 
 async def session_for(store: Store, *, owner: str = LOCAL_OWNER, named: str | None = None) -> str:
@@ -15,8 +18,13 @@ async def session_for(store: Store, *, owner: str = LOCAL_OWNER, named: str | No
     Raises:
         SessionNotFound: no session is called so, or several are.
     """
+    record = None if named else await store.get(("session-current", owner))
+    if not named and (record is None or not record.value):
+        return ""
+    from holdfast.tasks.sessions.loading import find_session, read_session  # noqa: PLC0415
+
     if named:
         return await find_session(store, owner, named)
-    chosen, _ = await current_id(store, owner)
-    held = await read_session(store, owner, chosen) if chosen else None
+    chosen = record.value.decode() if record else ""
+    held = await read_session(store, owner, chosen)
     return chosen if held and held.session.is_open else ""
