@@ -16,7 +16,7 @@ from holdfast.storage.files.index import open_index, remove_index
 from holdfast.storage.files.indexer import Indexer, compress_sealed
 from holdfast.storage.files.journal import Journal
 from holdfast.storage.files.lines import Line, line_hash
-from holdfast.storage.files.merging.pending import settle_pending
+from holdfast.storage.files.merging.pending import is_pending
 from holdfast.storage.files.place import refuse_network
 from holdfast.storage.files.reader import Reader
 from holdfast.storage.files.reader import Request as Reading
@@ -28,7 +28,7 @@ from holdfast.storage.files.tail import Tail, changes_of
 from holdfast.storage.files.users import Users
 from holdfast.storage.files.view import View, is_heavy
 from holdfast.storage.files.writer import Writer
-from holdfast.storage.lane import Outcome
+from holdfast.storage.outcomes import Outcome
 from holdfast.storage.watchers import Watchers
 
 _LOGGER = logging.getLogger("holdfast.storage")
@@ -130,7 +130,7 @@ class Core:
         if not self._allow_network:
             refuse_network(self._path)
         self._journal.open()
-        settle_pending(self._disk, self._path / JOURNAL)
+        self._finish_merge()
         self._users.join()
         self._journal.recover(self._find_start, self._take)
         position = self._journal.position
@@ -153,6 +153,14 @@ class Core:
             index=IndexHandle(self._index),
         )
         view.on_frozen = self._indexer.hand_over
+
+    def _finish_merge(self) -> None:
+        """Sort what git has merged; then the journal is one as any other."""
+        folder = self._path / JOURNAL
+        if is_pending(self._disk, folder):
+            from holdfast.storage.files.merging import settling  # noqa: PLC0415 - seldom needed
+
+            settling.settle_pending(self._disk, folder)
 
     def _find_start(self) -> Position | None:
         """Return where the index ends, filled from a snapshot if need be; None for the beginning."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import StorageUnavailable
 from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.lines import START, write_line
 from holdfast.storage.files.segments import SHARED, SUFFIX
-from holdfast.storage.files.users import alone_if_possible
 
 MERGED = "merged.json"
 """The list of the files of a merge that has happened and is not finished."""
@@ -35,28 +33,6 @@ def is_pending(disk: Disk, folder: Path) -> bool:
         return True
     return SHARED in names and any(
         _is_heap(disk, folder / name) for name in names if name.endswith(SUFFIX)
-    )
-
-
-def settle_pending(disk: Disk, folder: Path) -> None:
-    """Finish the merge of a journal, if there is one to finish. Nobody has the store open.
-
-    Raises:
-        StorageCorrupt: lines are missing.
-        StorageUnavailable: another process has the store open.
-    """
-    if not is_pending(disk, folder):
-        return
-    from holdfast.storage.files.merging.settling import settle  # noqa: PLC0415 - late: seldom
-
-    with alone_if_possible(folder, disk) as is_alone:
-        if is_alone:
-            settle(disk, folder)
-            return
-    raise StorageUnavailable(
-        f"the journal of the store {str(folder.parent)!r} was merged by git and has to be sorted, and "
-        "another process has it open",
-        hint="stop all who use the store, then try again; nothing is lost",
     )
 
 

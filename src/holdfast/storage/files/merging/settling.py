@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from holdfast.errors import StorageUnavailable
 from holdfast.ids import new_file_id
 from holdfast.storage.files import journal
 from holdfast.storage.files.disk import Disk
@@ -29,8 +30,27 @@ from holdfast.storage.files.segments import (
     segment_numbers,
     without_zeros,
 )
+from holdfast.storage.files.users import alone_if_possible
 
 _STAGED = ".staged"
+
+
+def settle_pending(disk: Disk, folder: Path) -> None:
+    """Finish the merge of a journal that waits for it. Nobody has the store open.
+
+    Raises:
+        StorageCorrupt: lines are missing.
+        StorageUnavailable: another process has the store open.
+    """
+    with alone_if_possible(folder, disk) as is_alone:
+        if is_alone:
+            settle(disk, folder)
+            return
+    raise StorageUnavailable(
+        f"the journal of the store {str(folder.parent)!r} was merged by git and has to be sorted, and "
+        "another process has it open",
+        hint="stop all who use the store, then try again; nothing is lost",
+    )
 
 
 def settle(disk: Disk, folder: Path) -> Joined | None:
