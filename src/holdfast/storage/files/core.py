@@ -28,7 +28,7 @@ from holdfast.storage.files.tail import Tail, changes_of
 from holdfast.storage.files.users import Users
 from holdfast.storage.files.view import View, is_heavy
 from holdfast.storage.files.writer import Writer
-from holdfast.storage.outcomes import Outcome
+from holdfast.storage.lane import Outcome
 from holdfast.storage.watchers import Watchers
 
 _LOGGER = logging.getLogger("holdfast.storage")
