@@ -199,7 +199,9 @@ class _DataclassFields:
         specs = [(name, object, space[name]) if name in space else (name, object)
                  for name, _, _ in members_of(cls)]  # fmt: skip
         twin = dataclasses.make_dataclass(cls.__name__, specs, kw_only=True)
-        return vars(twin)["__dataclass_fields__"]
+        fields: dict[str, object] = vars(twin)["__dataclass_fields__"]
+        cast("Any", cls).__dataclass_fields__ = fields  # in place of this, for the next time
+        return fields
 
 
 def _values(record: object) -> tuple[object, ...]:
