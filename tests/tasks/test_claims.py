@@ -147,13 +147,14 @@ async def test_what_was_begun_by_hand_is_not_given_to_others(
 
 
 async def test_a_task_that_waits_for_an_answer_is_given_out_when_it_came(
-    tasks: Tasks, clock: ManualClock
+    tasks: Tasks, clock: ManualClock, store: Store
 ) -> None:
     task = await tasks.create(NewTask(name="work"))
     held = await by(tasks, "a").claim(task.id, lease_ms=1000)
     await by(tasks, "a").require_input(task.id, "q", "?", fence=held.fence)
     clock.advance(5)
     assert await by(tasks, "b").claim_next() is None
+    assert await store.scan(("task-free",)) == [], "nobody looks at what cannot be taken"
     await tasks.answer(task.id, "q", 1)
     taken = await by(tasks, "b").claim_next()
     assert taken is not None
