@@ -70,6 +70,11 @@ class Tasks:
         self._binding = Binding(owner=owner, actor=actor)
         self._desk = Desk(store, clock, self._binding, self._settle)
 
+    @property
+    def store(self) -> Store:
+        """Where the tasks are, for what stands beside them."""
+        return self._store
+
     def acting(self, *, owner: str | None = None, actor: Actor | None = None) -> Tasks:
         """Return the verbs for another owner, or on behalf of another actor."""
         return Tasks(

@@ -32,6 +32,7 @@ VERBS = {
     "search": "find tasks by their words, also those that ended",
     "history": "show what happened to a task",
     "stats": "count the tasks",
+    "resume": "say what was in progress, what was decided and what is next",
     "repair": "make records and indexes anew from the histories",
     "watch": "print a task whenever it changes, until it has ended",
 }
@@ -46,7 +47,7 @@ _MODULES = {
     "holding": ("claim", "renew", "release"),
     "searching": ("search",),
     "counting": ("stats",),
-    "keeping": ("repair", "watch"),
+    "keeping": ("repair", "watch", "resume"),
 }
 _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}
 

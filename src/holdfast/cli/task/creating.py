@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from holdfast.cli.output import Output
-from holdfast.cli.task.desk import work
+from holdfast.cli.task.desk import session_of, work
 from holdfast.cli.task.parts import read_json, read_pairs, read_priority, read_span, read_text
 from holdfast.cli.task.printing import print_changed
 from holdfast.tasks.record import Task
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             name=" ".join(arguments.name),
             description=description,
             parent=await tasks.find(arguments.parent) if arguments.parent else "",
-            session=await _session(tasks, arguments.session),
+            session=await session_of(tasks, arguments.session),
             priority=priority,
             tags=arguments.tag,
             variables=variables,
@@ -55,8 +55,3 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return await tasks.create(new)
 
     return print_changed(work(arguments, output, create), output)
-
-
-async def _session(tasks: Tasks, wanted: str | None) -> str:  # noqa: ARG001 - sessions follow
-    """Return the session that a new task belongs to."""
-    return wanted or ""

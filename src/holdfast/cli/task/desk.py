@@ -6,12 +6,11 @@ import argparse
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from holdfast.app import open_only_store
+from holdfast.app import open_only_store, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.clock import SystemClock
 from holdfast.settings import Settings
-from holdfast.storage.opening import open_store
 from holdfast.storage.seam import Store
 from holdfast.tasks.requests import Actor
 from holdfast.tasks.service import Tasks
@@ -29,7 +28,7 @@ def look(
 
 def look_into(settings: Settings, action: Callable[[Store], Awaitable[T]]) -> T:
     """Do the same for an `action` that needs more than the tasks."""
-    return _run(open_only_store(settings), action)
+    return run_on(open_only_store(settings, at_once=True), action)
 
 
 def work(
@@ -37,21 +36,35 @@ def work(
 ) -> T:
     """Return what comes of `action`; a store that is not there is made."""
     settings = settings_of(arguments, output)
-    store = open_store(settings.store, clock=SystemClock(), ack=settings.ack)
-    return _run(store, lambda store: action(tasks_of(store, arguments)))
+    store = open_only_store(settings, make=True, at_once=True)
+    return run_on(store, lambda store: action(tasks_of(store, arguments)))
 
 
 def follow(
     arguments: argparse.Namespace, output: Output, action: Callable[[Tasks], Awaitable[T]]
 ) -> T:
     """Return what comes of an `action` that waits for others."""
-    return look(arguments, output, action)
+    settings = settings_of(arguments, output)
+    return run_on(open_only_store(settings), lambda store: action(tasks_of(store, arguments)))
 
 
 def tasks_of(store: Store, arguments: argparse.Namespace) -> Tasks:
     """Return the tasks of the owner that was named, on behalf of who was named."""
     actor = Actor(by=arguments.by or user_name(), via="cli")
     return Tasks(store, clock=SystemClock(), owner=arguments.owner, actor=actor)
+
+
+async def session_of(tasks: Tasks, named: str | None) -> str:
+    """Return the id of the session that was named, else of the current one; empty without one."""
+    from holdfast.tasks.sessions.current import session_for  # noqa: PLC0415 - not by every verb
+
+    return await session_for(tasks.store, owner=tasks.owner, named=named)
+
+
+async def named_session(tasks: Tasks, arguments: argparse.Namespace) -> str | None:
+    """Return the id of the session of `--session`, None or empty as it was given without a name."""
+    named: str | None = arguments.session
+    return await session_of(tasks, named) if named else named
 
 
 def user_name() -> str:
@@ -66,13 +79,3 @@ def user_name() -> str:
         import getpass  # noqa: PLC0415 - as above
 
         return getpass.getuser()
-
-
-def _run(store: Store, action: Callable[[Store], Awaitable[T]]) -> T:
-    import asyncio  # noqa: PLC0415 - not every store needs it
-
-    async def act() -> T:
-        async with store as opened:
-            return await action(opened)
-
-    return asyncio.run(act())

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from holdfast.cli.output import Output
-from holdfast.cli.task.desk import work
+from holdfast.cli.task.desk import named_session, work
 from holdfast.cli.task.parts import (
     add_fence,
     add_id,
@@ -83,7 +83,7 @@ def _add_variables(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _changes(arguments: argparse.Namespace) -> Changes:
+def _changes(arguments: argparse.Namespace, session: str | None) -> Changes:
     from holdfast.tasks.requests import Changes  # noqa: PLC0415 - only here
 
     described = arguments.description
@@ -94,16 +94,15 @@ def _changes(arguments: argparse.Namespace) -> Changes:
         priority=None if arguments.priority is None else read_priority(arguments.priority),
         add_tags=arguments.tag,
         remove_tags=arguments.untag,
-        session=arguments.session,
+        session=session,
         status_message=arguments.message,
         metadata=meta or None,
     )
 
 
 def _update(arguments: argparse.Namespace, output: Output) -> int:
-    changes = _changes(arguments)
-
     async def update(tasks: Tasks) -> Task:
+        changes = _changes(arguments, await named_session(tasks, arguments))
         return await tasks.update(await tasks.find(arguments.id), changes, fence=arguments.fence)
 
     return print_changed(work(arguments, output, update), output)

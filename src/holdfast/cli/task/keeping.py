@@ -1,4 +1,4 @@
-"""`holdfast task faces`, `repair`, `watch` and `resume`."""
+"""`holdfast task repair`, `watch` and `resume`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     match verb:
         case "watch":
             add_id(parser)
-        case "repair":
+        case "resume":
+            from holdfast.cli.taking_up import configure_resume  # noqa: PLC0415 - only here
+
+            configure_resume(parser)
+        case _:
             parser.add_argument(
                 "--dry-run", action="store_true", help="only say what would be done"
             )
-        case _:
-            pass
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -34,6 +36,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     match arguments.verb:
         case "watch":
             return _watch(arguments, output)
+        case "resume":
+            from holdfast.cli.taking_up import run_resume  # noqa: PLC0415 - only here
+
+            return run_resume(arguments, output)
         case _:
             return _repair(arguments, output)
 

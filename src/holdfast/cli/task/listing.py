@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from holdfast.cli.output import Output
-from holdfast.cli.task.desk import look
+from holdfast.cli.task.desk import look, named_session, session_of
 from holdfast.cli.task.parts import add_filters, add_limit, read_priority, read_states, read_time
 from holdfast.cli.task.printing import described_all, print_tasks
 from holdfast.clock import SystemClock
@@ -13,11 +14,19 @@ from holdfast.errors import UsageError
 from holdfast.tasks.requests import Filter
 from holdfast.tasks.state import TaskState
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.tasks.listing import Page
+    from holdfast.tasks.service import Tasks
+    from holdfast.tasks.summaries import Summary
+
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a verb."""
     add_limit(parser, 50)
     if verb == "ready":
+        parser.add_argument("--session", metavar="NAME", help="of this session")
         return
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument("--cursor", default="", help="go on where the last page ended")
@@ -36,7 +45,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _ready(arguments: argparse.Namespace, output: Output) -> int:
-    tasks = look(arguments, output, lambda tasks: tasks.ready(arguments.limit))
+    tasks = look(arguments, output, lambda tasks: _find_ready(tasks, arguments))
     if output.as_json:
         output.data({"tasks": described_all(tasks)})
     elif tasks:
@@ -46,15 +55,22 @@ def _ready(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _list(arguments: argparse.Namespace, output: Output) -> int:
-    from holdfast.tasks.listing import Page  # noqa: PLC0415 - only for the type
-    from holdfast.tasks.service import Tasks  # noqa: PLC0415 - as above
+async def _find_ready(tasks: Tasks, arguments: argparse.Namespace) -> Sequence[Summary]:
+    if not arguments.session:
+        return await tasks.ready(arguments.limit)
+    session = await session_of(tasks, arguments.session)
+    page = await tasks.list(Filter(session=session, kind="task", standing="ready"), limit=10**9)
+    first = sorted(page.tasks, key=lambda each: (each.priority, each.created_at, each.id))
+    return first[: arguments.limit]
 
+
+def _list(arguments: argparse.Namespace, output: Output) -> int:
     limit = 10**9 if arguments.all else arguments.limit
 
     async def find(tasks: Tasks) -> Page:
         parent = await tasks.find(arguments.parent) if arguments.parent else None
-        return await tasks.list(_filter(arguments, parent), limit=limit, cursor=arguments.cursor)
+        wanted = _filter(arguments, parent, await named_session(tasks, arguments))
+        return await tasks.list(wanted, limit=limit, cursor=arguments.cursor)
 
     page = look(arguments, output, find)
     if output.as_json:
@@ -69,11 +85,11 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _filter(arguments: argparse.Namespace, parent: str | None) -> Filter:
+def _filter(arguments: argparse.Namespace, parent: str | None, session: str | None) -> Filter:
     now = SystemClock().now_ms()
     return Filter(
         states=frozenset(map(TaskState, read_states(arguments))),
-        session=arguments.session,
+        session=session,
         tags=frozenset(arguments.tag),
         kind=arguments.kind,
         parent=parent,

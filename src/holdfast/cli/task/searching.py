@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.app import search_folder
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
-from holdfast.cli.task.desk import look_into
+from holdfast.cli.task.desk import look_into, named_session, tasks_of
 from holdfast.cli.task.parts import add_filters, add_limit, read_states, read_time
 from holdfast.cli.task.printing import described, short, status
 from holdfast.clock import SystemClock
@@ -38,10 +38,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
     settings = settings_of(arguments, output)
     folder = search_folder(settings)
-    wanted = _filter(arguments)
 
     async def find(store: Store) -> Sequence[Found]:
         path = index_of(folder) if folder else None
+        session = await named_session(tasks_of(store, arguments), arguments)
+        wanted = _filter(arguments, session)
         async with TaskSearch(store, clock=SystemClock(), path=path) as search:
             return await search.find(
                 arguments.owner, " ".join(arguments.text), wanted, limit=arguments.limit
@@ -63,11 +64,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _filter(arguments: argparse.Namespace) -> Filter:
+def _filter(arguments: argparse.Namespace, session: str | None) -> Filter:
     now = SystemClock().now_ms()
     return Filter(
         states=frozenset(map(TaskState, read_states(arguments))),
-        session=arguments.session,
+        session=session,
         tags=frozenset(arguments.tag),
         kind=arguments.kind,
         created_from=read_time(arguments.since, now),
