@@ -27,6 +27,7 @@ COMMANDS = {
     "show": "show all about a run: state, variables, steps, time, cost, error",
     "task": "create, find, claim, share and end tasks",
     "session": "named pieces of work that anybody can take up again",
+    "memory": "what agents and people should remember: write, search, history",
     "store": "look after the store: verify, repair, compact, back up, restore, move",
     "merge": "merge two clones of a project: git's merge driver",
     "schema": "print the JSON Schema of workflow files, for editors",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal, cast
 
 from holdfast.errors import SecretFound, UsageError
-from holdfast.memory.entry import Entry, Kind, Provenance, Standing, write_json
+from holdfast.memory.entry import Entry, Kind, Provenance, Standing, provenance_members, write_json
 from holdfast.memory.keys import name_of
 from holdfast.memory.namespaces import PROJECT, Namespace
 from holdfast.memory.secrets import find_secrets, redact
@@ -64,6 +64,7 @@ def check_draft(draft: Draft) -> Draft:
     _check_text("title", draft.title, MAX_TITLE)
     if draft.key != draft.key.strip():
         raise UsageError(f"the key {draft.key!r} has white space around it", hint="leave it out")
+    _check_unicode(draft)
     _check_value(draft.value)
     _check_times(draft)
     _check_confidence(draft.provenance.confidence)
@@ -126,6 +127,16 @@ def _check_text(name: str, text: str, most: int) -> None:
         )
     if not text.isprintable():
         raise UsageError(f"the {name} {text!r} has characters that cannot be printed")
+
+
+def _check_unicode(draft: Draft) -> None:
+    said = [draft.reason, *draft.alternatives, *provenance_members(draft.provenance).values()]
+    try:
+        write_json(said).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"what is said about it is not valid Unicode: {error}", hint="give it as UTF-8"
+        ) from error
 
 
 def _check_value(value: object) -> None:

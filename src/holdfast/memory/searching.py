@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.clock import Clock
 from holdfast.memory.batches import Stored
 from holdfast.memory.belief import LIVE, State, state_of
-from holdfast.memory.entry import Entry
+from holdfast.memory.entry import Entry, decode_entry, encode_entry
 from holdfast.memory.keys import ENTRIES, FEED, read_feed
 from holdfast.memory.namespaces import Namespace
 from holdfast.memory.reading import Reader
@@ -100,22 +100,21 @@ class Searcher:
         asked = question.limit
         while True:
             hits = await self.texts.search(replace(question, limit=asked))
-            found = await self._found(hits, states)
+            found = self._found(hits, states)
             if len(found) >= question.limit or len(hits) < asked:
                 return found
             asked *= 4
 
-    async def _found(self, hits: Sequence[Hit], states: Collection[State]) -> list[Found]:
-        """Return the entries as they are now: one may have changed since the index was asked."""
+    def _found(self, hits: Sequence[Hit], states: Collection[State]) -> list[Found]:
         now = self._clock.now_ms()
         found: list[Found] = []
         for hit in hits:
-            stored = await self._reader.by_parts(hit.key[len(ENTRIES) :])
-            if stored and (state := state_of(stored.entry, now)) in states:
+            entry = decode_entry(hit.data.encode())
+            if (state := state_of(entry, now)) in states:
                 beside = hit.beside[-1].rpartition(".")[2] if hit.beside else ""
                 found.append(
                     Found(
-                        entry=stored.entry,
+                        entry=entry,
                         state=state,
                         score=hit.score,
                         snippet=hit.snippet,
@@ -154,15 +153,21 @@ def document_of(parts: Key, stored: Stored | None) -> Change:
     texts = [entry.text, entry.reason, *entry.alternatives]
     return Document(
         key=key,
-        title=f"{entry.key} {entry.title}".strip(),
-        text="\n".join(each for each in texts if each),
+        title=_storable(f"{entry.key} {entry.title}".strip()),
+        text=_storable("\n".join(each for each in texts if each)),
         scope=str(entry.namespace),
         kind=str(entry.kind),
         state=_ENDED if entry.end else _LIVE,
         at=entry.recorded_at,
         until=min(ends, default=None) if entry.end is None else None,
         group=_group(entry),
+        data=encode_entry(entry).decode("utf-8", "replace"),
     )
+
+
+def _storable(text: str) -> str:
+    """Return a text without halves of characters, which an import may have brought."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def fuse(by_words: Sequence[str], by_meaning: Sequence[str]) -> dict[str, float]:

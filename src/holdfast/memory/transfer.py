@@ -34,7 +34,7 @@ async def export_entries(reader: Reader, write: Callable[[str], object]) -> int:
     for each in sorted(stored, key=lambda each: (each.entry.recorded_at, each.entry.id)):
         events = [json.loads(encode_event(one)) for one in await reader.events(each.entry.id)]
         line = {"id": each.entry.id, "events": events}
-        write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode() + "\n")
+        write(json.dumps(line, ensure_ascii=False) + "\n")
     return len(stored)
 
 

@@ -53,6 +53,7 @@ class Texts:
         self._index: Index | None = None
         self._index_lock = threading.Lock()
         self._following = asyncio.Lock()
+        self._reached: Place | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,16 +116,26 @@ class Texts:
     async def _follow(self) -> int:
         taken = 0
         async with self._following:
+            if await self._is_in_step():
+                return 0
             while True:
                 place = await self._on_index(Index.place)
                 entries = await self._next_entries(place)
                 if not entries:
+                    self._reached = place
                     return taken
                 until = _place_of(entries[-1])
                 changes = await self._load(entries)
                 apply = partial(Index.apply, changes=changes, after=place, until=until)
                 if await self._on_index(apply):
                     taken += len(entries)
+
+    async def _is_in_step(self) -> bool:
+        """Tell without asking the index whether nothing was added: it never goes back."""
+        if self._reached is None or self._reached == BEGINNING:
+            return False
+        entries = await self._store.read(self._feed, after=self._reached.number - 1, limit=2)
+        return len(entries) == 1 and _place_of(entries[0]) == self._reached
 
     async def _next_entries(self, place: Place) -> Sequence[Entry]:
         """Return entries behind a place, after a look whether it is one of this feed."""
@@ -154,6 +165,7 @@ class Texts:
             if self._index is not None:
                 self._index.close()
                 self._index = None
+            self._reached = None
 
 
 def _place_of(entry: Entry) -> Place:

@@ -82,7 +82,7 @@ SELECT count(*) FROM texts WHERE texts MATCH ?;
 -- The best matches in order; `{filter}` is a condition on `documents`. FTS5 sorts by itself,
 -- so that only what is returned gets a snippet and is looked up.
 SELECT documents.id, documents.key, -texts.rank,
-    snippet(texts, -1, '[', ']', '…', 24),
+    snippet(texts, 1, '[', ']', '…', 24),
     documents.title, documents.scope, documents.kind, documents.state, documents.at,
     documents.data, documents.grouped
 FROM texts CROSS JOIN documents ON documents.id = texts.rowid
@@ -90,17 +90,15 @@ WHERE texts MATCH ? AND texts.rank MATCH 'bm25(2.0, 1.0)' AND {filter}
 ORDER BY texts.rank LIMIT ?;
 
 -- name: find_neighbours
--- The documents just before and just after one in its group.
-SELECT * FROM (
-    SELECT id, key, 0.0, text, title, scope, kind, state, at, data, grouped FROM documents
-    WHERE grouped = ?1 AND (at, id) < (?2, ?3) ORDER BY grouped DESC, at DESC, id DESC LIMIT 1
-)
-UNION ALL
-SELECT * FROM (
-    SELECT id, key, 0.0, text, title, scope, kind, state, at, data, grouped FROM documents
-    WHERE grouped = ?1 AND (at, id) > (?2, ?3) ORDER BY grouped, at, id LIMIT 1
-);
-
--- name: is_wanted
--- Whether a document meets the condition `{filter}`.
-SELECT 1 FROM documents WHERE id = ? AND {filter};
+-- The documents just before and just after one in its group, if they meet the condition `{filter}`.
+SELECT id, key, 0.0, text, title, scope, kind, state, at, data, grouped FROM documents
+WHERE id IN (
+    (
+        SELECT id FROM documents
+        WHERE grouped = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT 1
+    ),
+    (
+        SELECT id FROM documents
+        WHERE grouped = ? AND (at, id) > (?, ?) ORDER BY at, id LIMIT 1
+    )
+) AND {filter};
