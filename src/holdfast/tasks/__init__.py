@@ -2,7 +2,7 @@
 
     from holdfast.tasks import Actor, NewTask, Tasks
 
-`Tasks` has the verbs, `Task` is the record, `docs/explanation/tasks.md` says how it hangs together.
+`Tasks` has the verbs, `Task` is the record, `docs/explanation/what-a-task-is.md` says how it hangs together.
 Names are loaded when they are first used.
 """
 
