@@ -18,6 +18,7 @@ from holdfast.storage.faces.history import MARK, mark_fields
 from holdfast.storage.files import FilesStore, journal
 from holdfast.storage.seam import ANY
 from tests.journeys.cli import Done, Project
+from tests.storage.files_damage import compress_all
 
 LOG = ("log",)
 
@@ -223,6 +224,59 @@ def test_faces_merge_field_by_field_and_a_clash_is_kept(one: Clone, other: Clone
     [kept] = (one.store / "tasks/conflicts").glob("merge-*.json")
     assert {fields["note"], JsonCodec().parse(kept.read_text())["note"]} == {"1", "2"}
     assert "note is" in kept.with_name(f"{kept.name}.why").read_text()
+
+
+def test_a_face_that_one_clone_removed_is_where_git_stops_and_one_command_goes_on(
+    one: Clone, other: Clone
+) -> None:
+    path = one.write(".holdfast/memory/fact.md", '---\ntitle: "t"\n---\n\nbefore\n')
+    one.commit()
+    other.pull(one)
+    path.unlink()
+    one.commit()
+    other.write(".holdfast/memory/fact.md", '---\ntitle: "t"\n---\n\nafter\n')
+    other.commit()
+    assert "modify/delete" in one.pull(other, fails=True)
+    assert one.run("merge", "--json").data["solved"] == [".holdfast/memory/fact.md"]
+    one.git("commit", "-q", "-m", "merged")
+    assert path.read_text().endswith("after\n")
+
+
+def test_a_project_in_a_folder_with_a_strange_name_merges(tmp_path: Path) -> None:
+    one = Clone(tmp_path / "one")
+    one.folder.mkdir()
+    one.git("init", "-q")
+    inner = one.folder / "a b'c" / "d%P"
+    inner.mkdir(parents=True)
+    project = Clone(inner)
+    project.add("first")
+    assert project.run("merge", "--install").code == 0
+    one.commit()
+    one.git("clone", "-q", str(one.folder), str(tmp_path / "other"))
+    twin = Clone(tmp_path / "other" / inner.relative_to(one.folder))
+    assert twin.run("merge", "--install").code == 0
+    for clone, entry in ((project, "a"), (twin, "b")):
+        clone.add(entry)
+        clone.commit()
+    project.pull(Clone(tmp_path / "other"))
+    assert sorted(project.content()[0]) == ["a", "b", "first"]
+
+
+def test_segments_that_were_compressed_before_are_unpacked_for_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = Clone(tmp_path)
+    clone.git("init", "-q")
+    with small_segments(monkeypatch):
+        clone.add(*map(str, range(20)))
+    compress_all(clone.store)
+    packed = len(list(clone.store.glob("journal/*.zst")))
+    assert packed > 1
+    done = clone.run("merge", "--install")
+    assert f"unpacked {packed} compressed segments" in done.out
+    assert not list(clone.store.glob("journal/*.zst"))
+    assert clone.content()[0] == list(map(str, range(20)))
+    assert clone.verify().code == 0
 
 
 def test_git_carries_the_truth_and_nothing_else(one: Clone) -> None:

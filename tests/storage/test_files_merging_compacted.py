@@ -10,7 +10,7 @@ from holdfast.errors import StorageCorrupt, StorageUnavailable, UsageError
 from holdfast.storage.files import journal
 from holdfast.storage.files.merging.heaps import merge_segments
 from holdfast.storage.files.segments import SHARED
-from holdfast.storage.files.upkeep.backup import backup
+from holdfast.storage.files.upkeep.backup import backup, restore
 from holdfast.storage.files.upkeep.compaction import compact
 from holdfast.storage.seam import Key
 from tests.storage.files_damage import compress_all
@@ -124,6 +124,14 @@ async def test_a_shared_store_is_neither_compressed_nor_compacted(tmp_path: Path
     assert not list(one.path.glob("journal/*.zst"))
     with pytest.raises(UsageError, match="git carries the store"):
         compact(one.path, clock=one.clock)
+
+
+async def test_a_shared_store_is_still_shared_after_a_restore(tmp_path: Path) -> None:
+    one, _ = await two_clones(tmp_path)
+    backup(one.path, tmp_path / "backup", clock=one.clock)
+    (one.path / "journal" / SHARED).write_text("yes")
+    restore(tmp_path / "backup", one.path, clock=one.clock, force=True)
+    assert (one.path / "journal" / SHARED).read_text() == "yes"
 
 
 async def test_a_damaged_clone_is_not_merged(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from holdfast.storage.files.indexer import write_file
 from holdfast.storage.files.journal import QUARANTINE
 from holdfast.storage.files.rebuild import INDEX, JOURNAL
 from holdfast.storage.files.segments import (
+    SHARED,
     SUFFIX,
     read_file,
     segment_name,
@@ -81,6 +82,8 @@ def restore(source: Path, path: Path, *, clock: Clock, force: bool = False) -> C
                     hint="restore to another path, or add --force to move what is there aside",
                 )
             _copy(disk, source / JOURNAL, incoming)
+            if SHARED in disk.names(journal):
+                write_file(disk, incoming / SHARED, read_file(disk, journal / SHARED))
             replaced = path / f"{JOURNAL}.replaced-{now}" if journal.exists() else None
             if replaced:
                 journal.rename(replaced)
