@@ -6,14 +6,12 @@ only looks into the store never pays for the rest.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.clock import Clock, SystemClock
-from holdfast.engine.holders import Holder
-from holdfast.engine.liveness import Liveness, LockFiles, NoLiveness
 from holdfast.errors import UsageError, WorkflowChanged
 from holdfast.frozen import frozen
 from holdfast.settings import Settings
@@ -25,11 +23,14 @@ if TYPE_CHECKING:
     from holdfast.agents.workflow import Workflow
     from holdfast.engine.embedded import EmbeddedEngine
     from holdfast.engine.history import History
+    from holdfast.engine.holders import Holder
+    from holdfast.engine.liveness import Liveness
     from holdfast.engine.seam import Observer, Program
     from holdfast.memory.memories import Memories
     from holdfast.memory.vectors import Embedder
     from holdfast.tracing.tracer import Tracer
 
+T = TypeVar("T")
 WORKFLOW = "workflow"
 """The name of the program that interprets workflow files."""
 
@@ -201,12 +202,30 @@ async def open_runtime(
         await services.router.close()
 
 
-def open_only_store(settings: Settings) -> Store:
-    """Return the store of the settings, to be opened by the caller; for commands that only look.
+def open_only_store(settings: Settings, *, make: bool = False, at_once: bool = False) -> Store:
+    """Return the store of the settings, to be opened by the caller; for commands without an engine.
 
-    A store that does not exist is not made: then it is an empty one.
+    Without `make` a store that does not exist is not made: then it is an empty one. With `at_once`
+    it does without an event loop if it can; `run_on` knows.
     """
-    return open_store(_existing(settings), clock=SystemClock(), ack=settings.ack)
+    address = settings.store if make else _existing(settings)
+    return open_store(address, clock=SystemClock(), ack=settings.ack, at_once=at_once)
+
+
+def run_on(store: Store, action: Callable[[Store], Awaitable[T]]) -> T:
+    """Open a store, do something with it, and close it: in an event loop if it needs one."""
+
+    async def act() -> T:
+        async with store:
+            return await action(store)
+
+    if getattr(store, "is_at_once", False):
+        from holdfast.storage.at_once import drive  # noqa: PLC0415
+
+        return drive(act())
+    import asyncio  # noqa: PLC0415
+
+    return asyncio.run(act())
 
 
 def _existing(settings: Settings) -> str:
@@ -260,6 +279,8 @@ def models_of(settings: Settings, workflow: Workflow) -> set[str]:
 
 def onlooker(settings: Settings, store: Store) -> Holder:
     """Return what can tell whether other processes are alive; it holds nothing itself."""
+    from holdfast.engine.holders import Holder  # noqa: PLC0415
+
     return Holder(
         store,
         clock=SystemClock(),
@@ -312,7 +333,7 @@ async def open_memories(
 
     clock = clock or SystemClock()
     address = settings.store if make else _existing(settings)
-    folder = faces_folder(settings)
+    folder = None if address.startswith("memory:") else faces_folder(settings)
     async with (
         open_store(address, clock=clock, ack=settings.ack) as store,
         Memories(
@@ -342,6 +363,8 @@ def faces_folder(settings: Settings) -> Path | None:
 
 def liveness_for(settings: Settings) -> Liveness:
     """Return lock files beside a store on this machine, else nothing but leases."""
+    from holdfast.engine.liveness import LockFiles, NoLiveness  # noqa: PLC0415
+
     path = _local_path(settings)
     return LockFiles(path.parent / "processes") if path else NoLiveness()
 
