@@ -50,6 +50,28 @@ async def test_a_task_is_begun_and_completed_with_a_result(
     assert done.status_message == "on it"
 
 
+async def test_what_is_returned_is_what_will_be_read(tasks: Tasks) -> None:
+    task = await tasks.create(
+        NewTask(name="a", variables={"v": {1: ("x", {2: "y"})}}, metadata={"m": (1, 2)})
+    )
+    assert task == await tasks.get(task.id)
+    assert task.variables["v"].value == {"1": ["x", {"2": "y"}]}
+    await tasks.start(task.id)
+    assert await tasks.complete(task.id, (1, {"a": (2,)})) == await tasks.get(task.id)
+
+
+async def test_a_long_message_is_shown_by_its_beginning(tasks: Tasks) -> None:
+    task = await tasks.create(NewTask(name="a"))
+    message = "x" * 5000
+    await tasks.fail(task.id, message)
+    [listed] = (await tasks.list()).tasks
+    assert listed.error == "x" * 199 + "…"
+    assert (await tasks.get(task.id)).error == {"message": message}
+    other = await tasks.create(NewTask(name="b"))
+    with pytest.raises(InputError, match="5000 characters; 2000 are allowed"):
+        await tasks.start(other.id, message)
+
+
 async def test_a_failed_task_keeps_its_error_apart_from_a_result(tasks: Tasks) -> None:
     task = await tasks.create(NewTask(name="work"))
     failed = await tasks.fail(task.id, {"message": "no paper", "hint": "buy some"})

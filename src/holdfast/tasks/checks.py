@@ -12,6 +12,7 @@ from holdfast.tasks.requests import Changes, Limits, NewTask
 
 _NAME_CHARACTERS = 500
 _TEXT_BYTES = 256 * 1024
+_MESSAGE_CHARACTERS = 2000
 _METADATA_BYTES = 64 * 1024
 _KEY_BYTES = 256
 _SESSION_BYTES = 128
@@ -50,7 +51,7 @@ def check_changes(changes: Changes) -> None:
     if changes.name is not None:
         check_task_name(changes.name)
     check_text(changes.description or "", "the description")
-    check_text(changes.status_message or "", "the status message")
+    check_message(changes.status_message or "")
     check_session(changes.session or "")
     if changes.priority is not None:
         check_priority(changes.priority)
@@ -89,6 +90,15 @@ def check_text(text: str, what: str) -> None:
         raise InputError(
             f"{what} takes {size} bytes; {_TEXT_BYTES} are allowed",
             hint="keep it in a file and name the file",
+        )
+
+
+def check_message(message: str) -> None:
+    """Refuse a status message that is too long to stand beside others."""
+    if len(message) > _MESSAGE_CHARACTERS:
+        raise InputError(
+            f"the status message has {len(message)} characters; {_MESSAGE_CHARACTERS} are allowed",
+            hint="write the rest as a note",
         )
 
 

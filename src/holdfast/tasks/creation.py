@@ -62,7 +62,7 @@ async def choose_id(unit: Unit, wanted: str) -> str:
     """
     if not wanted:
         return new_run_id()
-    if await unit.store.read(task_log(wanted), limit=1):
+    if await unit.store.read(task_log(wanted), limit=1) or await unit.peek(wanted):
         raise TaskConflict(
             f"the id {wanted} is taken", hint="leave the id out to get one that nobody has"
         )

@@ -24,6 +24,7 @@ from holdfast.tasks.sweeping import release_waiting
 
 _PAGE = 500
 _INDEXES = {
+    "task": (1, 2),
     "task-by-time": (1, 3),
     "task-ready": (1, 4),
     "task-open": (1, 2),
@@ -31,6 +32,7 @@ _INDEXES = {
     "task-session": (1, 4),
     "task-child": (1, 3),
     "task-dependent": (1, 4),
+    "task-expiry": (2, 3),
 }
 """The derived records, and where in their keys owner and id stand."""
 
@@ -110,8 +112,10 @@ async def _compare(store: Store, snapshot: Snapshot, report: Repaired) -> list[s
     if held is None or held.before is None:
         return report.rewritten
     stored = held.fold.snapshot()
-    if stored.tail >= snapshot.tail and replace(stored, tail=snapshot.tail) != snapshot:
-        return None if stored.tail > snapshot.tail else report.rewritten
+    if stored.tail > snapshot.tail and await store.read(task_log(task.id), after=snapshot.tail):
+        return None  # somebody changes it just now
+    if stored.tail >= snapshot.tail and stored != snapshot:
+        return report.rewritten
     for key, kept in derived(held.before, held.size).items():
         record = await store.get(key)
         if record is None or Kept(record.value, record.expires_at) != kept:
@@ -137,14 +141,16 @@ async def _remove_strays(store: Store, report: Repaired) -> None:
 
 
 async def _expected(store: Store, owner: str, task_id: str, report: Repaired) -> set[Key]:
-    if task_id in report.damaged:
+    """Return the keys of the records that a task has, or had before it expired."""
+    if task_id in report.damaged or not await store.read(task_log(task_id), limit=1):
         return set()
-    if report.dry_run and task_id in report.rewritten:
+    held = await _read(store, owner, task_id)
+    if held is not None and not (report.dry_run and task_id in report.rewritten):
+        task = held.task
+    else:
         entries = await store.read(task_log(task_id))
         task = replay(task_id, (entry.value for entry in entries)).task
-        return set(derived(task, 0)) if task.owner == owner else set()
-    held = await _read(store, owner, task_id)
-    return set(derived(held.task, 0)) if held else set()
+    return {task_key(owner, task_id), *derived(task, 0)} if task.owner == owner else set()
 
 
 async def _look_at_waiting(store: Store, clock: Clock, task: Task, report: Repaired) -> None:

@@ -10,6 +10,7 @@ from holdfast.tasks.record import Task
 from holdfast.tasks.state import TaskState
 
 FORMAT = 1
+_SHOWN = 200
 
 
 class Summary(NamedTuple):
@@ -18,8 +19,9 @@ class Summary(NamedTuple):
     A named tuple, because a list makes many: it is built in a fifth of the time of a frozen
     dataclass.
 
-    `error` is the message of the error; `progress` is done and total; `waiting_for` are the keys of
-    the open requests.
+    `error` is the message of the error; of this and of the status message only the beginning is
+    here, with an ellipsis where it goes on. `progress` is done and total; `waiting_for` are the keys
+    of the open requests.
     """
 
     id: str
@@ -76,8 +78,8 @@ def summarise(task: Task) -> Summary:
         failed_blockers=task.failed_blockers,
         holder=lease.holder if lease else "",
         lease_until=lease.until if lease else None,
-        status_message=task.status_message,
-        error=str(task.error.get("message", "")) if task.error else "",
+        status_message=_beginning(task.status_message),
+        error=_beginning(str(task.error.get("message", ""))) if task.error else "",
         progress=(progress.done, progress.total) if progress else None,
         waiting_for=tuple(task.open_requests),
         worked_ms=task.worked_ms,
@@ -86,6 +88,10 @@ def summarise(task: Task) -> Summary:
         cost_known=run.cost_known if run else True,
         origin=run.origin if run else "",
     )
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 _NAMES = Summary._fields

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypedDict, TypeVar
 
 from holdfast.clock import Clock
+from holdfast.errors import StorageCorrupt
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import (
     ABSENT,
@@ -24,7 +25,7 @@ from holdfast.storage.seam import (
     Store,
 )
 from holdfast.tasks.codec import to_bytes
-from holdfast.tasks.events import Event, encode_event
+from holdfast.tasks.events import Event, decode_event, encode_event
 from holdfast.tasks.fold import Fold, apply
 from holdfast.tasks.keys import FEED, task_log
 from holdfast.tasks.loading import Held, not_found, read_task, record_writes, rewrite
@@ -97,8 +98,9 @@ class Unit:
         held = self._held[task_id]
         for event in events:
             prev = held.fold.prev
-            held.fold.task = apply(held.fold.task, event)
             data = encode_event(event, prev)
+            # As it will be read: JSON makes lists of tuples and strings of other keys.
+            held.fold.task = apply(held.fold.task, decode_event(data)[0])
             held.fold.chain(data, prev)
             held.entries.append(data)
         return held.task
@@ -176,8 +178,19 @@ class Desk:
         conflict = await write_all(self.store, operations)
         if conflict is None:
             return True
+        _refuse_lost_log(operations[conflict.index], conflict.current)
         if isinstance(self.store, Batching) or not unit.stands_after(conflict):
             return False
         for held in list(unit.held):
             await rewrite(self.store, self.binding.owner, held.task.id)
         return True
+
+
+def _refuse_lost_log(refused: Operation, current: int) -> None:
+    """Refuse to try for ever where a record tells of entries that its log does not have."""
+    if isinstance(refused, Append) and current < refused.expected:
+        raise StorageCorrupt(
+            f"the log of task {refused.log[-1]} ends at entry {current}, and its record tells of"
+            f" {refused.expected}",
+            hint="`holdfast task repair` makes the record again from the log",
+        )

@@ -186,7 +186,7 @@ def _check_shape(value: object, name: str, limits: Limits) -> None:
         if isinstance(item, dict):
             members = cast("dict[str, object]", item)
             for key in members:
-                _check_string(key, name, limits)
+                _check_string(str(key), name, limits)
             rest += ((each, depth + 1) for each in members.values())
         else:
             rest += ((each, depth + 1) for each in cast("Sequence[object]", item))

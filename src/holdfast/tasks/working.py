@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.errors import InputError, TaskConflict
-from holdfast.tasks.checks import check_changes, check_text
+from holdfast.tasks.checks import check_changes, check_message, check_text
 from holdfast.tasks.codec import to_json
 from holdfast.tasks.events import (
     InputAnswered,
@@ -44,7 +44,7 @@ async def update(unit: Unit, task_id: str, changes: Changes, *, fence: int | Non
 
 async def start(unit: Unit, task_id: str, message: str, *, fence: int | None) -> Task:
     """Begin with a task, or go on with it."""
-    check_text(message, "the message")
+    check_message(message)
     task = await unit.load(task_id)
     require_holder(unit, task, fence)
     return unit.add(task_id, Started(**unit.stamp, message=message))
@@ -60,7 +60,7 @@ async def progress(
     fence: int | None,
 ) -> Task:
     """Say how far the work has come."""
-    check_text(message, "the message")
+    check_message(message)
     if not 0 <= done < float("inf") or (total is not None and not 0 <= total < float("inf")):
         raise InputError("progress is a number from 0 on", hint="leave out an unknown total")
     task = await unit.load(task_id)
