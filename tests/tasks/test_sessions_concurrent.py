@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import pytest
@@ -22,9 +26,13 @@ from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import ANY, Listing, Store
 from holdfast.tasks import Actor
 from holdfast.tasks.sessions import NewSession, Sessions
+from holdfast.tasks.sessions.events import Ended
 from holdfast.tasks.sessions.fold import broken_links, tell
 from holdfast.tasks.sessions.keys import session_key, session_log
 from holdfast.testing.clock import ManualClock
+from holdfast.testing.stores import ForwardingStore
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.anyio
 
@@ -77,8 +85,19 @@ async def test_of_two_processes_with_one_folder_nobody_loses_anything(tmp_path: 
             assert (await Sessions(store, clock=clock).get(session.id)).notes == 20
 
 
+class Interleaved(ForwardingStore):
+    """A store that batches, with turns of the event loop in each verb."""
+
+    async def _call(self, verb: str, action: Callable[[], Awaitable[T]]) -> T:
+        await asyncio.sleep(0)
+        result = await action()
+        await asyncio.sleep(0)
+        return result
+
+
 async def test_of_many_who_start_a_session_of_one_name_one_does(clock: ManualClock) -> None:
-    async with MemoryStore(clock=clock) as store:
+    async with MemoryStore(clock=clock) as inner:
+        store = Interleaved(inner)
         refused: list[str] = []
 
         async def start(number: int) -> None:
@@ -94,6 +113,29 @@ async def test_of_many_who_start_a_session_of_one_name_one_does(clock: ManualClo
                     group.start_soon(start, number)
         assert len(refused) == 15
         assert len((await Sessions(store, clock=clock).list()).sessions) == 1
+
+
+async def test_nothing_is_added_behind_an_end(store: Store, clock: ManualClock) -> None:
+    """Of a note and an end that meet, the note is in before, or is refused."""
+    sessions = Sessions(store, clock=clock)
+    session_id = (await sessions.start(NewSession(name="shared"))).id
+    kept: list[str] = []
+
+    async def note(number: int) -> None:
+        for _ in range(number):  # so that they come before, during and after the end
+            await asyncio.sleep(0)
+        with suppress(SessionConflict):
+            await sessions.note(session_id, str(number))
+            kept.append(str(number))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(sessions.end, session_id)
+            for number in range(0, 40, 2):
+                group.start_soon(note, number)
+    story = await sessions.story(session_id)
+    assert isinstance(story.happenings[-1].event, Ended)
+    assert sorted(event.text for _, event in story.notes) == sorted(kept)
 
 
 async def clones(said: list[bool], *, ended: tuple[bool, bool]) -> tuple[list[bytes], list[bytes]]:
@@ -156,19 +198,29 @@ async def test_what_both_clones_said_is_there_after_a_merge_whoever_ended_it(
 
 async def test_a_record_that_does_not_belong_to_its_log_is_not_believed(clock: ManualClock) -> None:
     """After a merge the record of one clone stands beside the log of both, in another order."""
-    one, two = await clones([True, False, True, False], ended=(False, False))
-    merged = [*two, *(each for each in one if each not in two)]
-    async with MemoryStore(clock=clock) as mine, MemoryStore(clock=clock) as store:
-        session_id = await put_log(mine, one)
-        await Sessions(mine, clock=clock).repair()
+    async with MemoryStore(clock=clock) as mine, MemoryStore(clock=clock) as other:
+        sessions = Sessions(mine, clock=clock)
+        session_id = (await sessions.start(NewSession(name="shared"))).id
+        shared = [entry.value for entry in await mine.read(session_log(session_id))]
+        await put_log(other, shared)
+        await Sessions(other, clock=clock).repair()
+        await Sessions(other, clock=clock).decide(session_id, "theirs")
+        await sessions.note(session_id, "mine")
+        await sessions.note(session_id, "mine too")
+        merged = [entry.value for entry in await other.read(session_log(session_id))]
+        merged += [entry.value for entry in await mine.read(session_log(session_id))][1:]
         record = await mine.get(session_key("local", session_id))
-        assert record
+    assert record
+    async with MemoryStore(clock=clock) as store:
         await put_log(store, merged)
         await store.put(record.key, record.value, expected=ANY)
         sessions = Sessions(store, clock=clock)
-        assert (await sessions.get(session_id)).decisions == 4
+        now = await sessions.get(session_id)
+        assert (now.decisions, now.notes) == (1, 2)
         await sessions.note(session_id, "after it")
-        assert (await sessions.get(session_id)).notes == 1
+        now = await sessions.get(session_id)
+        assert (now.decisions, now.notes) == (1, 3)
+        assert now == (await sessions.story(session_id)).session
 
 
 async def test_records_are_made_anew_from_the_logs(store: Store, clock: ManualClock) -> None:
