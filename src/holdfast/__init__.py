@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdfast.app import Runtime, open_runtime
+    from holdfast.app import Runtime, open_memories, open_runtime
     from holdfast.engine.attempts import current_step
     from holdfast.engine.retry import Retry
     from holdfast.engine.seam import Engine, Program, RunContext
     from holdfast.errors import HoldfastError
+    from holdfast.memory import Memory
     from holdfast.settings import Settings, load_settings
     from holdfast.storage import Store, open_store
     from holdfast.tasks.state import TaskState
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Engine",
     "HoldfastError",
+    "Memory",
     "Program",
     "Retry",
     "RunContext",
@@ -33,6 +35,7 @@ __all__ = [
     "TaskState",
     "current_step",
     "load_settings",
+    "open_memories",
     "open_runtime",
     "open_store",
 ]
@@ -40,6 +43,7 @@ __all__ = [
 _HOMES = {
     "Engine": "engine.seam",
     "HoldfastError": "errors",
+    "Memory": "memory",
     "Program": "engine.seam",
     "Retry": "engine.retry",
     "RunContext": "engine.seam",
@@ -49,6 +53,7 @@ _HOMES = {
     "TaskState": "tasks.state",
     "current_step": "engine.attempts",
     "load_settings": "settings",
+    "open_memories": "app",
     "open_runtime": "app",
     "open_store": "storage",
 }
