@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from holdfast import __version__
+from holdfast.cli.formatting import Formatter
 from holdfast.cli.output import Output, result_stream
 from holdfast.errors import HoldfastError, UsageError
 
@@ -128,21 +129,24 @@ def _tell_misuse(misuse: _Misuse, *, as_json: bool) -> int:
     return UsageError.exit_code
 
 
-def _build_parser(wanted: str | None, argv: Sequence[str]) -> argparse.ArgumentParser:
+def _build_parser(wanted: str | None, argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser; if `argv` begins with a command, only that one needs a parser of its own."""
     parser = _Parser(
         prog="holdfast",
         description="A local-first runtime for agents that finish what they start.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
     parser.add_argument("--version", action="version", version=f"holdfast {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, summary in COMMANDS.items():
+    needed = [wanted] if wanted in COMMANDS and argv and argv[0] == wanted else COMMANDS
+    for name in needed:
+        summary = COMMANDS[name]
         command = commands.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Formatter,
         )
         _add_common(command)
         if name == wanted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -85,6 +84,8 @@ class Output:
 
     def command(self, *words: str) -> str:
         """Return a command of Holdfast as it must be typed to reach the same store."""
+        import shlex  # noqa: PLC0415 - only where something is suggested
+
         store = ["--store", self._store] if self._store else []
         return shlex.join(["holdfast", *words, *store])
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 
+from holdfast.cli.formatting import Formatter
+
 
 def add_verbs(
     parser: argparse.ArgumentParser, verbs: Mapping[str, str]
@@ -23,7 +25,7 @@ def add_verbs(
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Formatter,
         )
         _add_common(made)
         yield name, made

@@ -134,7 +134,7 @@ def _from_environment(
     for name in sorted(environ.keys() - known):
         # Only what looks like a slip: other variables may mean something to somebody else.
         slip = name.removeprefix(_PREFIX).lower() if name.startswith(_PREFIX) else ""
-        if meant := suggestion(slip, known.values(), _spell):
+        if slip and (meant := suggestion(slip, known.values(), _spell)):
             found.warnings.append(f"the environment variable {name} is not known{meant}")
     section = Section(found, "environment", "", table)
     return _collect(section, {**_GENERAL, **_ENGINE}, start, _spell)

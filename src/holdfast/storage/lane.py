@@ -7,37 +7,15 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from holdfast.errors import StorageUnavailable
+from holdfast.storage.outcomes import Outcome, Session
 
 _MAX_GROUP = 1000
 
 W = TypeVar("W")
 Answer = asyncio.Future[Any]
-
-
-class Outcome(NamedTuple):
-    """What a request came to."""
-
-    result: object = None
-    error: BaseException | None = None
-
-
-class Session(Protocol[W]):
-    """What a lane does with its connection; all of it happens in the lane's thread."""
-
-    def open(self) -> None:
-        """Connect."""
-        ...
-
-    def serve(self, group: list[W]) -> list[Outcome]:
-        """Return the outcome of each request of a group, in its order."""
-        ...
-
-    def close(self) -> None:
-        """Disconnect."""
-        ...
 
 
 @runtime_checkable

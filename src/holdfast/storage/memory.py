@@ -53,6 +53,9 @@ class MemoryStore:
         self._log_order: list[bytes] = []
         self._watchers = Watchers("memory://")
 
+    is_at_once = True
+    """Its verbs wait for nothing: see `holdfast.storage.at_once`."""
+
     @property
     def max_value_bytes(self) -> int:
         return MAX_VALUE_BYTES

@@ -29,11 +29,12 @@ _FORMS = {
 }
 
 
-def open_store(url: str, *, clock: Clock, ack: Ack = "disk") -> Store:
+def open_store(url: str, *, clock: Clock, ack: Ack = "disk", at_once: bool = False) -> Store:
     """Return the store at `url`, to be entered with `async with`.
 
     `url` is `memory://` (gone with the object) or `sqlite:PATH` (one file, made when missing).
-    `ack` says what an acknowledged write survives; a store in memory ignores it.
+    `ack` says what an acknowledged write survives; a store in memory ignores it. With `at_once` a
+    store that can do without an event loop does (`holdfast.storage.at_once`).
 
     Raises:
         UsageError: the address has an unknown scheme or lacks its path.
@@ -42,6 +43,8 @@ def open_store(url: str, *, clock: Clock, ack: Ack = "disk") -> Store:
     backend = _BACKENDS.get(scheme) if colon else None
     if backend is None:
         raise _unknown(url, scheme)
+    if at_once and scheme == "files":
+        return _files(rest, clock, ack, at_once=True)
     return backend(rest, clock, ack)
 
 
@@ -67,7 +70,7 @@ def _sqlite(rest: str, clock: Clock, ack: Ack) -> Store:
     return SqliteStore(rest, clock=clock, ack=ack)
 
 
-def _files(rest: str, clock: Clock, ack: Ack) -> Store:
+def _files(rest: str, clock: Clock, ack: Ack, *, at_once: bool = False) -> Store:
     from holdfast.storage.files import FilesStore  # noqa: PLC0415 - late: only the chosen one
 
     path, _, options = rest.partition("?")
@@ -81,7 +84,7 @@ def _files(rest: str, clock: Clock, ack: Ack) -> Store:
             f"the storage address 'files:{rest}' has an unknown option {options!r}",
             hint="the only one is 'allow_network=yes'",
         )
-    return FilesStore(path, clock=clock, ack=ack, allow_network=bool(options))
+    return FilesStore(path, clock=clock, ack=ack, allow_network=bool(options), at_once=at_once)
 
 
 def _dynamodb(rest: str, clock: Clock, ack: Ack) -> Store:  # noqa: ARG001 - always on disks

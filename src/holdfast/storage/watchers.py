@@ -10,7 +10,6 @@ A backend keeps one `Watchers`, tells it which keys changed, and hands out what 
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -24,6 +23,8 @@ class Watcher:
     """The `Changes` of one watch; it belongs to the event loop that made it."""
 
     def __init__(self, prefix: bytes, place: str) -> None:
+        import asyncio  # noqa: PLC0415 - commands that watch nothing never load it
+
         self.prefix = prefix
         self._place = place
         self._loop = asyncio.get_running_loop()

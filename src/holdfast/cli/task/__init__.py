@@ -33,6 +33,8 @@ VERBS = {
     "history": "show what happened to a task",
     "stats": "count the tasks",
     "resume": "say what was in progress, what was decided and what is next",
+    "export": "write tasks for another tracker, or for another project",
+    "import": "bring in tasks from another tracker, or from another project",
     "repair": "make records and indexes anew from the histories",
     "watch": "print a task whenever it changes, until it has ended",
 }
@@ -47,6 +49,7 @@ _MODULES = {
     "holding": ("claim", "renew", "release"),
     "searching": ("search",),
     "counting": ("stats",),
+    "exchanging": ("export", "import"),
     "keeping": ("repair", "watch", "resume"),
 }
 _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}

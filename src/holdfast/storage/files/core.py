@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,11 +26,11 @@ from holdfast.storage.files.snapshot import snapshot_numbers
 from holdfast.storage.files.tail import Tail, changes_of
 from holdfast.storage.files.users import Users
 from holdfast.storage.files.view import View, is_heavy
+from holdfast.storage.files.warning import warn
 from holdfast.storage.files.writer import Writer
-from holdfast.storage.lane import Outcome
+from holdfast.storage.outcomes import Outcome
 from holdfast.storage.watchers import Watchers
 
-_LOGGER = logging.getLogger("holdfast.storage")
 _LOOK_BACK = 1 << 20
 _WORTH_INDEXING = 500
 """So many lines are read again faster than an index is opened for them."""
@@ -176,7 +175,7 @@ class Core:
 
     def _report_damage(self) -> None:
         if self._journal.damages:
-            _LOGGER.warning(
+            warn(
                 "%d places of the journal in %s are damaged and were skipped; "
                 "run `holdfast store verify`",
                 len(self._journal.damages),

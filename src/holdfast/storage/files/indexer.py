@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from contextlib import suppress
@@ -26,8 +25,7 @@ from holdfast.storage.files.segments import (
 )
 from holdfast.storage.files.tail import Generation
 from holdfast.storage.files.view import View
-
-_LOGGER = logging.getLogger("holdfast.storage")
+from holdfast.storage.files.warning import warn
 
 
 class Indexer:
@@ -81,7 +79,7 @@ class Indexer:
         except (sqlite3.Error, OSError) as error:
             # The generation stays where it is and is read there; the next opening tries again.
             self._failed = True
-            _LOGGER.warning("the index in %s cannot be written: %s", self._folder, error)
+            warn("the index in %s cannot be written: %s", self._folder, error)
             return
         self._view.indexed()
         applied = index.position()

@@ -7,7 +7,6 @@ and covers everything that lies before it, whoever wrote it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +18,8 @@ from holdfast.storage.files.cursor import UNCHAINED, Cursor, Position
 from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.lines import FORMAT, Line, write_line
 from holdfast.storage.files.pace import Pace
-from holdfast.storage.files.segments import Damage, create_segment, segment_numbers
+from holdfast.storage.files.segments import SHARED, Damage, create_segment, segment_numbers
+from holdfast.storage.files.warning import warn
 
 LOCK = "lock"
 QUARANTINE = "quarantine"
@@ -30,8 +30,6 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 
 _LONGEST_HEADER = 1024
 """What a crash may leave of the first line of a journal is shorter."""
-
-_LOGGER = logging.getLogger("holdfast.storage")
 
 
 class Entries(NamedTuple):
@@ -57,6 +55,7 @@ class Journal:
         self._lock: int = -1
         self._cursor: Cursor
         self._is_recovered = False
+        self._is_shared = False
         self._synced = 0
         self._names_synced = 0
         self._pace = Pace()
@@ -80,7 +79,9 @@ class Journal:
 
     def open(self) -> None:
         """Open the lock; the folder is made if it is missing."""
-        if LOCK not in self._disk.names(self.folder):
+        names = self._disk.names(self.folder)
+        self._is_shared = SHARED in names
+        if LOCK not in names:
             self._make_folders(self.folder)
             self._sync_names_above()
         self._lock = self._disk.open(self.folder / LOCK, create=True)
@@ -152,7 +153,12 @@ class Journal:
         return self._cursor.advance()
 
     def catch_up(self) -> list[Line]:
-        """Return what others wrote since, and be ready to write behind it. Needs the lock."""
+        """Return what others wrote since, and be ready to write behind it. Needs the lock.
+
+        Raises:
+            StorageUnavailable: git has put other files in the place of the journal.
+        """
+        self._require_place()
         if not self._cursor.holds_more():
             if self._is_at_start():
                 self._ready_segment()
@@ -254,7 +260,11 @@ class Journal:
 
         What lies behind it is read, written once more and only then synced: a sync that is only
         tried again may succeed without having written anything.
+
+        Raises:
+            StorageUnavailable: git has put other files in the place of the journal.
         """
+        self._require_place()
         broken, self._cursor = self._cursor, Cursor(self._disk, self.folder, durable)
         broken.close()
         with self.locked():
@@ -295,6 +305,11 @@ class Journal:
         if self._syncs and doubtful and not self._cursor.segment.is_compressed:
             self._cursor.segment.write(doubtful, self.position.offset - len(doubtful))
 
+    def _require_place(self) -> None:
+        """Refuse to go on in files that are none of the store any more, or to mend those that are."""
+        if self._is_shared and self._cursor.segment.is_gone:
+            raise _replaced(self.folder)
+
     def _is_at_start(self) -> bool:
         return self.position.is_sealed or self.position.offset == 0
 
@@ -322,7 +337,7 @@ class Journal:
             raise _foreign(self.folder)
         name = f"{segment.number}-{offset}-{self._clock.now_ms()}.torn"
         self._quarantine(name, torn)
-        _LOGGER.warning(
+        warn(
             "the journal in %s ended in a line that was never finished, as a crash leaves it; "
             "its %d bytes are in %s/%s",
             self.folder,
@@ -345,6 +360,14 @@ class Journal:
         finally:
             self._disk.close(handle)
         self._disk.sync_folder(folder)
+
+
+def _replaced(folder: Path) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"other files were put in the place of the journal in {str(folder)!r}, as git does",
+        hint="close the store and open it again, then repeat what was refused; stop all who use a "
+        "store before you pull, merge or check out",
+    )
 
 
 def _foreign(folder: Path) -> StorageCorrupt:

@@ -17,7 +17,7 @@ from holdfast.storage.files.index import Index
 from holdfast.storage.files.rebuild import IndexHandle
 from holdfast.storage.files.tail import Cell, changes_of
 from holdfast.storage.files.view import View
-from holdfast.storage.lane import Outcome
+from holdfast.storage.outcomes import Outcome
 
 Request: TypeAlias = Callable[["Reader"], object]
 

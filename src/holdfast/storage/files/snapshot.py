@@ -7,10 +7,10 @@ that the following segments tell of once more; telling them again changes nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+from holdfast.frozen import frozen
 from holdfast.ids import new_file_id
 from holdfast.storage.files.cursor import Position, check_header
 from holdfast.storage.files.disk import Disk
@@ -88,7 +88,7 @@ def write_snapshot(
     return path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Snapshot:
     """A snapshot to load: where it leads to, and its state in portions."""
 

@@ -8,15 +8,14 @@ system are not to be trusted.
 
 from __future__ import annotations
 
-import logging
-from asyncio import Future
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, assert_never
+from typing import TYPE_CHECKING, Self, assert_never
 
 from holdfast.clock import Clock
+from holdfast.errors import UsageError
 from holdfast.storage.files.core import Core
 from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.reader import Reader
@@ -33,10 +32,8 @@ from holdfast.storage.files.requests import (
 )
 from holdfast.storage.files.tail import Cell
 from holdfast.storage.keys import decode_key, encode_key, encode_prefix, successor
-from holdfast.storage.lane import Lane
 from holdfast.storage.limits import MAX_VALUE_BYTES, check_batch, check_operation, check_value
-from holdfast.storage.lookout import Lookout
-from holdfast.storage.pledge import Pledge
+from holdfast.storage.outcomes import Desk
 from holdfast.storage.seam import (
     ANY,
     Ack,
@@ -52,7 +49,10 @@ from holdfast.storage.seam import (
 )
 from holdfast.storage.watchers import Watchers
 
-_LOGGER = logging.getLogger("holdfast.storage")
+if TYPE_CHECKING:
+    from asyncio import Future
+
+    from holdfast.storage.lookout import Lookout
 
 
 class FilesStore:
@@ -60,6 +60,9 @@ class FilesStore:
 
         async with FilesStore(".holdfast", clock=SystemClock()) as store:
             await store.append(("runs", run_id), [entry])
+
+    With `at_once` everything happens in the thread of the caller, and its verbs never wait: see
+    `holdfast.storage.at_once`. Then it cannot be watched.
 
     Raises on entering:
         StorageTooNew: the journal has a format of the future.
@@ -74,12 +77,14 @@ class FilesStore:
         ack: Ack = "disk",
         disk: Disk | None = None,
         allow_network: bool = False,
+        at_once: bool = False,
     ) -> None:
         self._path = Path(path).expanduser().absolute()
         self._clock = clock
         self._syncs = ack == "disk"
         self._disk = disk or SystemDisk()
         self._allow_network = allow_network
+        self.is_at_once = at_once
         self._make()
 
     @property
@@ -142,13 +147,13 @@ class FilesStore:
         await self._refresh()
         view, now, limit = self._core.view, self._clock.now_ms(), max(limit, 0)
         with view.lock:
-            newest = view.tail.between(low, high)
+            newest, end = view.tail.first(low, high, now, limit)
         cells: dict[bytes, Cell] = {}
         if view.has_index:
             # So many that a full page is left when all that is newer hides one of them.
             rows = limit + len(newest)
             cells = await self._read(
-                lambda reader: (index := reader.index) and index.between(low, high, now, rows)
+                lambda reader: (index := reader.index) and index.between(low, end, now, rows)
             )
         cells.update(newest)
         live = [key for key in sorted(cells) if cells[key].is_live(now)]
@@ -182,7 +187,9 @@ class FilesStore:
         return await self._writer.submit(_batch(operations))
 
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
-        return self._writer.submit(_batch(operations), Pledge())
+        if self._promise is None:
+            raise UsageError("this store answers at once", hint="use `batch`, or open another one")
+        return self._promise(_batch(operations))
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         return await self._writer.submit(Claim(encode_prefix(queue), until))
@@ -190,7 +197,7 @@ class FilesStore:
     @asynccontextmanager
     async def watch(self, prefix: Key) -> AsyncGenerator[Changes]:
         _ = self._core.view  # says so if the store is not open
-        async with self._lookout.kept():
+        async with self._looking.kept():
             with self._watchers.watching(prefix) as watcher:
                 yield watcher
 
@@ -219,10 +226,19 @@ class FilesStore:
     async def _look(self) -> None:
         await self._refresh()
 
+    @property
+    def _looking(self) -> Lookout:
+        """What looks for changes of others, made for the first watch."""
+        if self._lookout is None:
+            from holdfast.storage.lookout import Lookout  # noqa: PLC0415 - needs an event loop
+
+            self._lookout = Lookout(self._look, self._watchers, self._clock)
+        return self._lookout
+
     def _make(self) -> None:
         place = str(self._path)
         self._watchers = Watchers(place)
-        self._lookout = Lookout(self._look, self._watchers, self._clock)
+        self._lookout: Lookout | None = None
         self._core = Core(
             self._path,
             disk=self._disk,
@@ -231,8 +247,29 @@ class FilesStore:
             allow_network=self._allow_network,
             watchers=self._watchers,
         )
-        self._writer: Lane[Work] = Lane(self._core, place, "holdfast-files-writer")
-        self._reader: Lane[Reading] = Lane(self._core.reading, place, "holdfast-files-reader")
+        self._promise: Callable[[Work], Future[Conflict | None]] | None = None
+        self._reader: Desk[Reading]
+        self._writer: Desk[Work]
+        if self.is_at_once:
+            from holdfast.storage.at_once import AtOnce  # noqa: PLC0415 - one or the other
+
+            self._writer = AtOnce(self._core, place)
+            self._reader = AtOnce(self._core.reading, place)
+        else:
+            self._make_lanes(place)
+
+    def _make_lanes(self, place: str) -> None:
+        from holdfast.storage.lane import Lane  # noqa: PLC0415 - needs an event loop
+        from holdfast.storage.pledge import Pledge  # noqa: PLC0415 - as above
+
+        writer: Lane[Work] = Lane(self._core, place, "holdfast-files-writer")
+
+        def promise(work: Work) -> Future[Conflict | None]:
+            return writer.submit(work, Pledge())
+
+        self._promise = promise
+        self._writer = writer
+        self._reader = Lane(self._core.reading, place, "holdfast-files-reader")
 
 
 def _bounds(prefix: Key, after: Key | None) -> tuple[bytes, bytes | None]:

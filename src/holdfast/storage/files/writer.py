@@ -19,7 +19,7 @@ from holdfast.storage.files.rebuild import IndexHandle
 from holdfast.storage.files.requests import Work, compared_keys
 from holdfast.storage.files.tail import Changes, changes_of
 from holdfast.storage.files.view import View
-from holdfast.storage.lane import Outcome
+from holdfast.storage.outcomes import Outcome
 
 
 class Writer:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.clock import Clock
-from holdfast.storage.lane import Outcome
+from holdfast.storage.outcomes import Outcome
 from holdfast.storage.seam import Ack
 from holdfast.storage.sqlite.errors import translate
 from holdfast.storage.sqlite.file import connect, open_file
