@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.clock import SystemClock
+from holdfast.errors import StorageUnavailable
 from holdfast.storage.faces import JsonCodec
 from holdfast.storage.faces.history import MARK, mark_fields
 from holdfast.storage.files import FilesStore, journal
@@ -337,6 +338,26 @@ def test_git_is_refused_while_a_process_has_the_store_open(one: Clone, other: Cl
     assert one.run("merge").code == 0
     one.git("commit", "-q", "-m", "merged")
     assert sorted(one.content()[0]) == ["a1", "b1", "first"]
+
+
+def test_what_is_written_under_a_fast_forward_is_refused_and_not_lost(
+    one: Clone, other: Clone
+) -> None:
+    other.add("b1")
+    other.commit()
+
+    async def pull() -> None:
+        async with FilesStore(one.store, clock=SystemClock()) as store:
+            one.pull(other)  # git asks no driver about it
+            pulled = (one.store / "journal/00000001.jsonl").read_bytes()
+            for _ in range(3):
+                with pytest.raises(StorageUnavailable, match="as git does"):
+                    await store.append(LOG, [b"would be lost"])
+        assert (one.store / "journal/00000001.jsonl").read_bytes() == pulled
+
+    asyncio.run(pull())
+    one.add("a1")
+    assert one.content()[0] == ["first", "b1", "a1"]
 
 
 def test_two_folders_merge_without_git(one: Clone, other: Clone) -> None:

@@ -7,12 +7,13 @@ advance, because a disk syncs a file that does not grow in two thirds of the tim
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from holdfast.storage.files.disk import Disk
+from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.lines import BadLine, Line, has_checksum, read_line
 from holdfast.storage.files.parity import mended
 
@@ -76,6 +77,12 @@ class Segment:
     def is_compressed(self) -> bool:
         """Whether nothing can be written any more."""
         return self._handle is None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file has no name any more, because somebody put another one in its place."""
+        real = self._handle is not None and isinstance(self._disk, SystemDisk)
+        return real and os.fstat(self.handle).st_nlink == 0
 
     @property
     def length(self) -> int:
