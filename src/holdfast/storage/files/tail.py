@@ -8,7 +8,8 @@ active one, then at the frozen one, then at the index.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
 from typing import NamedTuple, TypeAlias
 
 from holdfast.storage.files.cursor import Position
@@ -120,11 +121,11 @@ class Generation:
             else:
                 self._extend(change)
 
-    def between(self, low: bytes, high: bytes | None) -> list[tuple[bytes, Cell]]:
-        """Return the records from `low` on and below `high`, also the deleted ones, in order."""
+    def keys(self, low: bytes, high: bytes | None) -> Iterator[bytes]:
+        """Return the keys from `low` on and below `high`, also of what was deleted, in order."""
         start = bisect_left(self.order, low)
         end = len(self.order) if high is None else bisect_left(self.order, high)
-        return [(key, self.records[key]) for key in self.order[start:end]]
+        return (self.order[place] for place in range(start, end))
 
     def next_due(self, queue: bytes, now: int, hidden: Hidden) -> Due | None:
         """Return the record of a queue that has been due longest, but for the `hidden` ones."""
@@ -240,13 +241,26 @@ class Tail:
         """Drop the frozen generation: the index has it."""
         self.frozen = None
 
-    def between(self, low: bytes, high: bytes | None) -> dict[bytes, Cell]:
-        """Return the newest state of all records in a range that is known here."""
+    def first(
+        self, low: bytes, high: bytes | None, now: int, limit: int
+    ) -> tuple[dict[bytes, Cell], bytes | None]:
+        """Return the newest state of the first records in a range, and below which key they lie.
+
+        There are `limit` live ones among them, or they are all that is known here of the range:
+        what lies behind is on no page of that size, and may be very much.
+        """
+        generations = self.cut().generations
         found: dict[bytes, Cell] = {}
-        if self.frozen is not None:
-            found.update(self.frozen.between(low, high))
-        found.update(self.active.between(low, high))
-        return found
+        for key in merge(*(each.keys(low, high) for each in generations)):
+            if key in found:
+                continue
+            found[key] = cell = next(
+                each.records[key] for each in generations if key in each.records
+            )
+            limit -= cell.is_live(now)
+            if limit <= 0:
+                return found, key + b"\0"
+        return found, high
 
     def entries(self, log: bytes, after: int, limit: int | None) -> list[tuple[int, bytes]]:
         """Return the entries of a log that are known here."""
