@@ -110,7 +110,7 @@ async def test_a_record_that_is_not_what_the_history_says_is_mended(
     elif damage == "pointer":
         await desk.store.delete(id_key(entry.id), expected=ANY)
     elif damage == "subject":
-        await desk.store.delete(("memory-key", "project", "k", entry.id), expected=ANY)
+        await desk.store.delete(("memory-key", "project", "k", entry.name), expected=ANY)
     else:
         await desk.store.put(key, encode_entry(replace(entry, tail=7)), expected=ANY)
     planned = await desk.memories.repair(dry_run=True)

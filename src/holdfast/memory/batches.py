@@ -5,11 +5,12 @@ The feed is not in them: one batch may name several entries, and gets one `feed_
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from holdfast.memory.entry import Entry, encode_entry, write_json
 from holdfast.memory.events import Change, Event, encode_event
-from holdfast.memory.keys import id_key, live_key, log_of, past_key, subjects_of
+from holdfast.memory.keys import due_by, id_key, live_key, log_of, past_key, subjects_of
 from holdfast.storage.seam import ABSENT, ANY, Append, Delete, Key, Operation, Put
 
 
@@ -34,20 +35,18 @@ def create(entry: Entry, *, by: str, why: str = "") -> list[Operation]:
         Put(key=live_key(entry), value=encode_entry(entry), expected=ABSENT),
         Append(log=log_of(entry.id), entries=[encode_event(event)], expected=ABSENT),
         Put(key=id_key(entry.id), value=write_json(list(entry.parts)).encode(), expected=ABSENT),
-        *_subject(entry),
+        *point((), pointers_of(entry)),
     ]
 
 
 def change(stored: Stored, event: Event) -> tuple[Entry, list[Operation]]:
     """Return a live entry after an event that leaves it live, and what makes it so."""
     after, append = _next(stored, event)
-    operations: list[Operation] = [
+    return after, [
         Put(key=stored.key, value=encode_entry(after), expected=stored.version),
         append,
+        *point(pointers_of(stored.entry), pointers_of(after)),
     ]
-    if after.key != stored.entry.key:
-        operations += [*_no_subject(stored.entry), *_subject(after)]
-    return after, operations
 
 
 def put_away(stored: Stored, event: Event) -> tuple[Entry, list[Operation]]:
@@ -57,8 +56,25 @@ def put_away(stored: Stored, event: Event) -> tuple[Entry, list[Operation]]:
         Delete(key=stored.key, expected=stored.version),
         append,
         Put(key=past_key(after), value=encode_entry(after), expected=ABSENT),
-        *_no_subject(stored.entry),
+        *point(pointers_of(stored.entry), ()),
     ]
+
+
+def pointers_of(entry: Entry) -> list[Key]:
+    """Return the keys of the records by which a live entry is found besides its id."""
+    pointers: list[Key] = []
+    if entry.key:
+        pointers.append((*subjects_of(entry.namespace, entry.key), entry.name))
+    if entry.expires_at is not None:
+        pointers.append((*due_by(entry.expires_at), *entry.parts))
+    return pointers
+
+
+def point(before: Collection[Key], after: Collection[Key]) -> list[Operation]:
+    """Return what puts the pointers `after` in the place of those `before`."""
+    gone: list[Operation] = [Delete(key=key, expected=ANY) for key in before if key not in after]
+    new = [key for key in after if key not in before]
+    return [*gone, *(Put(key=key, value=b"", expected=ANY) for key in new)]
 
 
 def _next(stored: Stored, event: Event) -> tuple[Entry, Append]:
@@ -67,16 +83,3 @@ def _next(stored: Stored, event: Event) -> tuple[Entry, Append]:
     after = replace(event.entry, tail=tail + 1, updated_at=event.at)
     numbered = replace(event, entry=after)
     return after, Append(log=log_of(after.id), entries=[encode_event(numbered)], expected=tail)
-
-
-def _subject(entry: Entry) -> list[Operation]:
-    if not entry.key:
-        return []
-    key = (*subjects_of(entry.namespace, entry.key), entry.id)
-    return [Put(key=key, value=entry.name.encode(), expected=ANY)]
-
-
-def _no_subject(entry: Entry) -> list[Operation]:
-    if not entry.key:
-        return []
-    return [Delete(key=(*subjects_of(entry.namespace, entry.key), entry.id), expected=ANY)]

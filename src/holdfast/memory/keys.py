@@ -5,7 +5,8 @@
     ("memory", NAMESPACE…, NAME)           an entry that nothing has ended: what faces show
     ("memory-past", NAMESPACE…, NAME)      an entry that was superseded, forgotten or swept
     ("memory-id", ID)                      the parts of the keys above, by id
-    ("memory-key", NAMESPACE…, KEY, ID)    the name of each entry above that has a key
+    ("memory-key", NAMESPACE…, KEY, NAME)  finds the living about one subject
+    ("memory-due", TIME, NAMESPACE…, NAME) finds the living that expire
     log ("memory", ID)                     what happened to an entry; the record is its last event
     log ("memory-feed",)                   one entry for every change of any of them
 """
@@ -25,6 +26,7 @@ ENTRIES: Key = ("memory",)
 PAST: Key = ("memory-past",)
 IDS: Key = ("memory-id",)
 SUBJECTS: Key = ("memory-key",)
+DUE: Key = ("memory-due",)
 FEED: Key = ("memory-feed",)
 
 _SLUG = 40
@@ -62,6 +64,11 @@ def id_key(entry_id: str) -> Key:
 def subjects_of(namespace: Namespace, key: str) -> Key:
     """Return what the keys of all entries about one subject begin with."""
     return (*SUBJECTS, *namespace.parts, key)
+
+
+def due_by(moment: int) -> Key:
+    """Return what the keys of all entries that expire at a moment begin with, in its order."""
+    return (*DUE, f"{moment:016d}")
 
 
 def log_of(entry_id: str) -> Key:

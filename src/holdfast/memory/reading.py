@@ -12,7 +12,7 @@ from holdfast.memory.batches import Stored
 from holdfast.memory.belief import State, state_of
 from holdfast.memory.entry import Entry, decode_entry
 from holdfast.memory.events import Event, decode_event, entry_at
-from holdfast.memory.keys import ENTRIES, IDS, PAST, id_key, log_of, subjects_of
+from holdfast.memory.keys import DUE, ENTRIES, IDS, PAST, due_by, id_key, log_of, subjects_of
 from holdfast.memory.namespaces import Namespace
 from holdfast.storage.seam import Key, Record, Store
 
@@ -72,8 +72,20 @@ class Reader:
         """Return the live entries about one subject."""
         prefix = (*ENTRIES, *namespace.parts)
         pointers = self._scan(subjects_of(namespace, key))
-        keys = [(*prefix, each.value.decode()) async for each in pointers]
+        keys = [(*prefix, each.key[-1]) async for each in pointers]
         return [_stored(record) for each in keys if (record := await self._store.get(each))]
+
+    async def due(self, now: int) -> list[Stored]:
+        """Return the live entries that have expired."""
+        end = due_by(now + 1)
+        found: list[Stored] = []
+        async for pointer in self._scan(DUE):
+            if pointer.key >= end:
+                break
+            stored = await self.by_parts(pointer.key[len(end) :])
+            if stored and stored.is_live:
+                found.append(stored)
+        return found
 
     async def live(self, namespaces: Iterable[Namespace] | None = None) -> list[Stored]:
         """Return the entries that nothing has ended, whatever the time is."""

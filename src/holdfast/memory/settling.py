@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.memory.batches import point, pointers_of
 from holdfast.memory.entry import Entry, encode_entry, write_json
 from holdfast.memory.events import Change, Event, encode_event
 from holdfast.memory.keys import (
@@ -16,7 +17,6 @@ from holdfast.memory.keys import (
     live_key,
     log_of,
     past_key,
-    subjects_of,
 )
 from holdfast.memory.reading import Reader
 from holdfast.storage.fallback import write_all
@@ -86,21 +86,16 @@ async def settle(
         operations.append(Append(log=log_of(entry.id), entries=events, expected=after))
     if other:
         operations.append(Delete(key=other.key, expected=other.version))
-    operations += _subjects(settled, stored.entry if stored else entry)
+    before = stored.entry if stored else entry
+    operations += _pointers(settled, before)
     return await write_all(store, [*operations, feed_of([entry])]) is None
 
 
-def _subjects(settled: Settled, before: Entry) -> list[Operation]:
-    entry = settled.entry
-    pointers: dict[Key, Operation] = {}
-    for each in (before, entry):
-        if each.key:
-            key = (*subjects_of(each.namespace, each.key), each.id)
-            pointers[key] = Delete(key=key, expected=ANY)
-    if settled.is_live and entry.key:
-        key = (*subjects_of(entry.namespace, entry.key), entry.id)
-        pointers[key] = Put(key=key, value=entry.name.encode(), expected=ANY)
-    return list(pointers.values())
+def _pointers(settled: Settled, before: Entry) -> list[Operation]:
+    wanted = pointers_of(settled.entry) if settled.is_live else []
+    known = {*pointers_of(before), *pointers_of(settled.entry)}
+    # All that are wanted are written, also those that should have been there.
+    return [*point(known - set(wanted), ()), *point((), wanted)]
 
 
 async def repair(store: Store, reader: Reader, *, dry_run: bool = False) -> Mended:
@@ -171,10 +166,9 @@ async def _difference(store: Store, settled: Settled) -> str:
         return "it was both live and past"
     if await store.get(id_key(entry.id)) is None:
         return "it could not be found by its id"
-    if entry.key:
-        key = (*subjects_of(entry.namespace, entry.key), entry.id)
+    for key in pointers_of(entry):
         if (await store.get(key) is not None) is not settled.is_live:
-            return "it could not be found by its key, or should not have been"
+            return "it could not be found by its key or its end, or should not have been"
     return ""
 
 

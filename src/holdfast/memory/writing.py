@@ -10,7 +10,7 @@ from holdfast.errors import EntryEnded, StorageUnavailable, UsageError
 from holdfast.ids import new_entry_id
 from holdfast.memory import batches
 from holdfast.memory.batches import Stored
-from holdfast.memory.belief import LIVE, State, contradict, is_same_value, state_of
+from holdfast.memory.belief import LIVE, contradict, is_same_value, state_of
 from holdfast.memory.drafts import Draft, Secrets, check_draft, new_entry, settle_secrets
 from holdfast.memory.entry import End, Entry, provenance_members, write_json
 from holdfast.memory.events import Change, Event
@@ -83,12 +83,10 @@ class Writer:
     async def sweep(self) -> int:
         """Put away what has expired; return how many entries that were."""
         swept = 0
-        for stored in await self._reader.live():
-            now = self._moment(stored.entry)
-            if state_of(stored.entry, now) is State.EXPIRED:
-                event = Event(change=Change.SWEPT, at=now, entry=stored.entry)
-                after, operations = batches.put_away(stored, event)
-                swept += await self._commit(operations, [after])
+        for stored in await self._reader.due(self._clock.now_ms()):
+            event = Event(change=Change.SWEPT, at=self._moment(stored.entry), entry=stored.entry)
+            after, operations = batches.put_away(stored, event)
+            swept += await self._commit(operations, [after])
         return swept
 
     async def _try_write(self, draft: Draft, supersedes: Sequence[str]) -> Written | None:
