@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
-from holdfast.tasks.sessions.fitting import Fitted, Item, Section, fit
+from holdfast.tasks.sessions.drafting import Item, Section
+from holdfast.tasks.sessions.fitting import Fitted, fit
 
 WORDS = st.text(alphabet="abc xyz", min_size=1, max_size=40)
 
@@ -59,7 +60,8 @@ def test_the_budget_is_never_exceeded_and_nothing_is_dropped_in_silence(
         part = fitted.parts[section.name]
         every = [*part.whole, *part.shortened, *part.left_out]
         assert sorted(every) == sorted(item.id for item in section.items)
-        assert f"{section.title} ({part.total})" in fitted.text
+        is_said = bool(part.whole or part.shortened)
+        assert (f"{section.title} ({part.total})" in fitted.text) == is_said
         for item in section.items:
             assert (f"<{item.label}>" in fitted.text) == (item.id not in part.left_out)
             assert (item.whole in fitted.text) or (item.id not in part.whole)
@@ -110,3 +112,11 @@ def test_each_section_is_heard_before_any_is_finished() -> None:
     ]
     fitted = fit("head", both, 500)
     assert len(fitted.parts["second"].whole) >= 3
+
+
+def test_sections_of_a_lower_rank_get_the_room_wherever_they_stand() -> None:
+    first = Section(name="first", title="first", items=items(9), more="see", rank=1)
+    second = Section(name="second", title="second", items=items(9), more="see")
+    fitted = fit("head", [first, second], 200)
+    assert len(fitted.parts["second"].whole) > len(fitted.parts["first"].whole)
+    assert len(fit("head", [second, first], 200).text) <= 200

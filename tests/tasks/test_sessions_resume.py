@@ -12,7 +12,7 @@ from holdfast.storage.seam import Store
 from holdfast.tasks import Actor, NewTask, Tasks
 from holdfast.tasks.requests import Filter
 from holdfast.tasks.sessions import NewSession, Resume, Sessions, take_up
-from holdfast.tasks.sessions.fitting import Part
+from holdfast.tasks.sessions.drafting import Part
 from holdfast.tasks.sessions.listing import every_task
 from holdfast.tasks.sessions.view import Remembered, describe_work
 from holdfast.testing.clock import ManualClock

@@ -13,7 +13,7 @@ from holdfast.clock import SystemClock
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
 from holdfast.tasks.sessions.current import session_for
-from holdfast.tasks.sessions.fitting import Part
+from holdfast.tasks.sessions.drafting import Part
 from holdfast.tasks.sessions.resuming import BUDGET, Resume, take_up
 from holdfast.tasks.sessions.view import describe_session
 

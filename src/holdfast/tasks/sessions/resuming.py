@@ -13,8 +13,9 @@ from holdfast.clock import Clock
 from holdfast.storage.seam import Store
 from holdfast.tasks.codec import to_json
 from holdfast.tasks.record import LOCAL_OWNER
+from holdfast.tasks.sessions.drafting import Item, Section
 from holdfast.tasks.sessions.events import Decided, Noted
-from holdfast.tasks.sessions.fitting import Fitted, Item, Section, fit
+from holdfast.tasks.sessions.fitting import Fitted, fit
 from holdfast.tasks.sessions.record import Session
 from holdfast.tasks.sessions.work import Active, Living, Waiting, Work, load_work
 from holdfast.tasks.summaries import Summary
@@ -90,7 +91,7 @@ def sections_of(work: Work) -> list[Section]:
     decisions = work.story.decisions if work.story else ()
     listing = f"holdfast task list{mine} --state"
     return [
-        _section("about", "About", _about(session) if session else (), show),
+        _section("about", "About", _about(session) if session else (), show, rank=1),
         _section("in_progress", "In progress", map(_active, work.active), f"{listing} working"),
         _section(
             "waiting",
@@ -102,16 +103,23 @@ def sections_of(work: Work) -> list[Section]:
             "decided", "Decided, newest first", (_decision(*each) for each in decisions[::-1]), show
         ),
         _section("next", "Next", map(_task, work.ready), f"holdfast task ready{mine}"),
-        _section("notes", "Notes, newest first", (_note(*each) for each in notes[::-1]), show),
-        _section("blocked", "Blocked", map(_blocked, work.blocked), f"{listing} pending"),
         _section(
-            "sessions", "Open sessions", map(_session, work.sessions), "holdfast session list"
+            "notes", "Notes, newest first", (_note(*each) for each in notes[::-1]), show, rank=1
+        ),
+        _section("blocked", "Blocked", map(_blocked, work.blocked), f"{listing} pending", rank=1),
+        _section("context", "Context", _context(session) if session else (), show, rank=2),
+        _section(
+            "sessions",
+            "Open sessions",
+            map(_session, work.sessions),
+            "holdfast session list",
+            rank=1,
         ),
     ]
 
 
-def _section(name: str, title: str, items: Iterable[Item], more: str) -> Section:
-    return Section(name=name, title=title, items=list(items), more=more)
+def _section(name: str, title: str, items: Iterable[Item], more: str, rank: int = 0) -> Section:
+    return Section(name=name, title=title, items=list(items), more=more, rank=rank)
 
 
 def _about(session: Session) -> Iterator[Item]:
@@ -126,6 +134,9 @@ def _about(session: Session) -> Iterator[Item]:
     if session.left_count:
         text = f"tasks that were open at the end: {session.left_count}"
         yield _item("left", "left", text)
+
+
+def _context(session: Session) -> Iterator[Item]:
     for name, value in session.context.items():
         shown = value if isinstance(value, str) else to_json(value, what="a value")
         yield _item(f"context-{name}", name, f"{name} = {shown}")
