@@ -181,6 +181,8 @@ async def test_a_number_that_nobody_has_and_a_lease_of_nothing_are_refused(tasks
         await tasks.complete(task.id, fence=7)
     with pytest.raises(InputError, match="a lease of 0 ms"):
         await tasks.claim(task.id, lease_ms=0)
+    with pytest.raises(InputError, match="more than 200 characters"):
+        await tasks.claim(task.id, holder="h" * 201)
 
 
 async def test_nobody_in_particular_gets_a_name_for_each_claim(store: Store) -> None:

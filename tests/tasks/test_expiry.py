@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from holdfast.errors import TaskNotFound
+from holdfast.errors import StorageUnavailable, TaskNotFound
+from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import Store
 from holdfast.tasks import Actor, NewTask, Tasks, TaskState
+from holdfast.tasks.sweeping import keep_sweeping
 from holdfast.testing.clock import ManualClock
+from holdfast.testing.stores import FaultyStore
 
 pytestmark = pytest.mark.anyio
 
@@ -104,3 +109,33 @@ async def test_an_expired_lease_and_an_expired_task_are_two_things(
     await tasks.claim(task.id, lease_ms=5000)
     clock.advance(1)
     assert await tasks.acting(actor=Actor(by="b")).claim_next() is None
+
+
+async def test_a_process_that_lives_long_sweeps_in_the_background(
+    tasks: Tasks, clock: ManualClock, store: Store
+) -> None:
+    for _ in range(250):
+        await tasks.create(NewTask(name="x", ttl_ms=1000))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        sweeper = group.create_task(keep_sweeping(store, clock, every=60))
+        await clock.until_sleeping()
+        clock.advance(60)
+        await clock.until_sleeping()
+        assert await left(store) == []
+        sweeper.cancel()
+
+
+async def test_a_sweep_that_fails_is_logged_and_tried_again(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with MemoryStore(clock=clock) as inner, asyncio.timeout(10), asyncio.TaskGroup() as group:
+        await Tasks(inner, clock=clock).create(NewTask(name="x", ttl_ms=1))
+        clock.advance(1)
+        store = FaultyStore(inner, {("scan", 1): StorageUnavailable("the disk is away")})
+        sweeper = group.create_task(keep_sweeping(store, clock, every=60))
+        await clock.until_sleeping()
+        assert "the disk is away" in caplog.text
+        clock.advance(60)
+        await clock.until_sleeping()
+        assert await left(inner) == []
+        sweeper.cancel()

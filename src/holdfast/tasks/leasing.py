@@ -18,6 +18,7 @@ from holdfast.tasks.state import TaskState
 from holdfast.tasks.unit import Unit
 
 _PAGE = 32
+_HOLDER_CHARACTERS = 200
 
 
 def require_holder(unit: Unit, task: Task, fence: int | None) -> None:
@@ -74,6 +75,11 @@ async def release(unit: Unit, task_id: str, fence: int) -> Task:
 
 
 def _take(unit: Unit, task: Task, lease_ms: int, holder: str) -> Task:
+    if len(holder) > _HOLDER_CHARACTERS:
+        raise InputError(
+            f"the holder {holder[:20]!r}… has more than {_HOLDER_CHARACTERS} characters",
+            hint="use an id",
+        )
     event = Claimed(
         **unit.stamp,
         holder=holder or unit.actor.by or new_holder_id(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdfast.clock import Clock
-from holdfast.errors import StorageCorrupt
+from holdfast.errors import StorageCorrupt, StorageError, StorageTooNew
 from holdfast.frozen import frozen
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ANY, Delete, Key, Operation, Store
@@ -21,12 +21,17 @@ from holdfast.tasks.requests import Actor, Binding
 from holdfast.tasks.unit import Desk, Unit
 
 _BATCH = 20
+_AT_ONCE = 100
 SWEEPER = Actor(by="sweeper", via="holdfast")
 
 
 @frozen
 class Swept:
-    """What a sweep did. `released` counts the tasks that were told in the first batch of each; `more` says that there may be more to do."""
+    """What a sweep did.
+
+    `released` counts the tasks that waited for a removed one and were told in the first batch;
+    `more` says that there may be more to do.
+    """
 
     removed: int = 0
     released: int = 0
@@ -35,13 +40,32 @@ class Swept:
 
 async def sweep(store: Store, clock: Clock, *, limit: int) -> Swept:
     """Remove the leftovers of up to `limit` expired tasks of all owners, the longest expired first."""
+    from asyncio import gather  # noqa: PLC0415 - commands that look at a task never need it
+
     page = await store.scan(("task-expiry",), limit=limit)
     now = clock.now_ms()
     due = [record.key for record in page if int(record.key[1]) <= now]
     released = 0
-    for key in due:
-        released += await _remove(store, clock, key)
+    for first in range(0, len(due), _BATCH):
+        batch = due[first : first + _BATCH]
+        released += sum(await gather(*(_remove(store, clock, key) for key in batch)))
     return Swept(removed=len(due), released=released, more=len(due) == limit)
+
+
+async def keep_sweeping(store: Store, clock: Clock, *, every: float = 60.0) -> None:
+    """Sweep every so many seconds until cancelled, for processes that live long.
+
+    A store that fails is logged, and tried again the next time.
+    """
+    while True:
+        more = False
+        try:
+            more = (await sweep(store, clock, limit=_AT_ONCE)).more
+        except StorageError as error:
+            import logging  # noqa: PLC0415 - commands that look at a task never need it
+
+            logging.getLogger("holdfast.tasks").warning("what has expired stays: %s", error)
+        await clock.sleep(0 if more else every)
 
 
 async def _remove(store: Store, clock: Clock, key: Key) -> int:
@@ -72,7 +96,7 @@ async def _expired(store: Store, task_id: str) -> Task | None:
     entries = await store.read(task_log(task_id))
     try:
         return replay(task_id, (entry.value for entry in entries)).task
-    except StorageCorrupt:
+    except (StorageCorrupt, StorageTooNew):
         return None
 
 
