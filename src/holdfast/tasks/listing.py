@@ -11,7 +11,6 @@ from holdfast.frozen import field, frozen
 from holdfast.storage.seam import Key, Store
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.keys import newest_first
-from holdfast.tasks.loading import read_task
 from holdfast.tasks.requests import Filter
 from holdfast.tasks.state import TaskState, is_terminal
 from holdfast.tasks.summaries import Summary, decode_summary
@@ -182,6 +181,8 @@ async def _has_text(store: Store, owner: str, task: Summary, text: str) -> bool:
     wanted = text.casefold()
     if wanted in task.name.casefold():
         return True
+    from holdfast.tasks.loading import read_task  # noqa: PLC0415 - only to look into a description
+
     held = await read_task(store, owner, task.id)
     return held is not None and wanted in held.task.description.casefold()
 

@@ -3,32 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.clock import Clock
+from holdfast.late import Late
 from holdfast.storage.seam import Store
-from holdfast.tasks import (
-    creation,
-    ending,
-    leasing,
-    linking,
-    listing,
-    reading,
-    restoring,
-    sharing,
-    working,
-)
-from holdfast.tasks.checks import check_owner
-from holdfast.tasks.dependencies import dependents_of
-from holdfast.tasks.events import Event
-from holdfast.tasks.loading import not_found, read_task
-from holdfast.tasks.quotas import settle_quota
 from holdfast.tasks.record import LOCAL_OWNER, Relation, Task, Variable, Visibility
-from holdfast.tasks.repairing import Repaired, repair
 from holdfast.tasks.requests import Actor, Binding, Changes, Filter, Limits, NewTask
-from holdfast.tasks.sweeping import Swept, sweep
-from holdfast.tasks.unit import Desk, Unit
-from holdfast.tasks.variables import VariableChange, VariableConflicts, visible
+
+if TYPE_CHECKING:
+    from holdfast.tasks import (
+        checks,
+        creation,
+        dependencies,
+        ending,
+        leasing,
+        linking,
+        listing,
+        loading,
+        quotas,
+        reading,
+        repairing,
+        restoring,
+        sharing,
+        sweeping,
+        unit,
+        variables,
+        working,
+    )
+    from holdfast.tasks.events import Event
+    from holdfast.tasks.repairing import Repaired
+    from holdfast.tasks.sweeping import Swept
+    from holdfast.tasks.unit import Unit
+    from holdfast.tasks.variables import VariableChange, VariableConflicts
+else:  # one verb needs a few of them, and a command does one thing
+    checks = Late("holdfast.tasks.checks")
+    creation = Late("holdfast.tasks.creation")
+    dependencies = Late("holdfast.tasks.dependencies")
+    ending = Late("holdfast.tasks.ending")
+    leasing = Late("holdfast.tasks.leasing")
+    linking = Late("holdfast.tasks.linking")
+    listing = Late("holdfast.tasks.listing")
+    loading = Late("holdfast.tasks.loading")
+    quotas = Late("holdfast.tasks.quotas")
+    reading = Late("holdfast.tasks.reading")
+    repairing = Late("holdfast.tasks.repairing")
+    restoring = Late("holdfast.tasks.restoring")
+    sharing = Late("holdfast.tasks.sharing")
+    sweeping = Late("holdfast.tasks.sweeping")
+    unit = Late("holdfast.tasks.unit")
+    variables = Late("holdfast.tasks.variables")
+    working = Late("holdfast.tasks.working")
 
 T = TypeVar("T")
 LEASE_MS = 60_000
@@ -61,14 +86,14 @@ class Tasks:
         actor: Actor = _NOBODY,
         limits: Limits | None = None,
     ) -> None:
-        check_owner(owner)
+        if owner != LOCAL_OWNER:
+            checks.check_owner(owner)
         self.owner = owner
         self.actor = actor
         self.limits = limits or Limits()
         self._store = store
         self._clock = clock
         self._binding = Binding(owner=owner, actor=actor)
-        self._desk = Desk(store, clock, self._binding, self._settle)
 
     @property
     def store(self) -> Store:
@@ -245,7 +270,7 @@ class Tasks:
 
     async def visible_variables(self, task_id: str) -> Mapping[str, Variable]:
         """Return the variables of a task that there are and that the actor may see."""
-        return visible((await self.get(task_id)).variables, self.actor)
+        return variables.visible((await self.get(task_id)).variables, self.actor)
 
     async def variable_history(self, task_id: str, name: str) -> Sequence[VariableChange]:
         """Return the changes of a variable, oldest first."""
@@ -268,7 +293,7 @@ class Tasks:
     async def dependents(self, task_id: str) -> Sequence[tuple[Relation, str]]:
         """Return the tasks that depend on this one, with how; children are not among them."""
         await self._require(task_id)
-        return await dependents_of(self._store, self.owner, task_id)
+        return await dependencies.dependents_of(self._store, self.owner, task_id)
 
     async def children(self, task_id: str) -> Sequence[str]:
         """Return the ids of the tasks that are a part of this one."""
@@ -329,21 +354,22 @@ class Tasks:
 
     async def sweep(self, limit: int = 100) -> Swept:
         """Remove what expired tasks of all owners leave behind; see `holdfast.tasks.sweeping`."""
-        return await sweep(self._store, self._clock, limit=limit)
+        return await sweeping.sweep(self._store, self._clock, limit=limit)
 
     async def repair(self, *, dry_run: bool = False) -> Repaired:
         """Make the records and indexes of all owners anew from the logs."""
-        return await repair(self._store, self._clock, dry_run=dry_run)
+        return await repairing.repair(self._store, self._clock, dry_run=dry_run)
 
     async def _change(self, decide: Callable[[Unit], Awaitable[T]]) -> T:
-        answer = await self._desk.change(decide)
+        desk = unit.Desk(self._store, self._clock, self._binding, self._settle)
+        answer = await desk.change(decide)
         if isinstance(answer, Task):
             return reading.shown(answer, self._binding)  # pyright: ignore[reportReturnType]
         return answer
 
-    async def _settle(self, unit: Unit) -> None:
-        await settle_quota(unit, self.limits)
+    async def _settle(self, change: Unit) -> None:
+        await quotas.settle_quota(change, self.limits)
 
     async def _require(self, task_id: str) -> None:
-        if await read_task(self._store, self.owner, task_id) is None:
-            raise not_found(task_id)
+        if await loading.read_task(self._store, self.owner, task_id) is None:
+            raise loading.not_found(task_id)
