@@ -13,9 +13,8 @@ from holdfast.tasks.creation import choose_id
 from holdfast.tasks.dependencies import edges_of, refuse_cycle
 from holdfast.tasks.ending import tell_dependents
 from holdfast.tasks.events import BlockerEnded, Created, DependencyAdded, Event
-from holdfast.tasks.keys import request_key
+from holdfast.tasks.keys import request_key, task_key
 from holdfast.tasks.linking import agree, ended_of
-from holdfast.tasks.loading import read_task
 from holdfast.tasks.record import Relation, Task
 from holdfast.tasks.unit import Unit
 
@@ -59,7 +58,7 @@ async def made_by(store: Store, owner: str, key: str) -> str | None:
     if record is None:
         return None
     task_id: str = from_bytes(record.value, what="a request")[0]
-    return task_id if await read_task(store, owner, task_id) else None
+    return task_id if await store.get(task_key(owner, task_id)) else None
 
 
 def _check(unit: Unit, events: Sequence[Event]) -> Created:

@@ -56,7 +56,6 @@ def nothing(done: int, total: int) -> None:
 
 async def import_tasks(
     tasks: Tasks,
-    store: Store,
     form: Format,
     path: Path,
     *,
@@ -78,7 +77,7 @@ async def import_tasks(
     report = done.findings.append
     if form.name == "holdfast":
         counts = await import_histories(
-            tasks, form, path, report, batch=batch_of(store), dry_run=dry_run, advance=advance
+            tasks, form, path, report, batch=batch_of(tasks.store), dry_run=dry_run, advance=advance
         )
         done.read, done.created, done.updated, done.same = counts
         return done
@@ -87,7 +86,7 @@ async def import_tasks(
     making = _Making(tasks, form, plan.ids, report, now)
     new = [each for each in plan.work if each.task is None]
     old = [each for each in plan.work if each.task is not None]
-    size, total = batch_of(store), len(plan.work)
+    size, total = batch_of(tasks.store), len(plan.work)
     for start in range(0, len(new), size):
         batch = new[start : start + size]
         done.created += len(batch) if dry_run else await making.create(batch)

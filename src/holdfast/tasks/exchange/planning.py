@@ -20,7 +20,7 @@ from holdfast.tasks.checks import (
 )
 from holdfast.tasks.exchange.edges import drop_begun, drop_missing, put_in_order
 from holdfast.tasks.exchange.histories import normal
-from holdfast.tasks.exchange.luggage import luggage_of, pack
+from holdfast.tasks.exchange.luggage import digest_of, luggage_of, pack
 from holdfast.tasks.exchange.seam import Finding, Format, Item, Report
 from holdfast.tasks.record import Task
 from holdfast.tasks.service import Tasks
@@ -73,7 +73,8 @@ async def plan_import(
     elsewhere = {name: task for name, task in found.items() if task is not None}
     ids = {name: task.id for name, task in {**elsewhere, **known}.items()}
     good = [_dated(each, known, now) for each in read]
-    items = [drop_missing(each, _is_in({i.id for i in good}, elsewhere), report) for each in good]
+    there = {*(each.id for each in good), *elsewhere}
+    items = [drop_missing(each, there.__contains__, report) for each in good]
     items = put_in_order(items, report)
     ended = {item.id for item in items if item.state in _FREEING}
     ended |= {name for name, task in elsewhere.items() if task.state in _FREEING}
@@ -83,15 +84,15 @@ async def plan_import(
     for each in items:
         item = drop_missing(each, lambda name: name not in gone, report)
         item = drop_begun(item, ended.__contains__, report)
+        if _is_same(form, item, known.get(item.id)):
+            same += 1
+            continue
         planned = plan_one(form, item, known.get(item.id), report)
         if planned is None:
             gone.add(item.id)
             continue
         ids.setdefault(item.id, planned.task_id)
-        if planned.task is not None and _is_same(form, planned):
-            same += 1
-        else:
-            work.append(planned)
+        work.append(planned)
     return Plan(read=len(read), work=work, same=same, ids=ids)
 
 
@@ -183,10 +184,11 @@ def _check(item: Item, metadata: dict[str, object]) -> None:
         check_text(note.text, "a note")
 
 
-def _is_same(form: Format, planned: Planned) -> bool:
-    assert planned.task is not None
-    carried = luggage_of(planned.task, form.name)
-    return carried.get("digest") == planned.luggage["digest"]
+def _is_same(form: Format, item: Item, task: Task | None) -> bool:
+    """Return whether a task is here as the file has it, or was when it was imported."""
+    if task is None or not _is_same_task(form, item, task):
+        return False
+    return luggage_of(task, form.name).get("digest") == digest_of(form, item)
 
 
 def _is_same_task(form: Format, item: Item, task: Task) -> bool:
@@ -199,11 +201,6 @@ def _dated(item: Item, known: dict[str, Task], now: int) -> Item:
         return item
     task = known.get(item.id)
     return replace(item, created_at=task.created_at if task else now)
-
-
-def _is_in(*names: Iterable[str]) -> Callable[[str], bool]:
-    known = {name for each in names for name in each}
-    return known.__contains__
 
 
 def _others(item: Item) -> list[str]:

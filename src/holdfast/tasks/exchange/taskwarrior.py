@@ -32,6 +32,8 @@ from holdfast.tasks.record import HIGH, LOW, NORMAL
 from holdfast.tasks.state import TaskState
 
 _TIME = "%Y%m%dT%H%M%SZ"
+_UNFIT = re.compile("[:,]")
+"""What Taskwarrior 2.6 takes for the end of a tag when it reads its own file again."""
 _SHAPE = re.compile(r"\d{8}T\d{6}Z")
 _PRIORITIES = {"H": HIGH, "M": NORMAL, "L": LOW, "": NORMAL}
 _STATES = {
@@ -107,7 +109,7 @@ class Taskwarrior:
             "end": _written(item.ended_at),
             "priority": {0: "H", 1: "H", 3: "L", 4: "L"}.get(item.priority),
             "project": project,
-            "tags": without_value(item.tags, "project", project),
+            "tags": [_UNFIT.sub(".", tag) for tag in without_value(item.tags, "project", project)],
             "depends": list(item.blocked_by),
             "annotations": _annotations(item),
         }
