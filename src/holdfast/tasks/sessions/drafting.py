@@ -71,17 +71,19 @@ class Draft:
         return title + self._said + (0 if self.is_whole else len(self.rest()) + 1)
 
     def improve(self, number: int, form: Form, room: int) -> int:
-        """Say more of an item if there is room for it; return the room that is left."""
-        item, before = self.section.items[number], self._forms[number]
-        wanted = Form.WHOLE if item.whole == item.brief else form
-        if wanted <= before:
+        """Say more of an item if there is room for it; return the room that is left.
+
+        The brief form is passed over where the whole one takes no more, since less is left to be told
+        of then.
+        """
+        if self._forms[number] >= form or self._is_hopeless(number, room):
             return room
-        size = self.size
-        self._put(number, wanted)
-        cost = self.size - size
+        cost = self._cost(number, form)
+        whole = self._cost(number, Form.WHOLE)
+        wanted, cost = (Form.WHOLE, whole) if whole <= cost else (form, cost)
         if cost > room:
-            self._put(number, before)
             return room
+        self._put(number, wanted)
         return room - cost
 
     def lines(self) -> Iterator[str]:
@@ -120,6 +122,23 @@ class Draft:
             shortened=ids(Form.BRIEF),
             left_out=ids(Form.NONE),
         )
+
+    def _is_hopeless(self, number: int, room: int) -> bool:
+        """Whether there is no room, which is seen at once while others are in the same form.
+
+        Then the line of the rest becomes shorter by a digit at most.
+        """
+        item, before = self.section.items[number], self._forms[number]
+        least = min(_length(item, Form.BRIEF), _length(item, Form.WHOLE)) - _length(item, before)
+        return self._counts[before] > 1 and least - 1 > room
+
+    def _cost(self, number: int, form: Form) -> int:
+        """Return how many characters more the section takes with another form of an item."""
+        size, before = self.size, self._forms[number]
+        self._put(number, form)
+        cost = self.size - size
+        self._put(number, before)
+        return cost
 
     def _put(self, number: int, form: Form) -> None:
         item, before = self.section.items[number], self._forms[number]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from holdfast.errors import UsageError
 from holdfast.tasks.sessions.drafting import Draft, Form, Part, Section
@@ -51,20 +52,30 @@ def fit(head: str, sections: Sequence[Section], budget: int) -> Fitted:
                 f"{budget} characters are too few to say even what there is",
                 hint=f"allow {min(budget - room, everything)} or more",
             )
-        for at, number, form in _wishes(told):
-            room = drafts[at].improve(number, form, room)
+        _improve(drafts, room)
         text = _text(head, drafts)
         text += _footer(drafts, room=budget - _size(head, drafts))
     parts = {each.section.name: each.part() for each in drafts}
     return Fitted(text=text, budget=budget, parts=parts)
 
 
+def _improve(drafts: Sequence[Draft], room: int) -> None:
+    """Say as much as there is room for."""
+    before = None
+    while (
+        room != before
+    ):  # once a section is whole, what was told of its rest makes room for others
+        before = room
+        for at, number, form in _wishes([draft.section for draft in drafts]):
+            room = drafts[at].improve(number, form, room)
+
+
 def _wishes(sections: Sequence[Section]) -> Iterator[tuple[int, int, Form]]:
     """Give what should be said in the order of its importance: section, item, form."""
-    ranked = sorted(enumerate(sections), key=lambda each: each[1].rank)
-    for first in (True, False):
-        for form in (Form.BRIEF, Form.WHOLE):
-            for at, section in ranked:
+    ranks = sorted({section.rank for section in sections})
+    for first, rank, form in product((True, False), ranks, (Form.BRIEF, Form.WHOLE)):
+        for at, section in enumerate(sections):
+            if section.rank == rank:
                 count = len(section.items)
                 numbers = range(min(_FIRST, count)) if first else range(_FIRST, count)
                 yield from ((at, number, form) for number in numbers)
