@@ -13,7 +13,7 @@ from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import ANY, Store
 from holdfast.tasks import Limits, NewTask, Tasks
 from holdfast.tasks.events import Completed, Noted, encode_event
-from holdfast.tasks.fold import Fold
+from holdfast.tasks.fold import Fold, replay
 from holdfast.tasks.keys import task_log
 from holdfast.tasks.snapshots import decode_snapshot, encode_snapshot
 from holdfast.testing.clock import ManualClock
@@ -197,6 +197,43 @@ async def test_two_logs_that_were_merged_are_folded_and_told(
     assert repaired.altered == {}
     assert [each.id for each in await tasks.ready()] == [b.id]
     assert (await tasks.repair()).is_clean
+
+
+async def test_entries_of_the_other_clone_may_stand_before_those_that_a_record_knows(
+    tasks: Tasks, store: Store, clock: ManualClock
+) -> None:
+    """A merge sorts by time: the place in the log that a record names is another entry now."""
+    a = await tasks.create(NewTask(name="a"))
+    b = await tasks.create(NewTask(name="b", blocked_by=[a.id]))
+    await tasks.start(a.id)
+    shared = [entry.value for entry in await store.read(task_log(a.id))]
+    theirs = Fold(a.id)
+    for data in shared:
+        theirs.take(data)
+    other = [encode_event(Noted(at=1, text="theirs"), theirs.prev)]
+    theirs.take(other[0])
+    other.append(encode_event(Completed(at=2, result="theirs"), theirs.prev))
+    await tasks.note(a.id, "ours")
+    await tasks.set_variables(a.id, {"x": "ours"})
+    ours = [entry.value for entry in await store.read(task_log(a.id))][len(shared) :]
+    async with MemoryStore(clock=clock) as merged:
+        for key, (value, expires_at) in (await dump(store)).items():
+            await merged.put(key, value, expected=0, expires_at=expires_at)
+        await merged.append(task_log(a.id), [*shared, other[0], *ours, other[1]])
+        for entry in await store.read(task_log(b.id)):
+            await merged.append(task_log(b.id), [entry.value])
+        await merged.put(("merged", "digest"), b"{}", expected=0)
+        there = Tasks(merged, clock=clock)
+        whole = replay(a.id, [*shared, other[0], *ours, other[1]]).task
+        assert await there.get(a.id) == whole
+        assert (whole.notes, whole.variables["x"].value, whole.result) == (2, "ours", "theirs")
+        report = await there.settle_merges()
+        assert report is not None
+        assert (report.released, report.damaged, report.altered) == ([b.id], {}, {})
+        assert await there.settle_merges() is None
+        assert [each.id for each in await there.ready()] == [b.id]
+        assert {each.state for each in (await there.list()).tasks} == {"completed", "pending"}
+        assert (await there.repair()).is_clean
 
 
 async def test_what_ended_in_both_clones_keeps_the_first_end_and_notes_the_other(

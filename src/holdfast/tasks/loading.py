@@ -8,9 +8,10 @@ from holdfast.errors import StorageCorrupt, TaskNotFound
 from holdfast.frozen import field, slotted
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, ANY, Conflict, Delete, Key, Operation, Put, Store
+from holdfast.tasks.events import digest
 from holdfast.tasks.fold import Fold, replay
 from holdfast.tasks.keys import Kept, derived, task_key, task_log
-from holdfast.tasks.record import Task
+from holdfast.tasks.record import Snapshot, Task
 from holdfast.tasks.snapshots import decode_snapshot, encode_snapshot
 
 
@@ -48,8 +49,7 @@ async def read_task(store: Store, owner: str, task_id: str) -> Held | None:
     if record is None:
         return None
     stored = decode_snapshot(record.value)
-    behind = await store.read(task_log(task_id), after=stored.tail)
-    now = replay(task_id, (entry.value for entry in behind), stored) if behind else stored
+    now = await _read_on(store, task_id, stored)
     return Held(
         version=record.version,
         size=len(record.value),
@@ -58,6 +58,19 @@ async def read_task(store: Store, owner: str, task_id: str) -> Held | None:
         base=now.tail,
         stored_tail=stored.tail,
     )
+
+
+async def _read_on(store: Store, task_id: str, stored: Snapshot) -> Snapshot:
+    """Return a task as the entries behind its record say.
+
+    The last entry that the record knows is read again: if it is not where it was, two clones of
+    the store were merged since, entries of the other one stand before it, and all is folded anew.
+    """
+    last, *behind = await store.read(task_log(task_id), after=stored.tail - 1) or (None,)
+    if last is not None and digest(last.value) not in stored.heads:
+        entries = await store.read(task_log(task_id))
+        return replay(task_id, (entry.value for entry in entries))
+    return replay(task_id, (entry.value for entry in behind), stored) if behind else stored
 
 
 def not_found(task_id: str) -> TaskNotFound:

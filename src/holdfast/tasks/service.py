@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         linking,
         listing,
         loading,
+        merges,
         quotas,
         reading,
         repairing,
@@ -45,6 +46,7 @@ else:  # one verb needs a few of them, and a command does one thing
     linking = Late("holdfast.tasks.linking")
     listing = Late("holdfast.tasks.listing")
     loading = Late("holdfast.tasks.loading")
+    merges = Late("holdfast.tasks.merges")
     quotas = Late("holdfast.tasks.quotas")
     reading = Late("holdfast.tasks.reading")
     repairing = Late("holdfast.tasks.repairing")
@@ -359,6 +361,10 @@ class Tasks:
     async def repair(self, *, dry_run: bool = False) -> Repaired:
         """Make the records and indexes of all owners anew from the logs."""
         return await repairing.repair(self._store, self._clock, dry_run=dry_run)
+
+    async def settle_merges(self) -> Repaired | None:
+        """Repair the tasks if the store was merged with a clone since the last time."""
+        return await merges.settle_merges(self._store, self._clock)
 
     async def _change(self, decide: Callable[[Unit], Awaitable[T]]) -> T:
         desk = unit.Desk(self._store, self._clock, self._binding, self._settle)
