@@ -56,4 +56,5 @@ PROMISES = {
     "quota-never-exceeded": "However many create at once, an owner never has one task more than it may.",
     "owners-are-apart": "An owner can neither read, list nor guess at the tasks of another.",
     "disjoint-variables-never-conflict": "Changes of different variables of a task never conflict.",
+    "import-loses-nothing": "What another tracker wrote comes back from an export to it, or is reported by name.",
 }
