@@ -12,6 +12,7 @@ from holdfast.cli.settings import settings_of
 from holdfast.clock import SystemClock
 from holdfast.settings import Settings
 from holdfast.storage.seam import Store
+from holdfast.tasks.merges import settle_merges
 from holdfast.tasks.requests import Actor
 from holdfast.tasks.service import Tasks
 
@@ -28,7 +29,7 @@ def look(
 
 def look_into(settings: Settings, action: Callable[[Store], Awaitable[T]]) -> T:
     """Do the same for an `action` that needs more than the tasks."""
-    return run_on(open_only_store(settings, at_once=True), action)
+    return run_on(open_only_store(settings, at_once=True), _behind_merges(action))
 
 
 def work(
@@ -37,7 +38,7 @@ def work(
     """Return what comes of `action`; a store that is not there is made."""
     settings = settings_of(arguments, output)
     store = open_only_store(settings, make=True, at_once=True)
-    return run_on(store, lambda store: action(tasks_of(store, arguments)))
+    return run_on(store, _behind_merges(lambda store: action(tasks_of(store, arguments))))
 
 
 def follow(
@@ -46,6 +47,16 @@ def follow(
     """Return what comes of an `action` that waits for others."""
     settings = settings_of(arguments, output)
     return run_on(open_only_store(settings), lambda store: action(tasks_of(store, arguments)))
+
+
+def _behind_merges(action: Callable[[Store], Awaitable[T]]) -> Callable[[Store], Awaitable[T]]:
+    """Return an `action` that finds the tasks in order also after two clones were merged."""
+
+    async def act(store: Store) -> T:
+        await settle_merges(store, SystemClock())
+        return await action(store)
+
+    return act
 
 
 def tasks_of(store: Store, arguments: argparse.Namespace) -> Tasks:
