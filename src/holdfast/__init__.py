@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from holdfast.tasks.kinds import find_late
+
 if TYPE_CHECKING:
     from holdfast.app import Runtime, open_memories, open_runtime
     from holdfast.engine.attempts import current_step
@@ -64,3 +66,13 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
     return getattr(import_module(f"holdfast.{_HOMES[name]}"), name)
+
+
+# Logs of tasks hold events of the engine; whoever reads one has loaded this package.
+find_late(
+    lambda: import_module("holdfast.engine.events"),
+    "redefined",
+    "step_finished",
+    "step_started",
+    "timer_set",
+)

@@ -175,6 +175,7 @@ async def open_runtime(
     """
     from holdfast.agents.run import WorkflowProgram  # noqa: PLC0415
     from holdfast.engine.embedded import EmbeddedEngine  # noqa: PLC0415
+    from holdfast.tasks.merges import settle_merges  # noqa: PLC0415
     from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
     from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
 
@@ -184,6 +185,7 @@ async def open_runtime(
     try:
         address = settings.store if make else _existing(settings)
         async with open_store(address, clock=clock, ack=settings.ack) as store:
+            await settle_merges(store, clock)
             engine = EmbeddedEngine(
                 store,
                 {**(programs or {}), WORKFLOW: WorkflowProgram(services, load_text)},

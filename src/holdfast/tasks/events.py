@@ -20,6 +20,7 @@ from typing import ClassVar, Protocol, cast
 from holdfast.errors import StorageCorrupt, StorageTooNew
 from holdfast.frozen import MISSING, field, frozen
 from holdfast.tasks.codec import defaults, from_bytes, to_bytes
+from holdfast.tasks.kinds import load_kind
 
 Json = Mapping[str, object]
 _DIGEST_DIGITS = 32
@@ -386,6 +387,8 @@ def decode_event(data: bytes) -> tuple[Event, str]:
         raise StorageCorrupt(
             "an entry of a task's log is not an event", hint="restore the store from a backup"
         ) from error
+    if kind not in _KINDS:
+        load_kind(kind)
     try:
         return cast("Callable[..., Event]", _KINDS[kind])(**members), prev
     except (KeyError, TypeError) as error:
