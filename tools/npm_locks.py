@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+FOLDERS = ("tests", "benchmarks")
 SKIPPED = {"node_modules", ".cache", "site"}
 
 
@@ -28,7 +29,8 @@ def write_lock(folder: Path) -> None:
 
 def main() -> int:
     """Refresh the lock beside each `package.json` of the repository."""
-    for manifest in sorted(Path("tests").rglob("package.json")):
+    manifests = (each for folder in FOLDERS for each in Path(folder).rglob("package.json"))
+    for manifest in sorted(manifests):
         if SKIPPED.isdisjoint(manifest.parts):
             print(f"lock: {manifest.parent / 'package-lock.json'}")
             write_lock(manifest.parent)

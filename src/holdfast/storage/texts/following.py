@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from holdfast.errors import StorageCorrupt
-from holdfast.storage.faces.threads import on_thread
+from holdfast.storage.faces.threads import new_turn, on_thread
 from holdfast.storage.seam import Entry, Key, Store
 from holdfast.storage.texts.documents import Change, Hit, Question
 from holdfast.storage.texts.file import StaleIndex, remove_file
@@ -52,7 +51,7 @@ class Texts:
         self._path = path
         self._index: Index | None = None
         self._index_lock = threading.Lock()
-        self._following = asyncio.Lock()
+        self._following = new_turn()
         self._reached: Place | None = None
 
     async def __aenter__(self) -> Self:
