@@ -19,6 +19,7 @@ from holdfast.clock import SystemClock
 from holdfast.settings import load_settings
 from holdfast.tasks import Actor, NewTask, Tasks
 from holdfast.tasks.sessions import Sessions, session_for
+from pathlib import Path
 
 async def main():
     clock, actor = SystemClock(), Actor(by="robot", via="test")
