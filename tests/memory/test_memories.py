@@ -223,6 +223,17 @@ async def test_what_expires_is_absent_from_that_millisecond_on(desk: Desk) -> No
     assert await desk.believed(start + 5000) == {"other"}
 
 
+async def test_a_clock_that_goes_back_leaves_no_moment_with_both_or_none(desk: Desk) -> None:
+    start = desk.clock.now_ms()
+    old = (await desk.write("old", key="k")).entry
+    desk.clock.advance(-60)
+    await desk.memories.supersede(old.id, "new")
+    desk.clock.advance(120)
+    for moment in (start, start + 1, desk.clock.now_ms()):
+        assert await desk.believed(moment) == {"new"}
+    assert await desk.believed(start - 1) == set()
+
+
 async def test_of_many_that_supersede_at_once_one_does(desk: Desk) -> None:
     old = (await desk.write("old", key="k")).entry
     refused = list[str]()

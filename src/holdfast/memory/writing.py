@@ -96,6 +96,8 @@ class Writer:
                 "it would have expired before it is written", hint="give a later `expires_at`"
             )
         old = {each.entry.id: each for each in [await self._not_ended(id_) for id_ in supersedes]}
+        # Not before what it replaces was known, whatever the clocks of two machines say.
+        now = max([now, *(each.entry.updated_at for each in old.values())])
         about = await self._reader.about(draft.namespace, draft.key) if draft.key else []
         peers = [
             each for each in about if each.entry.id not in old and state_of(each.entry, now) in LIVE
