@@ -24,6 +24,14 @@ from holdfast.tasks.state import TaskState
 
 _PAGE = 500
 _TIMES = frozenset({"created_at", "updated_at", "started_at", "ended_at"})
+_WORDS = {
+    "held": "state",
+    "by": "who made it",
+    "blocked_by": "blockers",
+    "discovered_from": "what it was found from",
+    "status_message": "status message",
+    **{name: f"time: {name.removesuffix('_at')}" for name in _TIMES},
+}
 _MINUTE = 60_000
 _PLAIN_EVENTS = frozenset(
     {
@@ -180,11 +188,11 @@ def _not_told(
             continue
         if name in _TIMES and ours is not None and theirs is not None:
             close = abs(ours - theirs) < _MINUTE
-            yield "fractions of times" if close else name
+            yield "fractions of times" if close else _WORDS[name]
         elif name == "notes":
             yield _notes_differ(item, read)
         else:
-            yield "state" if name == "held" else name
+            yield _WORDS.get(name, name)
 
 
 def _notes_differ(item: Item, read: Item) -> str:

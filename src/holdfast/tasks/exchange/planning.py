@@ -196,9 +196,12 @@ def _is_same_task(form: Format, item: Item, task: Task) -> bool:
 
 
 def _dated(item: Item, known: dict[str, Task], now: int) -> Item:
-    """Return the item with a time of creation: one that has none was made when it was imported."""
+    """Return the item with a time of creation that can be listed by.
+
+    One that has none was made when it was imported, one before 1970 at the beginning of that.
+    """
     if item.created_at:
-        return item
+        return replace(item, created_at=max(1, item.created_at))
     task = known.get(item.id)
     return replace(item, created_at=task.created_at if task else now)
 

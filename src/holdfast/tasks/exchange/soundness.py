@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, cast
+from typing import cast
 
 from holdfast.errors import HoldfastError, InputError
 from holdfast.tasks.checks import (
@@ -21,6 +20,7 @@ from holdfast.tasks.exchange.seam import Raw
 from holdfast.tasks.fold import apply
 from holdfast.tasks.record import Task
 
+_LATEST_MS = 253_402_300_799_999
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "int | None": (int, type(None)),
@@ -71,8 +71,8 @@ def sound_events(history: Sequence[Raw]) -> tuple[list[Event], Task]:
 
 
 def _check_types(event: Event) -> None:
-    for item in fields(cast("Any", event)):
-        _check_type(getattr(event, item.name), str(item.type), item.name)
+    for name, kind in type(event).__annotations__.items():
+        _check_type(getattr(event, name), str(kind), name)
     if isinstance(event, Created) and event.run is not None:
         raise ValueError("a run of the engine cannot be imported as a task")
     if isinstance(event, Updated):
@@ -88,6 +88,8 @@ def _check_type(value: object, kind: str, name: str) -> None:
         return
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}")
+    if name == "at" and not 0 <= cast("int", value) <= _LATEST_MS:
+        raise ValueError(f"{value!r} is no time between 1970 and 9999")
     element = _ELEMENTS.get(kind)
     if element is None:
         return

@@ -188,7 +188,7 @@ class _Deciding:
             case TaskState.PENDING:
                 found.append(Released(at=at, via=via))
             case TaskState.WORKING:
-                if self._task.state is TaskState.WORKING:
+                if self._task.state is not TaskState.PENDING:  # it may have been let go of
                     found.append(Started(at=begun, via=via))
             case TaskState.INPUT_REQUIRED:
                 key = f"{HELD_KEY}-{len(self._task.requests) + 1}"
