@@ -12,7 +12,7 @@ from holdfast.engine.events import Redefined, StepFinished, StepStarted, TimerSe
 from holdfast.engine.history import History
 from holdfast.engine.records import linked
 from holdfast.engine.seam import Inputs, RunContext
-from holdfast.errors import QuotaExceeded, RunConflict, RunNotFound, TaskBusy
+from holdfast.errors import QuotaExceeded, RunConflict, RunNotFound, TaskBusy, TaskConflict
 from holdfast.storage.memory import MemoryStore
 from holdfast.tasks import Actor, Filter, Limits, NewTask, Tasks
 from holdfast.tasks.events import Claimed, Created, Event, InputRequested, Released, encode_event
@@ -76,6 +76,19 @@ async def test_a_run_that_an_engine_holds_cannot_be_ended_by_others(store: Memor
             await tasks_on(store).complete(run_id, "done")
         gate.let_go.set()
         assert (await engine.settle(run_id)).result == "through"
+
+
+async def test_a_run_that_waits_is_not_ended_by_hand(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        await engine.settle(run_id)
+        for verb in (tasks_on(store).complete, tasks_on(store).start):
+            with pytest.raises(TaskConflict, match="its program works on it"):
+                await verb(run_id)
+        await tasks_on(store).cancel(run_id)
+        history = await engine.history(run_id)
+    assert history.state is TaskState.CANCELLED
+    assert history.open_requests == {}
 
 
 async def test_variables_of_a_run_may_be_changed_while_it_runs(store: MemoryStore) -> None:

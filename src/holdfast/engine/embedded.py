@@ -49,6 +49,9 @@ from holdfast.tasks.unit import Desk, Unit
 from holdfast.tracing.spans import SpanBuffer
 from holdfast.tracing.tracer import Tracer
 
+VIA = "engine"
+"""From where what the engine does to a task is done."""
+
 PULSE_SECONDS = 0.25
 """How often the engine looks for news from other processes."""
 
@@ -85,7 +88,7 @@ class EmbeddedEngine:
         self._adopt = adopt
         self._owner = owner
         self._limits = limits or Limits()
-        binding = Binding(owner=owner, actor=Actor(via="engine"))
+        binding = Binding(owner=owner, actor=Actor(via=VIA))
         self._desk = Desk(store, clock, binding, self._settle_quota)
         self._slots = asyncio.Semaphore(concurrency)
         self._holder = Holder(
@@ -153,9 +156,9 @@ class EmbeddedEngine:
         run = replace(run, definition=await outside.store_definition(self._store, definition))
         now, run_id = self._clock.now_ms(), new_run_id()
         created = Created(
-            at=now, id=run_id, owner=self._owner, name=name, run=_members(run), via="engine"
+            at=now, id=run_id, owner=self._owner, name=name, run=_members(run), via=VIA
         )
-        claimed = Claimed(at=now, holder=self._holder.id, fence=1)
+        claimed = Claimed(via=VIA, at=now, holder=self._holder.id, fence=1)
         history = await outside.create(self._desk, run_id, [created, claimed, *known])
         self._drive(history, definition)
         return run_id
@@ -317,7 +320,7 @@ class EmbeddedEngine:
         """Run the program until it ends, waits for answers only, or is stopped."""
         while True:
             if run.journal.history.cancel_requested:
-                ending: Event = Cancelled(at=self._clock.now_ms())
+                ending: Event = Cancelled(via=VIA, at=self._clock.now_ms())
             else:
                 ending = await self._run_once(run)
             if run.journal.broken is not None:
@@ -339,7 +342,9 @@ class EmbeddedEngine:
     async def _take_back(self, run: ActiveRun) -> None:
         history = run.journal.history
         await run.journal.append(
-            Claimed(at=self._clock.now_ms(), holder=self._holder.id, fence=history.fence + 1)
+            Claimed(
+                via=VIA, at=self._clock.now_ms(), holder=self._holder.id, fence=history.fence + 1
+            )
         )
         run.stop = None
 
@@ -373,21 +378,21 @@ class EmbeddedEngine:
         now, main = self._clock.now_ms(), run.main
         assert main is not None
         if run.stop is Stop.CANCEL:
-            return Cancelled(at=now)
+            return Cancelled(via=VIA, at=now)
         if timed_out:
             error = StepTimeout(
                 f"the run worked longer than {run.journal.history.birth.timeout:g} s",
                 hint="raise the workflow's timeout",
             )
-            return Failed(at=now, error=describe(error))
+            return Failed(via=VIA, at=now, error=describe(error))
         if main.cancelled() and run.stop is not None:
-            return Released(at=now)
+            return Released(via=VIA, at=now)
         if main.cancelled():
             error = ProgramError("the program cancelled itself")
-            return Failed(at=now, error=describe(error))
+            return Failed(via=VIA, at=now, error=describe(error))
         if (failure := main.exception()) is not None:
-            return Failed(at=now, error=describe(failure))
-        return Completed(at=now, result=main.result())
+            return Failed(via=VIA, at=now, error=describe(failure))
+        return Completed(via=VIA, at=now, result=main.result())
 
 
 def _members(run: RunDetails) -> dict[str, object]:

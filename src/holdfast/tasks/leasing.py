@@ -27,6 +27,7 @@ def require_holder(unit: Unit, task: Task, fence: int | None) -> None:
     Raises:
         LeaseLost: the number is not that of the newest claim, or the task was released.
         TaskBusy: no number was given, and somebody else holds the task.
+        TaskConflict: no number was given, and the task is a run, whose program works on it.
     """
     if fence is not None:
         _require_fence(task, fence)
@@ -36,6 +37,11 @@ def require_holder(unit: Unit, task: Task, fence: int | None) -> None:
         raise TaskBusy(
             f"task {task.id} is held by {lease.holder!r}",
             hint="wait until it is released or the lease ends, or cancel it",
+        )
+    if task.run is not None and not task.has_ended:
+        raise TaskConflict(
+            f"task {task.id} is a run: its program works on it and ends it",
+            hint="`holdfast resume` and `holdfast answer` go on with it, `holdfast cancel` ends it",
         )
 
 

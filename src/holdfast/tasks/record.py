@@ -212,7 +212,9 @@ class Task:
 
     @property
     def open_requests(self) -> Mapping[str, InputRequest]:
-        """What the task asked for and nobody has answered."""
+        """What the task asked for and nobody has answered; nothing once it has ended."""
+        if self.has_ended:
+            return {}
         return {key: ask for key, ask in self.requests.items() if ask.is_open}
 
 
