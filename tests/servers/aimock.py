@@ -77,26 +77,31 @@ def aimock_server(folder: Path) -> Iterator[AimockServer]:
 
 def install() -> Path:
     """Return the program of the server, installed once a checkout and version."""
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    lock = (_NODE_FILES / "package-lock.json").read_bytes()
-    with FileLock(_CACHE / "install.lock", timeout=110):
-        marker = _CACHE / _INSTALLED
+    return install_packages(_NODE_FILES, _CACHE) / _PROGRAM
+
+
+def install_packages(files: Path, cache: Path) -> Path:
+    """Install what a lock file names, once a checkout and version, and return where."""
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = (files / "package-lock.json").read_bytes()
+    with FileLock(cache / "install.lock", timeout=110):
+        marker = cache / _INSTALLED
         if not marker.is_file() or marker.read_bytes() != lock:
             for name in ("package.json", "package-lock.json", ".npmrc"):
-                shutil.copy(_NODE_FILES / name, _CACHE / name)
-            _npm_ci()
+                shutil.copy(files / name, cache / name)
+            _npm_ci(cache)
             marker.write_bytes(lock)
-    return _CACHE / _PROGRAM
+    return cache
 
 
-def _npm_ci() -> None:
+def _npm_ci(cache: Path) -> None:
     node = Path(_node())
     npm = node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
     # What npm starts looks for its Node on the path.
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [str(node), str(npm), "ci"],
-        cwd=_CACHE,
+        cwd=cache,
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,

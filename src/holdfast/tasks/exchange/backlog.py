@@ -244,9 +244,9 @@ def _notes(pieces: dict[str, str], otherwise: int) -> tuple[Comment, ...]:
 
 
 def _comment(note: Comment) -> str:
-    """Return a comment as Backlog.md writes it: a line of three dashes would end it."""
+    """Return a comment as Backlog.md writes it; three dashes, which would end it, become stars."""
     author = f"author: {note.by}\n" if note.by else ""
-    lines = (" ---" if line.strip() == "---" else line for line in note.text.split("\n"))
+    lines = ("***" if line.strip() == "---" else line for line in note.text.split("\n"))
     return f"{author}created: {write_date(note.at)}\n---\n{chr(10).join(lines)}\n---"
 
 
