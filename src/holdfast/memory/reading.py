@@ -118,7 +118,7 @@ class Reader:
             seen.add(entry_id)
             own = await self.events(entry_id)
             events += own
-            for each in own[-1:]:
+            for each in own:  # of two clones, each may have superseded it
                 waiting += each.entry.supersedes
                 waiting += [each.entry.superseded_by] if each.entry.superseded_by else []
         return sorted(events, key=lambda each: (each.at, each.entry.recorded_at))
