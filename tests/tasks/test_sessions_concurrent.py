@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import (
@@ -170,7 +170,7 @@ async def put_log(store: Store, entries: list[bytes]) -> str:
     return session_id
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(said=st.lists(st.booleans(), max_size=6), ended=st.tuples(st.booleans(), st.booleans()))
 async def test_what_both_clones_said_is_there_after_a_merge_whoever_ended_it(
     said: list[bool], ended: tuple[bool, bool]

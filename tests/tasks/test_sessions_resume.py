@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import SessionNotFound, UsageError
@@ -159,7 +159,7 @@ KINDS = ("in_progress", "waiting", "next")
 
 
 @pytest.mark.promise("resume-names-what-it-leaves-out")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     work=st.lists(st.tuples(st.sampled_from(KINDS), WORDS), max_size=12),
     decisions=st.lists(WORDS, max_size=8),
