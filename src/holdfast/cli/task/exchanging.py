@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.cli.output import Output, count
 from holdfast.cli.settings import settings_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holdfast.tasks.requests import Filter
     from holdfast.tasks.service import Tasks
 
+T = TypeVar("T")
 _FORMATS = ("holdfast", "taskwarrior", "beads", "backlog", "seed")
 _EVERY = 100
 Advance = Callable[[int, int], object]
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _import(arguments: argparse.Namespace, output: Output) -> int:
-    from holdfast.app import open_only_store, run_on  # noqa: PLC0415 - only here
+    from holdfast.app import open_only_store  # noqa: PLC0415 - only here
     from holdfast.tasks.exchange.formats import detect_format, format_named  # noqa: PLC0415
     from holdfast.tasks.exchange.importing import import_tasks  # noqa: PLC0415
 
@@ -80,7 +81,7 @@ def _import(arguments: argparse.Namespace, output: Output) -> int:
                 advance=advance,
             )
 
-    done = run_on(open_only_store(settings, make=not arguments.dry_run), bring)
+    done = _run_on(open_only_store(settings, make=not arguments.dry_run), bring)
     _print_imported(done, form.name, arguments, output)
     return InputError.exit_code if done.problems else 0
 
@@ -117,7 +118,7 @@ def _grouped(findings: list[Finding]) -> dict[str, int]:
 
 
 def _export(arguments: argparse.Namespace, output: Output) -> int:
-    from holdfast.app import open_only_store, run_on  # noqa: PLC0415 - only here
+    from holdfast.app import open_only_store  # noqa: PLC0415 - only here
     from holdfast.tasks.exchange.exporting import export_tasks  # noqa: PLC0415
     from holdfast.tasks.exchange.formats import format_named  # noqa: PLC0415
     from holdfast.tasks.exchange.seam import Target  # noqa: PLC0415
@@ -135,7 +136,7 @@ def _export(arguments: argparse.Namespace, output: Output) -> int:
             with _progress(output, "exported", quiet=quiet) as advance:
                 return await export_tasks(tasks, form, target, wanted=wanted, advance=advance)
 
-    done = run_on(open_only_store(settings), take)
+    done = _run_on(open_only_store(settings), take)
     left_out = dict(sorted(done.left_out.items()))
     if path is not None:
         output.data(
@@ -146,6 +147,17 @@ def _export(arguments: argparse.Namespace, output: Output) -> int:
         told = "\n".join(f"  {number} x {name}" for name, number in left_out.items())
         output.note(f"the format {form.name} has no place for:\n{told}")
     return 0
+
+
+def _run_on(store: Store, action: Callable[[Store], Awaitable[T]]) -> T:
+    """Return what comes of an action that has many things under way, whatever the store is."""
+    import asyncio  # noqa: PLC0415 - only here
+
+    async def act() -> T:
+        async with store:
+            return await action(store)
+
+    return asyncio.run(act())
 
 
 async def _filter(tasks: Tasks, arguments: argparse.Namespace) -> Filter:
