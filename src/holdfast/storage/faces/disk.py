@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -21,10 +21,14 @@ _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What stands at a path: links are not followed."""
+    """What stands at a path: links are not followed.
+
+    `mark` differs after every change of the file that the file system's clock can tell apart.
+    """
 
     is_file: bool
     changed_ms: int
+    mark: str = ""
 
 
 class FaceDisk(Protocol):
@@ -40,6 +44,10 @@ class FaceDisk(Protocol):
 
     def status(self, path: Path) -> Status | None:
         """Return what stands at the path, None if nothing does."""
+        ...
+
+    def statuses(self, path: Path) -> dict[str, Status]:
+        """Return what stands in a folder, by name and sorted; nothing if there is no folder."""
         ...
 
     def read(self, path: Path) -> bytes | None:
@@ -95,7 +103,18 @@ class SystemFaceDisk:
             found = path.lstat()
         except FileNotFoundError:
             return None
-        return Status(stat.S_ISREG(found.st_mode), found.st_mtime_ns // 1_000_000)
+        return _status(found)
+
+    def statuses(self, path: Path) -> dict[str, Status]:
+        found: dict[str, Status] = {}
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        found[entry.name] = _status(entry.stat(follow_symlinks=False))
+        except FileNotFoundError:
+            return {}
+        return dict(sorted(found.items()))
 
     def read(self, path: Path) -> bytes | None:
         try:
@@ -154,6 +173,11 @@ class SystemFaceDisk:
         except FileExistsError:
             return False
         return True
+
+
+def _status(found: os.stat_result) -> Status:
+    mark = f"{found.st_ino}.{found.st_size}.{found.st_mtime_ns}.{found.st_ctime_ns}"
+    return Status(stat.S_ISREG(found.st_mode), found.st_mtime_ns // 1_000_000, mark)
 
 
 @contextmanager

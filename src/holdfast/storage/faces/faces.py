@@ -12,6 +12,7 @@ from holdfast.errors import FaceError, StorageError
 from holdfast.storage.faces.codecs import Codec
 from holdfast.storage.faces.disk import FaceDisk, SystemFaceDisk
 from holdfast.storage.faces.folder import Claim, FaceFolder, Placed
+from holdfast.storage.faces.glancing import is_untouched
 from holdfast.storage.faces.looking import Look
 from holdfast.storage.faces.names import check_suffix, name_face
 from holdfast.storage.faces.report import Finding, Outcome, Report, Written, sort_findings
@@ -124,6 +125,8 @@ class Faces:
             StorageError: the store or the folder could not be read at all.
         """
         await on_thread(self._folder.sweep)
+        if await on_thread(partial(is_untouched, self._folder)):
+            return Report()
         findings: list[Finding] = []
         keys = {self._name(each.key): each.key async for page in self._pages() for each in page}
         for leftover in await on_thread(self._folder.leftovers):

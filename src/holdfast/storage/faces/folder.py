@@ -29,7 +29,7 @@ from holdfast.clock import Clock
 from holdfast.errors import FaceError
 from holdfast.ids import new_span_id
 from holdfast.storage.faces.codecs import Codec, decode_text, encode_text
-from holdfast.storage.faces.disk import FaceDisk, disk_errors
+from holdfast.storage.faces.disk import FaceDisk, Status, disk_errors
 from holdfast.storage.faces.history import (
     History,
     Rendering,
@@ -147,6 +147,27 @@ class FaceFolder:
         """Return what is in the folder."""
         with disk_errors(self.path):
             return self._disk.names(self.path)
+
+    def statuses(self) -> dict[str, Status]:
+        """Return what is in the folder, with what the file system says of each."""
+        with disk_errors(self.path):
+            return self._disk.statuses(self.path)
+
+    def now_ms(self) -> int:
+        """Return the time of the clock that files are compared with."""
+        return self._clock.now_ms()
+
+    def read_derived(self, name: str) -> bytes | None:
+        """Return a file of our own that may be deleted at any time; None if there is none."""
+        with disk_errors(self.path):
+            return self._disk.read(self._base / name)
+
+    def write_derived(self, name: str, data: bytes) -> None:
+        """Write such a file, whole or not at all."""
+        with self._locked():
+            temporary = self._temporary_path()
+            self._disk.write(temporary, data)
+            self._disk.rename(temporary, self._base / name)
 
     def remembered(self) -> list[str]:
         """Return the names of the faces that were written."""
