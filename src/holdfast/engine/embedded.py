@@ -13,6 +13,7 @@ from holdfast.clock import Clock
 from holdfast.engine import outside
 from holdfast.engine.active import ActiveRun, Stop
 from holdfast.engine.context import EmbeddedContext
+from holdfast.engine.endings import VIA, ending_of
 from holdfast.engine.events import as_json
 from holdfast.engine.history import History
 from holdfast.engine.holders import Holder
@@ -25,20 +26,16 @@ from holdfast.errors import (
     RunBusy,
     RunConflict,
     RunNotFound,
-    StepTimeout,
     StorageError,
 )
-from holdfast.errors import describe_error as describe
 from holdfast.ids import new_run_id
 from holdfast.storage.seam import Operation, Store
 from holdfast.tasks.codec import plain
 from holdfast.tasks.events import (
     Cancelled,
     Claimed,
-    Completed,
     Created,
     Event,
-    Failed,
     Released,
 )
 from holdfast.tasks.quotas import settle_quota
@@ -48,9 +45,6 @@ from holdfast.tasks.summaries import Summary
 from holdfast.tasks.unit import Desk, Unit
 from holdfast.tracing.spans import SpanBuffer
 from holdfast.tracing.tracer import Tracer
-
-VIA = "engine"
-"""From where what the engine does to a task is done."""
 
 PULSE_SECONDS = 0.25
 """How often the engine looks for news from other processes."""
@@ -361,7 +355,8 @@ class EmbeddedEngine:
             run.main.cancel()
             await asyncio.wait([run.main])
         await run.journal.idle()
-        return self._ending(run, timed_out=not done)
+        limit = None if done else run.journal.history.birth.timeout
+        return ending_of(run.main, stop=run.stop, exceeded=limit, now=self._clock.now_ms())
 
     async def _call_program(self, run: ActiveRun) -> object:
         birth = run.journal.history.birth
@@ -373,26 +368,6 @@ class EmbeddedEngine:
         history = run.journal.history
         limit = history.birth.timeout
         return None if limit is None else max(0.0, limit - history.worked_ms / 1000)
-
-    def _ending(self, run: ActiveRun, *, timed_out: bool) -> Event:
-        now, main = self._clock.now_ms(), run.main
-        assert main is not None
-        if run.stop is Stop.CANCEL:
-            return Cancelled(via=VIA, at=now)
-        if timed_out:
-            error = StepTimeout(
-                f"the run worked longer than {run.journal.history.birth.timeout:g} s",
-                hint="raise the workflow's timeout",
-            )
-            return Failed(via=VIA, at=now, error=describe(error))
-        if main.cancelled() and run.stop is not None:
-            return Released(via=VIA, at=now)
-        if main.cancelled():
-            error = ProgramError("the program cancelled itself")
-            return Failed(via=VIA, at=now, error=describe(error))
-        if (failure := main.exception()) is not None:
-            return Failed(via=VIA, at=now, error=describe(failure))
-        return Completed(via=VIA, at=now, result=main.result())
 
 
 def _members(run: RunDetails) -> dict[str, object]:
