@@ -8,7 +8,8 @@ from dataclasses import replace
 from holdfast.tasks.exchange.histories import has_begun
 from holdfast.tasks.exchange.seam import Finding, Item, Report
 
-_KEPT = "it is kept, and given back by an export; mend it and import once more"
+_KEPT = "an export gives it back as it was; mend it and import once more"
+_MISSING = "import that one as well; until then an export gives this back as it was"
 _NAMES = {
     "blocked_by": "is blocked by",
     "parent": "is a part of",
@@ -25,7 +26,7 @@ def drop_missing(item: Item, is_known: Callable[[str], bool], report: Report) ->
                 _tell(report, item, f"it {word} itself", _KEPT)
             elif not is_known(other):
                 what = f"it {word} {other}, which is neither in the file nor here"
-                _tell(report, item, what, f"import that one as well; until then {_KEPT}")
+                _tell(report, item, what, _MISSING)
             else:
                 continue
             item = _without(item, name, other)
@@ -56,7 +57,12 @@ def put_in_order(items: Sequence[Item], report: Report) -> list[Item]:
         for path in _circles(by_id, name):
             item, other = by_id[path[-2]], path[-1]
             way = f" {_NAMES[name]} ".join(path)
-            _tell(report, item, f"that is a circle: {way}", f"the last of it was left out; {_KEPT}")
+            _tell(
+                report,
+                item,
+                f"that is a circle: {way}",
+                f"the last part of it was left out; {_KEPT}",
+            )
             by_id[item.id] = _without(item, name, other)
     order = _walk(by_id, lambda item: [*item.blocked_by, *_others(item, "parent")])
     return [by_id[name] for name in order]
