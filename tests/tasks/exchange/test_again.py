@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from holdfast.tasks import Changes, Filter, NewTask, Relation, Task, TaskState
+import pytest
+
+from holdfast.tasks import Changes, Filter, Limits, NewTask, Relation, Task, Tasks, TaskState
+from holdfast.tasks.exchange.formats import format_named
+from holdfast.tasks.exchange.importing import import_tasks
 from tests.tasks.exchange.desk import T0, Desk, by, objects
 
 
@@ -200,3 +205,35 @@ async def test_a_task_that_went_out_under_its_own_id_is_known_when_it_comes_back
     assert [each.kind for each in (await desk.tasks.get(child.id)).dependencies] == [
         Relation.BLOCKS
     ]
+
+
+async def test_who_imported_stands_beside_what_nobody_else_is_known_to_have_done(
+    desk: Desk,
+) -> None:
+    await bring(desk, issue(status="in_progress", created_by="eve"))
+    await bring(desk, issue(status="closed", created_by="eve"))
+    history = await desk.tasks.history((await named(desk, "bd-1")).id)
+    assert [(each.event.kind, getattr(each.event, "by", "")) for each in history] == [
+        ("created", "eve"), ("started", "ann"), ("updated", "ann"), ("completed", "ann"),
+    ]  # fmt: skip
+
+
+async def test_two_imports_of_one_file_at_once_make_each_task_once(desk: Desk) -> None:
+    path = desk.write([issue(f"bd-{number}") for number in range(120)])
+    first, second = await asyncio.gather(desk.bring("beads", path), desk.bring("beads", path))
+    assert first.created + second.created == 120
+    assert len((await desk.tasks.list(limit=500)).tasks) == 120
+    assert (await desk.bring("beads", path)).same == 120
+
+
+@pytest.mark.parametrize("store", ["memory", "files"], indirect=True)  # limits need batches
+async def test_what_goes_over_a_quota_is_told_and_the_rest_is_there(desk: Desk) -> None:
+    tasks = Tasks(desk.tasks.store, clock=desk.clock, limits=Limits(live=2))
+    path = desk.write([issue(f"bd-{number}") for number in range(4)])
+    done = await import_tasks(tasks, format_named("beads"), path, now=desk.clock.now_ms())
+    assert (done.created, done.problems) == (2, 2)
+    assert "2 are allowed; it was left out" in done.findings[0].what
+    page = await tasks.list()
+    await tasks.complete(page.tasks[0].id, begin=True)
+    again = await import_tasks(tasks, format_named("beads"), path, now=desk.clock.now_ms())
+    assert (again.created, again.same) == (1, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypedDict, cast
 
 from holdfast.tasks.codec import to_bytes
 from holdfast.tasks.events import (
@@ -40,8 +40,24 @@ LISTS = frozenset({"tags", "notes", "blocked_by", "relates", "discovered_from"})
 Names = Callable[[str], str]
 
 
-def events_of(item: Item, *, via: str, ids: Names, metadata: Mapping[str, object]) -> list[Event]:
-    """Return the history of a task that an item is; `ids` tells ours of the other tracker's ids."""
+class Importer(TypedDict):
+    """Who imports, and from where: members of events."""
+
+    by: str
+    via: str
+
+
+_NOBODY = Importer(by="", via="")
+
+
+def events_of(
+    item: Item, *, stamp: Importer, ids: Names, metadata: Mapping[str, object]
+) -> list[Event]:
+    """Return the history of a task that an item is; `ids` tells ours of the other tracker's ids.
+
+    Who made the task and who wrote the notes is what the item says; the rest the importer did.
+    """
+    via = stamp["via"]
     birth = Created(
         at=item.created_at,
         by=item.by,
@@ -58,13 +74,13 @@ def events_of(item: Item, *, via: str, ids: Names, metadata: Mapping[str, object
         metadata=metadata,
     )
     notes = [Noted(at=each.at, by=each.by, via=via, text=each.text) for each in item.notes]
-    events: list[Event] = [birth, *notes, *_way(item, via)]
+    events: list[Event] = [birth, *notes, *_way(item, stamp)]
     if is_terminal(item.state):
         return events
     at = item.updated_at if item.updated_at is not None else item.created_at
     changes = {"status_message": item.status_message} if item.status_message else {}
     if changes or at > max(each.at for each in events):
-        events.append(Updated(at=at, via=via, changes=changes))
+        events.append(Updated(at=at, **stamp, changes=changes))
     return events
 
 
@@ -122,7 +138,7 @@ def item_of(task: Task, notes: Sequence[Comment], *, name: str, names: Names, by
 def normal(item: Item) -> Item:
     """Return what an item is after it was imported, nobody having touched it."""
     task: Task | None = None
-    for event in events_of(item, via="", ids=_itself, metadata={}):
+    for event in events_of(item, stamp=_NOBODY, ids=_itself, metadata={}):
         task = apply(task, event)
     assert task is not None
     found = item_of(task, item.notes, name=item.id, names=_itself, by=item.by)
@@ -146,36 +162,36 @@ def fingerprints(item: Item) -> dict[str, str | list[str]]:
     return found
 
 
-def _way(item: Item, via: str) -> list[Event]:
+def _way(item: Item, stamp: Importer) -> list[Event]:
     """Return the events that lead from a new task to the state of the item."""
     ended = item.ended_at
     if ended is None:
         ended = item.updated_at if item.updated_at is not None else item.created_at
     begun = item.started_at if item.started_at is not None else item.created_at
-    began = Started(at=begun, via=via)
+    began = Started(at=begun, **stamp)
     match item.state:
         case TaskState.PENDING:
             return []
         case TaskState.WORKING:
             return [began]
         case TaskState.INPUT_REQUIRED:
-            asked = InputRequested(at=begun, via=via, key=HELD_KEY, prompt=item.held or "held")
+            asked = InputRequested(at=begun, **stamp, key=HELD_KEY, prompt=item.held or "held")
             return [began, asked]
         case TaskState.COMPLETED:
             begun = item.started_at if item.started_at is not None else ended
             return [
-                Started(at=begun, via=via, message=item.status_message),
-                Completed(at=ended, via=via, result=item.result),
+                Started(at=begun, **stamp, message=item.status_message),
+                Completed(at=ended, **stamp, result=item.result),
             ]
         case TaskState.FAILED:
             before = [began] if item.started_at is not None else []
             return [
                 *before,
-                Failed(at=ended, via=via, error={"message": item.error or "it failed"}),
+                Failed(at=ended, **stamp, error={"message": item.error or "it failed"}),
             ]
         case TaskState.CANCELLED:
             before = [began] if item.started_at is not None else []
-            return [*before, Cancelled(at=ended, via=via, reason=item.status_message)]
+            return [*before, Cancelled(at=ended, **stamp, reason=item.status_message)]
 
 
 def _apparent(task: Task) -> TaskState:

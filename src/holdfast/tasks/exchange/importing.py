@@ -10,7 +10,7 @@ from holdfast.errors import HoldfastError, StorageError
 from holdfast.storage.seam import Batching, Bounded, Store
 from holdfast.tasks.events import Created, Event, Noted
 from holdfast.tasks.exchange.edges import drop_missing
-from holdfast.tasks.exchange.histories import events_of, item_of
+from holdfast.tasks.exchange.histories import Importer, events_of, item_of
 from holdfast.tasks.exchange.luggage import base_of, luggage_of
 from holdfast.tasks.exchange.planning import (
     Planned,
@@ -115,7 +115,7 @@ class _Making:
     ) -> None:
         self._tasks, self._form, self._ids = tasks, form, ids
         self._report, self._now = report, now
-        self._via = f"import {form.name}"
+        self._stamp = Importer(by=tasks.actor.by, via=f"import {form.name}")
         self._names = {ours: theirs for theirs, ours in ids.items()}
         self._lost: set[str] = set()
 
@@ -164,7 +164,7 @@ class _Making:
     def _history(self, planned: Planned) -> list[Event]:
         item = planned.item
         events = events_of(
-            item, via=self._via, ids=self._ids.__getitem__, metadata=self._metadata(planned)
+            item, stamp=self._stamp, ids=self._ids.__getitem__, metadata=self._metadata(planned)
         )
         birth = events[0]
         assert isinstance(birth, Created)
@@ -214,7 +214,7 @@ class _Making:
             base=base_of(self._form, carried, now),
             metadata=self._metadata(planned),
             ids=lambda name: self._ids.get(name, name),
-            via=self._via,
+            stamp=self._stamp,
             at=max(at, task.updated_at),
         )
 

@@ -25,7 +25,7 @@ from holdfast.tasks.events import (
     Started,
     Updated,
 )
-from holdfast.tasks.exchange.histories import FIELDS, HELD_KEY, LISTS, Names, fingerprint
+from holdfast.tasks.exchange.histories import FIELDS, HELD_KEY, LISTS, Importer, Names, fingerprint
 from holdfast.tasks.exchange.seam import Comment, Item
 from holdfast.tasks.fold import apply, refusal
 from holdfast.tasks.record import Relation, Task
@@ -58,7 +58,7 @@ def decide(
     base: Mapping[str, Any],
     metadata: Mapping[str, object],
     ids: Names,
-    via: str,
+    stamp: Importer,
     at: int,
 ) -> Update:
     """Return what brings a task up to what the file says."""
@@ -66,7 +66,7 @@ def decide(
     if task.has_ended:
         what = ", ".join(changed) or "what only the other tracker knows of"
         return Update(refused=[f"it has ended here and never changes; the file changed {what}"])
-    return _Deciding(task, now, wanted, base, changed, ids, via, at).all(metadata)
+    return _Deciding(task, now, wanted, base, changed, ids, stamp, at).all(metadata)
 
 
 def changed_in_file(now: Item, wanted: Item, base: Mapping[str, Any]) -> list[str]:
@@ -93,11 +93,11 @@ class _Deciding:
         base: Mapping[str, Any],
         changed: Sequence[str],
         ids: Names,
-        via: str,
+        stamp: Importer,
         at: int,
     ) -> None:
         self._task, self._now, self._wanted, self._base = task, now, wanted, base
-        self._changed, self._ids, self._via, self._at = changed, ids, via, at
+        self._changed, self._ids, self._stamp, self._at = changed, ids, stamp, at
         self._update = Update()
 
     def all(self, metadata: Mapping[str, object]) -> Update:
@@ -111,7 +111,7 @@ class _Deciding:
             added, removed = self._differences("tags")
             kept = [tag for tag in self._task.tags if tag not in removed]
             changes["tags"] = list(dict.fromkeys([*kept, *cast("list[str]", added)]))
-        self._add(Updated(at=self._at, via=self._via, changes=changes), "its fields")
+        self._add(Updated(at=self._at, **self._stamp, changes=changes), "its fields")
         self._take_notes()
         self._take_dependencies()
         if {"state", "held"}.intersection(self._changed):
@@ -126,7 +126,7 @@ class _Deciding:
             return
         added, removed = self._differences("notes")
         for each in cast("list[Comment]", added):
-            event = Noted(at=each.at, by=each.by, via=self._via, text=each.text)
+            event = Noted(at=each.at, by=each.by, via=self._stamp["via"], text=each.text)
             self._add(event, f"the note {each.text[:30]!r}")
         if removed:
             self._update.refused.append(
@@ -151,13 +151,13 @@ class _Deciding:
 
     def _link(self, relation: Relation, on: str) -> None:
         event = DependencyAdded(
-            at=self._at, via=self._via, relation=relation.value, on=self._ids(on)
+            at=self._at, **self._stamp, relation=relation.value, on=self._ids(on)
         )
         self._add(event, f"{relation.value} {on}")
 
     def _unlink(self, relation: Relation, on: str) -> None:
         ours = self._task.parent if relation is Relation.PARENT else self._ids(on)
-        event = DependencyRemoved(at=self._at, via=self._via, relation=relation.value, on=ours)
+        event = DependencyRemoved(at=self._at, **self._stamp, relation=relation.value, on=ours)
         self._add(event, f"no more {relation.value} {on}")
 
     def _take_state(self) -> None:
@@ -173,38 +173,38 @@ class _Deciding:
 
     def _way(self) -> list[Event]:
         """Return the events that lead from the state here to the one in the file."""
-        at, via, wanted = self._at, self._via, self._wanted
+        at, stamp, wanted = self._at, self._stamp, self._wanted
         begun = wanted.started_at if wanted.started_at is not None else at
         found: list[Event] = []
         if self._task.state is TaskState.INPUT_REQUIRED and not is_terminal(wanted.state):
             found += [
-                InputAnswered(at=at, via=via, key=key, answer=f"the file says {wanted.state.value}")
+                InputAnswered(at=at, **stamp, key=key, answer=f"the file says {wanted.state.value}")
                 for key in self._task.open_requests
                 if key.startswith(HELD_KEY)
             ]
         elif self._task.state is TaskState.PENDING and wanted.state in _THROUGH_WORK:
-            found.append(Started(at=begun, via=via))
+            found.append(Started(at=begun, **stamp))
         match wanted.state:
             case TaskState.PENDING:
-                found.append(Released(at=at, via=via))
+                found.append(Released(at=at, **stamp))
             case TaskState.WORKING:
                 if self._task.state is not TaskState.PENDING:  # it may have been let go of
-                    found.append(Started(at=begun, via=via))
+                    found.append(Started(at=begun, **stamp))
             case TaskState.INPUT_REQUIRED:
                 key = f"{HELD_KEY}-{len(self._task.requests) + 1}"
-                found.append(InputRequested(at=at, via=via, key=key, prompt=wanted.held))
+                found.append(InputRequested(at=at, **stamp, key=key, prompt=wanted.held))
             case TaskState.COMPLETED | TaskState.FAILED | TaskState.CANCELLED:
                 found.append(self._end())
         return found
 
     def _end(self) -> Event:
-        wanted, via = self._wanted, self._via
+        wanted, stamp = self._wanted, self._stamp
         at = wanted.ended_at if wanted.ended_at is not None else self._at
         if wanted.state is TaskState.COMPLETED:
-            return Completed(at=at, via=via, result=wanted.result)
+            return Completed(at=at, **stamp, result=wanted.result)
         if wanted.state is TaskState.FAILED:
-            return Failed(at=at, via=via, error={"message": wanted.error})
-        return Cancelled(at=at, via=via, reason=wanted.status_message)
+            return Failed(at=at, **stamp, error={"message": wanted.error})
+        return Cancelled(at=at, **stamp, reason=wanted.status_message)
 
     def _add(self, event: Event, what: str) -> bool:
         if reason := refusal(self._task, event):
