@@ -38,6 +38,23 @@ async def test_an_unknown_or_ambiguous_id_is_told(desk: Desk) -> None:
         await desk.memories.get(digit)
 
 
+async def test_the_longest_names_fit(desk: Desk) -> None:
+    widest = "\U0001f40b"
+    expires_at = desk.clock.now_ms() + 10_000
+    written = await desk.write(
+        "x", within=f"agent:{widest * 64}", key=widest * 128, expires_at=expires_at
+    )
+    letters = await desk.write("y", within=f"agent:{'ǅ' * 64}", key="ǅ" * 128)
+    await desk.memories.write_files()
+    assert len(desk.files()) == 2
+    assert await desk.values(key=widest * 128) == ["x"]
+    assert (await desk.memories.get(letters.entry.id)).entry.key == "ǅ" * 128
+    desk.clock.advance(10)
+    await desk.memories.write_files()
+    assert (await desk.memories.get(written.entry.id)).state is State.EXPIRED
+    assert len(desk.files()) == 1
+
+
 @pytest.mark.parametrize("value", ["text", 5, 1.5, True, ["a", 1], {"a": {"b": None}}])
 async def test_any_json_value_can_be_remembered(desk: Desk, value: object) -> None:
     written = await desk.write(value, key="k")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,7 +141,9 @@ class Searcher:
 
     async def _load(self, entries: Sequence[LogEntry]) -> Sequence[Change]:
         named = dict.fromkeys(read_feed(each.value).parts for each in entries)
-        return [document_of(parts, await self._reader.by_parts(parts)) for parts in named]
+        # At once: many stores serve a group of requests for little more than one.
+        found = await asyncio.gather(*map(self._reader.by_parts, named))
+        return [document_of(parts, each) for parts, each in zip(named, found, strict=True)]
 
 
 def document_of(parts: Key, stored: Stored | None) -> Change:
