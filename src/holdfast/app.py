@@ -264,8 +264,7 @@ def search_folder(settings: Settings) -> Path | None:
     """
     if settings.store.startswith("memory:") or not store_exists(settings):
         return None
-    path = _local_path(settings)
-    return path.parent if path else settings.root / ".holdfast"
+    return faces_folder(settings)
 
 
 def models_of(settings: Settings, workflow: Workflow) -> set[str]:

@@ -35,6 +35,7 @@ VERBS = {
     "resume": "say what was in progress, what was decided and what is next",
     "export": "write tasks for another tracker, or for another project",
     "import": "bring in tasks from another tracker, or from another project",
+    "faces": "write a readable file for each open task, and take in what was edited in them",
     "repair": "make records and indexes anew from the histories",
     "watch": "print a task whenever it changes, until it has ended",
 }
@@ -47,6 +48,7 @@ _MODULES = {
     "editing": ("update", "note", "set"),
     "linking": ("depend", "undepend"),
     "holding": ("claim", "renew", "release"),
+    "facing": ("faces",),
     "searching": ("search",),
     "counting": ("stats",),
     "exchanging": ("export", "import"),

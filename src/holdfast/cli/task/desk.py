@@ -9,6 +9,7 @@ from typing import TypeVar
 from holdfast.app import open_only_store, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
+from holdfast.cli.task.facing import faces_of, folder_of, tell
 from holdfast.clock import SystemClock
 from holdfast.settings import Settings
 from holdfast.storage.seam import Store
@@ -23,13 +24,16 @@ def look(
     arguments: argparse.Namespace, output: Output, action: Callable[[Tasks], Awaitable[T]]
 ) -> T:
     """Return what `action` finds; a store that is not there is not made."""
-    settings = settings_of(arguments, output)
-    return look_into(settings, lambda store: action(tasks_of(store, arguments)))
+    return look_into(arguments, output, lambda store: action(tasks_of(store, arguments)))
 
 
-def look_into(settings: Settings, action: Callable[[Store], Awaitable[T]]) -> T:
+def look_into(
+    arguments: argparse.Namespace, output: Output, action: Callable[[Store], Awaitable[T]]
+) -> T:
     """Do the same for an `action` that needs more than the tasks."""
-    return run_on(open_only_store(settings, at_once=True), _behind_merges(action))
+    settings = settings_of(arguments, output)
+    store = open_only_store(settings, at_once=True)
+    return run_on(store, _in_order(settings, arguments, output, action))
 
 
 def work(
@@ -38,7 +42,11 @@ def work(
     """Return what comes of `action`; a store that is not there is made."""
     settings = settings_of(arguments, output)
     store = open_only_store(settings, make=True, at_once=True)
-    return run_on(store, _behind_merges(lambda store: action(tasks_of(store, arguments))))
+
+    async def act(store: Store) -> T:
+        return await action(tasks_of(store, arguments))
+
+    return run_on(store, _in_order(settings, arguments, output, act))
 
 
 def follow(
@@ -49,12 +57,29 @@ def follow(
     return run_on(open_only_store(settings), lambda store: action(tasks_of(store, arguments)))
 
 
-def _behind_merges(action: Callable[[Store], Awaitable[T]]) -> Callable[[Store], Awaitable[T]]:
-    """Return an `action` that finds the tasks in order also after two clones were merged."""
+def _in_order(
+    settings: Settings,
+    arguments: argparse.Namespace,
+    output: Output,
+    action: Callable[[Store], Awaitable[T]],
+) -> Callable[[Store], Awaitable[T]]:
+    """Return an `action` that finds the tasks in order, also after two clones were merged.
+
+    If there are files of the tasks (`holdfast task faces` makes their folder), what was edited in them
+    is taken in before it, and they are written behind it.
+    """
+    folder = folder_of(settings)
+    has_faces = folder is not None and folder.is_dir()
 
     async def act(store: Store) -> T:
         await settle_merges(store, SystemClock())
-        return await action(store)
+        if folder is None or not has_faces:
+            return await action(store)
+        faces = faces_of(store, folder, arguments)
+        tell(await faces.take_in(), output)
+        answer = await action(store)
+        await faces.catch_up()
+        return answer
 
     return act
 

@@ -36,8 +36,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print what was found, the best first."""
     if arguments.limit < 1:
         raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
-    settings = settings_of(arguments, output)
-    folder = search_folder(settings)
+    folder = search_folder(settings_of(arguments, output))
 
     async def find(store: Store) -> Sequence[Found]:
         path = index_of(folder) if folder else None
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 arguments.owner, " ".join(arguments.text), wanted, limit=arguments.limit
             )
 
-    found = look_into(settings, find)
+    found = look_into(arguments, output, find)
     if output.as_json:
         hits = [{**described(each.task), "snippet": each.snippet} for each in found]
         output.data({"tasks": hits})
