@@ -237,3 +237,22 @@ async def test_what_goes_over_a_quota_is_told_and_the_rest_is_there(desk: Desk) 
     await tasks.complete(page.tasks[0].id, begin=True)
     again = await import_tasks(tasks, format_named("beads"), path, now=desk.clock.now_ms())
     assert (again.created, again.same) == (1, 2)
+
+
+async def test_what_only_the_tracker_knows_stays_beside_what_was_changed_here(
+    desk: Desk,
+) -> None:
+    odd = {"issue_id": "bd-1", "depends_on_id": "bd-2", "type": "waits-for"}
+    part = {**edge("bd-1", "bd-2"), "created_by": "eve"}
+    await bring(desk, issue(dependencies=[odd, part], labels=["a b", "c"]), issue("bd-2"))
+    task, other = await named(desk, "bd-1"), await named(desk, "bd-2")
+    await desk.tasks.depend(task.id, other.id, Relation.RELATES)
+    await desk.tasks.update(task.id, Changes(remove_tags=["c"]))
+    out = (await take(desk))["bd-1"]
+    assert out["dependencies"][:2] == [odd, part]
+    assert out["dependencies"][2]["type"] == "related"
+    assert out["labels"] == ["a b"]
+    await desk.tasks.undepend(task.id, other.id)
+    assert [each["type"] for each in (await take(desk))["bd-1"]["dependencies"]] == [
+        *("waits-for", "related"),
+    ]
