@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -115,7 +116,7 @@ def test_a_hand_edit_is_taken_in_by_the_next_command_and_a_broken_file_is_told(
     assert 'kind: "opinion"' in Path(kept).read_text()
     old = 1_600_000_000
     path.write_text("nothing that can be read")
-    subprocess.run(["touch", "-d", f"@{old}", str(path)], check=True)
+    os.utime(path, (old, old))
     broken = project.run("memory", "list", "--json")
     assert broken.code == 2
     (edit,) = broken.data["edits"]
