@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.cli import COMMAND, Project, stop
+from tests.journeys.cli import COMMAND, Project, stop, wait_for_line
 
 WRITER = """
 import asyncio
@@ -168,6 +168,36 @@ def test_what_the_project_remembers_stands_beside_the_session(project: Project) 
         "key_decisions": ["MIT"],
         "learned_patterns": ["we test first"],
     }
+
+
+ORDER = """
+name: order
+state: {count: int}
+nodes:
+  how_many: {kind: human, ask: "How many?", returns: int, output: count}
+edges:
+  - start -> how_many -> end
+"""
+SLOW = """
+name: slow
+nodes:
+  nap: {kind: python, call: "slow:nap"}
+"""
+
+
+def test_runs_that_wait_or_have_lost_their_process_are_in_it_too(project: Project) -> None:
+    assert project.run("init").code == 0
+    project.write("order.yaml", ORDER)
+    project.write("slow.yaml", SLOW)
+    project.write("slow.py", "import time\ndef nap() -> None:\n    time.sleep(60)\n")
+    assert project.run("run", "order.yaml", "--quiet").code == 3
+    process = project.start("run", "slow.yaml")
+    wait_for_line(process, "run ")
+    assert "a process works on it" in project.run("task", "resume").out
+    stop(process)
+    text = project.run("task", "resume").out
+    assert "no process works on it; to go on: holdfast resume " in text
+    assert "how_many#1: How many?\n  to answer: holdfast answer " in text
 
 
 @pytest.mark.parametrize(

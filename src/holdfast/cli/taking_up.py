@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from dataclasses import dataclass
 
-from holdfast.app import onlooker, open_only_store
+from holdfast.app import onlooker, open_only_store, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.clock import SystemClock
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
+from holdfast.storage.seam import Store
 from holdfast.tasks.sessions.current import session_for
 from holdfast.tasks.sessions.drafting import Part
 from holdfast.tasks.sessions.resuming import BUDGET, Resume, take_up
@@ -39,7 +39,9 @@ def run_resume(arguments: argparse.Namespace, output: Output) -> int:
     """Print how the work stands; `arguments` also say the owner."""
     if arguments.all and arguments.session:
         raise UsageError("--all and --session exclude each other", hint="give one of them")
-    found = asyncio.run(_find(settings_of(arguments, output), arguments))
+    settings = settings_of(arguments, output)
+    store = open_only_store(settings, at_once=True)
+    found = run_on(store, lambda store: _find(store, settings, arguments))
     output.data(_as_data(found))
     output.line(found.resume.fitted.text)
     return 0
@@ -51,22 +53,21 @@ class _Found:
     current: str
 
 
-async def _find(settings: Settings, arguments: argparse.Namespace) -> _Found:
-    async with open_only_store(settings) as store:
-        session = current = await session_for(store, owner=arguments.owner)
-        if arguments.all:
-            session = ""
-        elif arguments.session:
-            session = await session_for(store, owner=arguments.owner, named=arguments.session)
-        resume = await take_up(
-            store,
-            clock=SystemClock(),
-            owner=arguments.owner,
-            session=session,
-            budget=arguments.budget,
-            is_alive=onlooker(settings, store).is_alive,
-        )
-        return _Found(resume=resume, current=current)
+async def _find(store: Store, settings: Settings, arguments: argparse.Namespace) -> _Found:
+    session = current = await session_for(store, owner=arguments.owner)
+    if arguments.all:
+        session = ""
+    elif arguments.session:
+        session = await session_for(store, owner=arguments.owner, named=arguments.session)
+    resume = await take_up(
+        store,
+        clock=SystemClock(),
+        owner=arguments.owner,
+        session=session,
+        budget=arguments.budget,
+        is_alive=onlooker(settings, store).is_alive,
+    )
+    return _Found(resume=resume, current=current)
 
 
 def _as_data(found: _Found) -> dict[str, object]:

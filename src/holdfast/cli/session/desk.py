@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from holdfast.app import open_only_store
+from holdfast.app import open_only_store, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.cli.task.desk import user_name
 from holdfast.clock import SystemClock
 from holdfast.errors import SessionNotFound
 from holdfast.settings import Settings
-from holdfast.storage.opening import open_store
 from holdfast.storage.seam import Store
 from holdfast.tasks.requests import Actor
 from holdfast.tasks.service import Tasks
@@ -59,7 +57,8 @@ def look(
 ) -> T:
     """Return what `action` finds; a store that is not there is not made."""
     settings = settings_of(arguments, output)
-    return asyncio.run(_act(settings, open_only_store(settings), arguments, action))
+    store = open_only_store(settings, at_once=True)
+    return run_on(store, lambda store: action(_desk(settings, store, arguments)))
 
 
 def work(
@@ -67,8 +66,8 @@ def work(
 ) -> T:
     """Return what comes of `action`; a store that is not there is made."""
     settings = settings_of(arguments, output)
-    store = open_store(settings.store, clock=SystemClock(), ack=settings.ack)
-    return asyncio.run(_act(settings, store, arguments, action))
+    store = open_only_store(settings, make=True, at_once=True)
+    return run_on(store, lambda store: action(_desk(settings, store, arguments)))
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:
@@ -83,19 +82,12 @@ def add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", metavar="ID", help="the task that it is about")
 
 
-async def _act(
-    settings: Settings,
-    store: Store,
-    arguments: argparse.Namespace,
-    action: Callable[[Desk], Awaitable[T]],
-) -> T:
+def _desk(settings: Settings, store: Store, arguments: argparse.Namespace) -> Desk:
     actor, clock = Actor(by=arguments.by or user_name(), via="cli"), SystemClock()
-    async with store as opened:
-        desk = Desk(
-            settings=settings,
-            store=opened,
-            sessions=Sessions(opened, clock=clock, owner=arguments.owner, actor=actor),
-            tasks=Tasks(opened, clock=clock, owner=arguments.owner, actor=actor),
-            named=getattr(arguments, "session", None),
-        )
-        return await action(desk)
+    return Desk(
+        settings=settings,
+        store=store,
+        sessions=Sessions(store, clock=clock, owner=arguments.owner, actor=actor),
+        tasks=Tasks(store, clock=clock, owner=arguments.owner, actor=actor),
+        named=getattr(arguments, "session", None),
+    )

@@ -162,16 +162,15 @@ def _active(active: Active) -> Item:
 
 def _standing(active: Active) -> str:
     task = active.task
-    if not task.holder:
-        begun = f"begun {stamp(task.started_at or task.updated_at)}"
-        return f"{begun}, and nobody works on it" if active.is_abandoned else begun
-    if not active.is_abandoned:
-        until = "" if task.lease_until is None else f" until {stamp(task.lease_until)}"
-        return f"held by {task.holder}{until}"
-    again = f"holdfast task claim {task.id[:8]}"
     if task.kind == "run":
-        again = f"holdfast resume {task.id[:8]}"
-    return f"left by {task.holder}, to be taken over: {again}"
+        again = f"no process works on it; to go on: holdfast resume {task.id[:8]}"
+        return again if active.is_abandoned else "a process works on it"
+    if not task.holder:
+        return f"begun {stamp(task.started_at or task.updated_at)}"
+    if active.is_abandoned:
+        return f"left by {task.holder}, to be taken over: holdfast task claim {task.id[:8]}"
+    until = "" if task.lease_until is None else f" until {stamp(task.lease_until)}"
+    return f"held by {task.holder}{until}"
 
 
 def _waiting(waiting: Waiting) -> Item:

@@ -84,24 +84,27 @@ async def load_work(
         tasks = await _open_of_project(store, owner)
     states = {state: [each for each in tasks if each.state is state] for state in TaskState}
     pending = states[TaskState.PENDING]
+    # A run that nobody has begun is not given out as a task: it is the engine's to go on with.
+    runs = [each for each in pending if each.kind == "run" and not each.blockers]
+    begun = _newest([*states[TaskState.WORKING], *runs])
     return Work(
         now=now,
         story=story,
         sessions=sessions,
-        active=[await _active(store, owner, each, now, is_alive) for each in _newest(states)],
+        active=[await _active(store, owner, each, now, is_alive) for each in begun],
         waiting=await _waiting(store, owner, states[TaskState.INPUT_REQUIRED]),
         ready=sorted(
-            (each for each in pending if each.is_ready),
+            (each for each in pending if each.is_ready and each.kind == "task"),
             key=lambda each: (each.priority, each.created_at, each.id),
         ),
-        blocked=[each for each in pending if not each.is_ready],
+        blocked=[each for each in pending if each.blockers],
         ended=ended,
     )
 
 
-def _newest(states: Mapping[TaskState, Sequence[Summary]]) -> list[Summary]:
-    """Return the tasks that were begun, those first that changed last."""
-    return sorted(states[TaskState.WORKING], key=lambda each: (-each.updated_at, each.id))
+def _newest(tasks: Sequence[Summary]) -> list[Summary]:
+    """Return the tasks that changed last first."""
+    return sorted(tasks, key=lambda each: (-each.updated_at, each.id))
 
 
 async def _open_of_session(
