@@ -6,7 +6,9 @@ Only the module of the command that was asked for is imported, so that `--help` 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -47,10 +49,30 @@ EXIT_CODES = """exit codes:
   141  whoever read the output went away
 """
 
+_SELDOM = 50_000
+
 
 def entry() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
-    sys.exit(main(sys.argv[1:]))
+    # What ends at once leaves no garbage that is worth looking for; what runs long still looks.
+    gc.set_threshold(_SELDOM, 20, 20)
+    _leave(main(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, at once if only this thread did anything.
+
+    Taking the interpreter apart takes longer than most commands have. Where there may be threads,
+    event loops or somebody who measures coverage, it is done in good order.
+    """
+    if {"asyncio", "coverage", "concurrent.futures"}.isdisjoint(sys.modules):
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (OSError, ValueError):  # whoever read it is gone
+            sys.exit(code)
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str]) -> int:

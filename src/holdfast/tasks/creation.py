@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.errors import TaskConflict
 from holdfast.frozen import replace
 from holdfast.ids import new_run_id
+from holdfast.late import Late
 from holdfast.storage.seam import ABSENT
 from holdfast.tasks.checks import check_new, choose_ttl
 from holdfast.tasks.codec import from_bytes, plain, to_bytes
-from holdfast.tasks.ending import hold_open
 from holdfast.tasks.events import Created
 from holdfast.tasks.keys import request_key, task_log
-from holdfast.tasks.linking import ended_of
 from holdfast.tasks.record import Relation, RunDetails, Task
 from holdfast.tasks.requests import Limits, NewTask
-from holdfast.tasks.sharing import first_variables
 from holdfast.tasks.unit import Unit
+
+if TYPE_CHECKING:
+    from holdfast.tasks import ending, linking, sharing
+else:  # most new tasks wait for nothing and have no variables
+    ending = Late("holdfast.tasks.ending")
+    linking = Late("holdfast.tasks.linking")
+    sharing = Late("holdfast.tasks.sharing")
 
 Json = dict[str, object]
 
@@ -40,7 +46,7 @@ async def create(unit: Unit, new: NewTask, limits: Limits) -> Task:
         session=new.session,
         priority=new.priority,
         tags=list(dict.fromkeys(new.tags)),
-        variables=first_variables(new, unit, limits),
+        variables=_variables(unit, new, limits),
         dependencies=await _dependencies(unit, new),
         ttl_ms=ttl_ms,
         metadata=dict(new.metadata),
@@ -69,6 +75,12 @@ async def choose_id(unit: Unit, wanted: str) -> str:
     return wanted
 
 
+def _variables(unit: Unit, new: NewTask, limits: Limits) -> dict[str, Mapping[str, Any]]:
+    if not (new.variables or new.schemas or new.visibility):
+        return {}
+    return sharing.first_variables(new, unit, limits)
+
+
 async def _known_parent(unit: Unit, parent: str) -> str:
     if parent:
         await unit.load(parent)
@@ -91,9 +103,9 @@ async def _dependencies(unit: Unit, new: NewTask) -> list[Json]:
             other = await unit.load(on)
             members: Json = {"kind": relation.value, "on": on}
             if relation is Relation.BLOCKS and other.has_ended:
-                members["ended"] = ended_of(other)
+                members["ended"] = linking.ended_of(other)
             elif relation is Relation.BLOCKS:
-                hold_open(unit, on)
+                ending.hold_open(unit, on)
             found.append(members)
     return found
 
