@@ -173,12 +173,10 @@ async def open_runtime(
         async with open_runtime(load_settings(Path.cwd())) as runtime:
             run_id = await runtime.engine.start("nightly", {})
     """
-    from asyncio import create_task, wait  # noqa: PLC0415
-
     from holdfast.agents.run import WorkflowProgram  # noqa: PLC0415
     from holdfast.engine.embedded import EmbeddedEngine  # noqa: PLC0415
     from holdfast.tasks.merges import settle_merges  # noqa: PLC0415
-    from holdfast.tasks.sweeping import keep_sweeping  # noqa: PLC0415
+    from holdfast.tasks.sweeping import sweeping  # noqa: PLC0415
     from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
     from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
 
@@ -201,13 +199,8 @@ async def open_runtime(
                 concurrency=settings.concurrency,
                 adopt=adopt,
             )
-            sweeping = create_task(keep_sweeping(store, clock))
-            try:
-                async with engine:
-                    yield Runtime(settings=settings, store=store, engine=engine, services=services)
-            finally:
-                sweeping.cancel()
-                await wait([sweeping])
+            async with sweeping(store, clock), engine:
+                yield Runtime(settings=settings, store=store, engine=engine, services=services)
     finally:
         await services.router.close()
 

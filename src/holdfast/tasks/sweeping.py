@@ -6,7 +6,8 @@ about those that wait for it. It works in small batches, and locks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from holdfast.clock import Clock
 from holdfast.errors import StorageCorrupt, StorageError, StorageTooNew
@@ -52,8 +53,21 @@ async def sweep(store: Store, clock: Clock, *, limit: int) -> Swept:
     return Swept(removed=len(due), released=released, more=len(due) == limit)
 
 
+@asynccontextmanager
+async def sweeping(store: Store, clock: Clock, *, every: float = 60.0) -> AsyncGenerator[None]:
+    """Sweep every so many seconds while the block goes on, for processes that live long."""
+    from asyncio import create_task, wait  # noqa: PLC0415 - as above
+
+    task = create_task(keep_sweeping(store, clock, every=every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await wait([task])
+
+
 async def keep_sweeping(store: Store, clock: Clock, *, every: float = 60.0) -> None:
-    """Sweep every so many seconds until cancelled, for processes that live long.
+    """Sweep every so many seconds until cancelled.
 
     A store that fails is logged, and tried again the next time.
     """
