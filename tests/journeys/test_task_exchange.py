@@ -104,3 +104,14 @@ def test_a_terminal_shows_how_far_an_import_has_come(project: Project) -> None:
     os.close(leader)
     assert b"120 created" in out
     assert "imported 100 of 120" in shown
+
+
+def test_show_tells_what_came_along_and_not_what_only_an_import_needs(project: Project) -> None:
+    project.write("in.jsonl", lines(ISSUES))
+    project.run("task", "import", "in.jsonl")
+    [ready] = project.run("task", "ready", "--json").data["tasks"]
+    [keel] = [each for each in project.run("task", "list", "--json").data["tasks"] if each != ready]
+    shown = project.run("task", "show", keel["id"])
+    assert '"id": "bd-1", "design": "oak"' in shown.out
+    assert "digest" not in shown.out
+    assert "digest" in project.run("task", "show", keel["id"], "--json").out

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.output import Output, moment, seconds
 from holdfast.cli.task.desk import look
@@ -96,7 +96,17 @@ def _values(task: Task) -> Iterator[tuple[str, str]]:
     if task.error:
         yield "error", str(task.error.get("message", ""))
     if task.metadata:
-        yield "metadata", _json(task.metadata)
+        yield "metadata", _json(_brief(task.metadata))
+
+
+def _brief(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Return metadata without what only the next import from another tracker needs."""
+    found: dict[str, object] = dict(metadata)
+    for name, value in metadata.items():
+        carried: Any = value
+        if isinstance(value, dict) and {"id", "digest", "seen"} <= carried.keys():
+            found[name] = {"id": carried["id"], **carried.get("kept", {}).get("own", {})}
+    return found
 
 
 def _history(arguments: argparse.Namespace, output: Output) -> int:

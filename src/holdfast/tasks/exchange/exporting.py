@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from holdfast.errors import TaskNotFound
 from holdfast.tasks.events import Created, encode_event
 from holdfast.tasks.exchange.histories import FIELDS, HELD_KEY, LISTS, fingerprint, item_of, normal
 from holdfast.tasks.exchange.importing import Advance, author_of, notes_of, nothing
-from holdfast.tasks.exchange.luggage import luggage_of, unpack
+from holdfast.tasks.exchange.luggage import luggage_of, seen_of, unpack
 from holdfast.tasks.exchange.planning import each_at_once
 from holdfast.tasks.exchange.seam import Format, Item, Raw, Target
 from holdfast.tasks.reading import Happening
@@ -170,7 +170,7 @@ def _not_told(
     form: Format,
     raw: Raw,
     item: Item,
-    carried: Mapping[str, object],
+    carried: dict[str, Any],
     task: Task,
     happened: Sequence[Happening],
 ) -> Iterator[str]:
@@ -180,7 +180,7 @@ def _not_told(
     if told is None:
         yield "tasks that the format would not take back"
         return
-    seen = cast("Mapping[str, object]", carried.get("seen", {}))
+    seen = seen_of(carried)
     read = normal(told)
     for name in FIELDS:
         ours, theirs = getattr(item, name), getattr(read, name)

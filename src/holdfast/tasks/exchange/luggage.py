@@ -28,7 +28,8 @@ def luggage_of(task: Task, format_name: str) -> Json:
 
 def pack(form: Format, item: Item, wanted: Item) -> Json:
     """Return what a task has to carry; `wanted` is what an import makes of the item."""
-    found: Json = {"id": item.id, "digest": digest_of(form, item), "seen": fingerprints(wanted)}
+    seen = {name: each for name, each in fingerprints(wanted).items() if each != _UNSAID[name]}
+    found: Json = {"id": item.id, "digest": digest_of(form, item), "seen": seen}
     if item.space:
         found["space"] = item.space
     kept = difference(item.raw, form.render(wanted), is_ordered=form.is_ordered)
@@ -58,12 +59,21 @@ def unpack(form: Format, carried: Json, item: Item) -> Raw:
     return merged(form.render(item), carried.get("kept", {}), form.lists)
 
 
+def seen_of(carried: Json) -> dict[str, Any]:
+    """Return the hashes of what the last import made of a task, empty if there was none."""
+    return {**_UNSAID, **carried.get("seen", {})} if carried else {}
+
+
 def base_of(form: Format, carried: Json, now: Item) -> dict[str, Any]:
     """Return the hashes that the other side was made from.
 
     For a task that never came from there, they are those of what an export of it would say.
     """
     if carried:
-        return carried.get("seen", {})
+        return seen_of(carried)
     told = form.parse(form.render(now), now.place, lambda _: None)
     return dict(fingerprints(normal(told))) if told else {}
+
+
+_UNSAID = fingerprints(Item(id=""))
+"""The hashes of what a task does not say, which need not be carried."""
