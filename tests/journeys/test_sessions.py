@@ -170,6 +170,23 @@ def test_what_the_project_remembers_stands_beside_the_session(project: Project) 
     }
 
 
+def test_what_show_prints_can_be_taken_into_another_project(project: Project) -> None:
+    session = begun(project)
+    done = ok(project, "task", "create", "make a folder")["id"]
+    ok(project, "task", "complete", ok(project, "task", "start", done)["id"])
+    ok(project, "task", "start", ok(project, "task", "create", "write")["id"])
+    other = Project(project.folder / "other")
+    other.folder.mkdir()
+    other.write("current.json", project.run("session", "show", "--json").out)
+    other.run("init")
+    ok(other, "task", "import", "current.json")
+    listed = ok(other, "task", "list", "--session", session)["tasks"]
+    states = {each["name"]: each["state"] for each in listed}
+    assert states == {"make a folder": "completed", "write": "working"}
+    refused = other.run("task", "list", "--session", "nobody")
+    assert (refused.code, "no session is called 'nobody'" in refused.err) == (2, True)
+
+
 ORDER = """
 name: order
 state: {count: int}

@@ -98,9 +98,14 @@ async def session_of(tasks: Tasks, named: str | None) -> str:
 
 
 async def named_session(tasks: Tasks, arguments: argparse.Namespace) -> str | None:
-    """Return the id of the session of `--session`, None or empty as it was given without a name."""
+    """Return the id of the session of `--session`, None or empty as it was given without a name.
+
+    What tasks brought along from elsewhere may be the id of a session that is not here.
+    """
     named: str | None = arguments.session
-    return await session_of(tasks, named) if named else named
+    if not named or await tasks.store.scan(("task-session", tasks.owner, named), limit=1):
+        return named
+    return await session_of(tasks, named)
 
 
 def user_name() -> str:
