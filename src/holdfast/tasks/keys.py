@@ -23,7 +23,6 @@ by `derived`, which `repair` calls too.
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 from holdfast.storage.seam import Key
@@ -95,6 +94,8 @@ def expiry_key(expires_at: int, owner: str, task_id: str) -> Key:
 
 def request_key(owner: str, name: str) -> Key:
     """Return the key of what a request that the caller named has made."""
+    import hashlib  # noqa: PLC0415 - only for requests that have a name
+
     return ("task-key", owner, hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest())
 
 
