@@ -212,3 +212,35 @@ def test_files_of_backlog_come_back_to_the_byte(files: dict[str, str]) -> None:
         lay_out(files, folder / "backlog")
         asyncio.run(through_folder(files, folder))
         assert tree(folder / "out") == files
+
+
+async def one_after_the_other(
+    first: list[dict[str, Any]], second: list[dict[str, Any]], folder: Path
+) -> None:
+    clock = ManualClock()
+    async with MemoryStore(clock=clock) as store:
+        desk = desk_of(store, clock, folder)
+        await desk.bring("beads", desk.write(first))
+        clock.advance(60)
+        done = await desk.bring("beads", desk.write(second))
+        refused = {each.item for each in done.findings if each.weight == "problem"}
+        out = by("id", objects((await desk.take("beads"))[0]))
+        for issue, raw in by("id", second).items():
+            if issue not in refused:
+                assert timeless(out[issue]) == timeless(raw)
+
+
+def timeless(raw: dict[str, Any]) -> dict[str, Any]:
+    """A task without the time of its last change, which never goes back."""
+    return {name: value for name, value in raw.items() if name != "updated_at"}
+
+
+@settings(**OFTEN)
+@given(beads(), beads())
+def test_after_a_second_import_an_export_is_as_the_file_or_a_problem_says_why_not(
+    first: list[dict[str, Any]], second: list[dict[str, Any]]
+) -> None:
+    for raw in [*first, *second]:
+        raw["created_at"] = "2023-01-02T03:04:05Z"  # or they would be other issues
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(one_after_the_other(first, second, Path(folder)))
