@@ -120,7 +120,11 @@ def _history(arguments: argparse.Namespace, output: Output) -> int:
     events = [describe_event(each) for each in happenings]
     output.data({"events": events})
     for event, each in zip(events, happenings, strict=True):
-        said = {name: value for name, value in event.items() if name not in _TOLD and value}
+        said = {
+            name: value
+            for name, value in event.items()
+            if name not in _TOLD and value not in _EMPTY
+        }
         who = " ".join(filter(None, (str(event.get("by", "")), _from(event.get("via")))))
         details = ", ".join(
             f"{name} {value if isinstance(value, str) else _json(value)}"
@@ -131,6 +135,7 @@ def _history(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+_EMPTY: tuple[object, ...] = (None, "", (), [], {})
 _TOLD = frozenset({"number", "event", "kind", "at", "by", "via", "id", "owner"})
 
 
