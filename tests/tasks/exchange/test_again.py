@@ -256,3 +256,13 @@ async def test_what_only_the_tracker_knows_stays_beside_what_was_changed_here(
     assert [each["type"] for each in (await take(desk))["bd-1"]["dependencies"]] == [
         *("waits-for", "related"),
     ]
+
+
+async def test_a_blocker_that_left_the_file_with_its_dependency_blocks_no_more(
+    desk: Desk,
+) -> None:
+    await bring(desk, issue("bd-1", dependencies=[edge("bd-1", "bd-2")]), issue("bd-2"))
+    assert (await bring(desk, issue("bd-1"))).updated == 1
+    task = await named(desk, "bd-1")
+    assert (task.blockers, task.dependencies) == (0, ())
+    assert (await take(desk))["bd-1"] == issue("bd-1")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from holdfast.errors import HoldfastError, StorageError
+from holdfast.errors import HoldfastError, StorageError, TaskNotFound
 from holdfast.storage.seam import Batching, Bounded, Store
 from holdfast.tasks.events import Created, Event, Noted
 from holdfast.tasks.exchange.edges import drop_missing
@@ -24,6 +24,7 @@ from holdfast.tasks.exchange.seam import Comment, Finding, Format, Item, Report
 from holdfast.tasks.exchange.updating import Update, decide
 from holdfast.tasks.exchange.whole import import_histories
 from holdfast.tasks.reading import Happening
+from holdfast.tasks.record import Task
 from holdfast.tasks.service import Tasks
 
 _BATCH = 50
@@ -194,6 +195,7 @@ class _Making:
     async def _decide(self, planned: Planned) -> Update:
         assert planned.task is not None
         task, item = planned.task, planned.item
+        await self._learn_names(task)
         names = self._names
         happened = await self._tasks.history(task.id)
         now = item_of(
@@ -217,6 +219,20 @@ class _Making:
             stamp=self._stamp,
             at=max(at, task.updated_at),
         )
+
+    async def _learn_names(self, task: Task) -> None:
+        """Find out what the other tracker calls those that the file names no more."""
+        others = [*(each.on for each in task.dependencies), *([task.parent] if task.parent else [])]
+        for other in others:
+            if other in self._names:
+                continue
+            try:
+                carried = luggage_of(await self._tasks.get(other), self._form.name)
+            except TaskNotFound:
+                continue
+            if carried:
+                self._names[other] = str(carried["id"])
+                self._ids.setdefault(str(carried["id"]), other)
 
     def _tell(self, item: Item, update: Update) -> None:
         for what in update.refused:
