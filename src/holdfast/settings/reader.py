@@ -12,7 +12,7 @@ from holdfast.frozen import field, frozen, slotted
 from holdfast.settings.values import Table, as_table, suggestion
 
 T = TypeVar("T")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY = r"[A-Za-z0-9_-]+"
 
 
 @slotted
@@ -87,4 +87,4 @@ def read_toml(path: Path) -> Table:
 
 def quoted(key: str) -> str:
     """Return a key as TOML writes it."""
-    return key if _BARE_KEY.fullmatch(key) else f'"{key}"'
+    return key if re.fullmatch(_BARE_KEY, key) else f'"{key}"'

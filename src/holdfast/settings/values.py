@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Table = Mapping[str, object]
 _MOST = 10**12
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
 
 
 def as_text(value: object) -> str:
@@ -111,7 +111,7 @@ def as_address(value: object) -> str:
 def key_of(value: object, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     """Return the key and the variable that it stands in; None for what there is not."""
     text = as_text(value)
-    if reference := _VARIABLE.fullmatch(text):
+    if reference := re.fullmatch(_VARIABLE, text):
         variable = reference.group(1)
         return environ.get(variable, "").strip() or None, variable
     if "${" in text:

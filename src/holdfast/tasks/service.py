@@ -369,7 +369,7 @@ class Tasks:
     async def _change(self, decide: Callable[[Unit], Awaitable[T]]) -> T:
         desk = unit.Desk(self._store, self._clock, self._binding, self._settle)
         answer = await desk.change(decide)
-        if isinstance(answer, Task):
+        if isinstance(answer, Task) and self.actor.is_client:
             return reading.shown(answer, self._binding)  # pyright: ignore[reportReturnType]
         return answer
 
