@@ -12,7 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar, cast, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, dataclass_transform, overload
+
+if TYPE_CHECKING:
+    from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - for those who import it here
+else:
+    from collections import namedtuple
+
+    class _TupleMaker(type):
+        def __new__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> type:
+            if not bases:
+                return super().__new__(cls, name, bases, space)
+            names = tuple(space.get("__annotations__", ()))
+            defaults = [space.pop(each) for each in names if each in space]
+            made = namedtuple(name, names, defaults=defaults, module=space["__module__"])
+            for each in space.keys() - {"__annotations__", "__module__", "__classcell__"}:
+                setattr(made, each, space[each])
+            return made
+
+    class NamedTuple(metaclass=_TupleMaker):
+        """What `typing.NamedTuple` makes, without compiling each annotation."""
+
 
 T = TypeVar("T")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from holdfast.frozen import NamedTuple
 
 W = TypeVar("W")
 W_contra = TypeVar("W_contra", contravariant=True)

@@ -23,8 +23,7 @@ by `derived`, which `repair` calls too.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from holdfast.frozen import NamedTuple
 from holdfast.storage.seam import Key
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.record import Task

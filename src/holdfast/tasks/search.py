@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from holdfast.clock import Clock
+from holdfast.frozen import NamedTuple
 from holdfast.storage.seam import Entry, Store
 from holdfast.storage.texts import Document, Hit, Question, Removed, Texts
 from holdfast.tasks.codec import from_bytes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 from holdfast.errors import StorageTooNew
+from holdfast.frozen import NamedTuple
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.record import Task
 from holdfast.tasks.state import TaskState

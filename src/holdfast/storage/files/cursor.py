@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from holdfast.errors import StorageTooNew, StorageUnavailable
+from holdfast.frozen import NamedTuple
 from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.lines import FORMAT, START, BadLine, Fields, Line
 from holdfast.storage.files.segments import (

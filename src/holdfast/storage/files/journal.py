@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from holdfast.clock import Clock
 from holdfast.errors import StorageCorrupt, StorageUnavailable
+from holdfast.frozen import NamedTuple
 from holdfast.storage.files.cursor import UNCHAINED, Cursor, Position
 from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.lines import FORMAT, Line, write_line

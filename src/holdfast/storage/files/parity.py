@@ -11,7 +11,8 @@ from __future__ import annotations
 import struct
 from binascii import crc32
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from holdfast.frozen import NamedTuple
 
 BLOCK = 4096
 GROUP = 64

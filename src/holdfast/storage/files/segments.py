@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from holdfast.frozen import NamedTuple
 from holdfast.storage.files.disk import Disk, SystemDisk
 from holdfast.storage.files.lines import BadLine, Line, has_checksum, read_line
 from holdfast.storage.files.parity import mended

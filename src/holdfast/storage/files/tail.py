@@ -10,8 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from holdfast.frozen import NamedTuple
 from holdfast.storage.files.cursor import Position
 from holdfast.storage.files.lines import Fields, Line, read_value
 from holdfast.storage.keys import encode_key

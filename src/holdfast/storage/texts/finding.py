@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from holdfast.frozen import NamedTuple
 from holdfast.storage.keys import decode_key
 from holdfast.storage.texts.documents import Hit, Question
 from holdfast.storage.texts.file import QUERIES, StaleIndex

@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from holdfast.frozen import NamedTuple
 from holdfast.storage.keys import encode_key
 from holdfast.storage.texts.documents import Change, Document, Hit, Question, Removed
 from holdfast.storage.texts.file import QUERIES, StaleIndex, open_file, translated
