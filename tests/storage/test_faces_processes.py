@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.storage.faces.disk import SystemFaceDisk
 from holdfast.storage.faces.folder import Claim
-from holdfast.storage.faces.threads import on_thread
+from holdfast.storage.threads import on_thread
 from holdfast.testing.stores import FaultyStore
 from tests.storage.faces_desk import Desk, desk
 

@@ -23,9 +23,9 @@ from holdfast.memory.fields import BODY, FIXED, ORDER, read_draft, visible_field
 from holdfast.memory.keys import ENTRIES, FEED, feed_of, id_key, live_key, read_feed
 from holdfast.memory.reading import Reader
 from holdfast.storage.faces import Faces, Fields, MarkdownCodec, Report
-from holdfast.storage.faces.threads import on_thread
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, Conflict, Key, Put, Store
+from holdfast.storage.threads import on_thread
 from holdfast.storage.wrapping import WrappedStore
 
 _SHOWN = ".shown"

@@ -22,9 +22,9 @@ from holdfast.errors import UsageError
 from holdfast.memory.entry import Entry
 from holdfast.memory.keys import FEED, read_feed
 from holdfast.memory.reading import Reader
-from holdfast.storage.faces.threads import on_thread
 from holdfast.storage.seam import Key, Store
 from holdfast.storage.texts import Question
+from holdfast.storage.threads import on_thread
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,8 +18,8 @@ from holdfast.clock import Clock
 from holdfast.errors import InputError
 from holdfast.frozen import frozen
 from holdfast.storage.faces import Faces, Fields, MarkdownCodec, Report
-from holdfast.storage.faces.threads import on_thread
 from holdfast.storage.seam import Conflict, Key, Record, Store
+from holdfast.storage.threads import on_thread
 from holdfast.storage.wrapping import WrappedStore
 from holdfast.tasks import ending, working
 from holdfast.tasks.codec import from_bytes, to_bytes

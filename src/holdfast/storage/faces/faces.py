@@ -17,8 +17,8 @@ from holdfast.storage.faces.looking import Look
 from holdfast.storage.faces.names import check_suffix, name_face
 from holdfast.storage.faces.report import Finding, Outcome, Report, Written, sort_findings
 from holdfast.storage.faces.taking import Accept, Create, Taking
-from holdfast.storage.faces.threads import on_thread
 from holdfast.storage.seam import Key, Record, Store
+from holdfast.storage.threads import on_thread
 
 _PAGE = 200
 _ROUNDS = 10

@@ -14,9 +14,9 @@ from holdfast.storage.faces.codecs import Codec
 from holdfast.storage.faces.folder import Claim, Content, FaceFolder
 from holdfast.storage.faces.merging import MISSING, Clash, Merged, merge
 from holdfast.storage.faces.report import Finding, Outcome
-from holdfast.storage.faces.threads import on_thread
 from holdfast.storage.faces.values import Fields, is_same, write_value
 from holdfast.storage.seam import Conflict, Key, Put, Record, Store
+from holdfast.storage.threads import on_thread
 
 Accept = Callable[[Key, Fields, Fields], str | None]
 """Given a key and the fields before and after: why they may not change so, None if they may."""

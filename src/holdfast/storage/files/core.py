@@ -26,9 +26,9 @@ from holdfast.storage.files.snapshot import snapshot_numbers
 from holdfast.storage.files.tail import Tail, changes_of
 from holdfast.storage.files.users import Users
 from holdfast.storage.files.view import View, is_heavy
-from holdfast.storage.files.warning import warn
 from holdfast.storage.files.writer import Writer
 from holdfast.storage.outcomes import Outcome
+from holdfast.storage.warning import warn
 from holdfast.storage.watchers import Watchers
 
 _LOOK_BACK = 1 << 20

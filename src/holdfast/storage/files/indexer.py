@@ -25,7 +25,7 @@ from holdfast.storage.files.segments import (
 )
 from holdfast.storage.files.tail import Generation
 from holdfast.storage.files.view import View
-from holdfast.storage.files.warning import warn
+from holdfast.storage.warning import warn
 
 
 class Indexer:

@@ -19,7 +19,7 @@ from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.lines import FORMAT, Line, write_line
 from holdfast.storage.files.pace import Pace
 from holdfast.storage.files.segments import SHARED, Damage, create_segment, segment_numbers
-from holdfast.storage.files.warning import warn
+from holdfast.storage.warning import warn
 
 LOCK = "lock"
 QUARANTINE = "quarantine"

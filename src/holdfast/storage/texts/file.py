@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from collections.abc import Generator
@@ -12,6 +11,7 @@ from pathlib import Path
 from holdfast.errors import StorageCorrupt, StorageError, StorageFull, StorageUnavailable
 from holdfast.storage.queries import load_queries
 from holdfast.storage.wal import switch_to_log
+from holdfast.storage.warning import warn
 
 QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 SCHEMA = 1
@@ -19,7 +19,6 @@ _APPLICATION_ID = 0x484F4C54  # the bytes `HOLT`
 _BUSY_SECONDS = 10
 _CREATION = ("create_applied", "create_documents", "create_group_index", "create_texts")
 _SIDE_FILES = ("", "-wal", "-shm")
-_LOGGER = logging.getLogger("holdfast.storage")
 
 # What SQLite says of a file that is damaged, or no database, or lacks a table.
 _USELESS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -54,9 +53,7 @@ def open_file(path: Path | None) -> sqlite3.Connection:
             remove_file(path)
             return _open(path)
     except (StorageUnavailable, OSError) as error:
-        _LOGGER.warning(
-            "no search index can be kept in %s, so one is made in memory: %s", path, error
-        )
+        warn("no search index can be kept in %s, so one is made in memory: %s", path, error)
         return _open(None)
 
 

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from holdfast.errors import StorageCorrupt
-from holdfast.storage.faces.threads import new_turn, on_thread
 from holdfast.storage.seam import Entry, Key, Store
 from holdfast.storage.texts.documents import Change, Hit, Question
 from holdfast.storage.texts.file import StaleIndex, remove_file
 from holdfast.storage.texts.index import BEGINNING, Index, Place
+from holdfast.storage.threads import new_turn, on_thread
 
 T = TypeVar("T")
 

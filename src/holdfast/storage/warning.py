@@ -1,4 +1,4 @@
-"""Tell the log of the program what a files store cannot mend by itself."""
+"""Tell the log of the program what a store cannot mend by itself."""
 
 from __future__ import annotations
 
