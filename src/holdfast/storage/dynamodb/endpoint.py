@@ -35,13 +35,13 @@ class Endpoint:
         Raises:
             UsageError: no region is known, or a profile is wrong.
         """
-        client = driver.make_client(
-            self.address.region,
-            self.address.endpoint,
-            attempts=self._attempts,
-            timeout=self._timeout,
-        )
         try:
+            client = driver.make_client(
+                self.address.region,
+                self.address.endpoint,
+                attempts=self._attempts,
+                timeout=self._timeout,
+            )
             self._client = await self._exit.enter_async_context(client)
         except driver.DriverError as error:
             raise errors.translate(error, self.address) from error
