@@ -240,6 +240,10 @@ def _eq(self: object, other: object) -> bool:
     return _values(self) == _values(other)
 
 
+# By this pytest knows records that are compared by their fields, and shows those that differ.
+_eq.__code__ = _eq.__code__.replace(co_filename="<string>")
+
+
 def _hash(self: object) -> int:
     return hash(_values(self))
 
