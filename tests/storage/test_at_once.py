@@ -13,6 +13,7 @@ from holdfast.clock import SystemClock
 from holdfast.errors import StorageUnavailable, UsageError
 from holdfast.storage.at_once import drive
 from holdfast.storage.files import FilesStore
+from holdfast.storage.files.disk import SystemDisk
 from holdfast.storage.opening import open_store
 from holdfast.storage.seam import ABSENT, ANY, Append, Conflict, Put
 from holdfast.testing.clock import ManualClock
@@ -93,3 +94,40 @@ def test_closed_it_refuses_and_it_promises_nothing_for_later(tmp_path: Path) -> 
         drive(store.put(KEY, b"", expected=ANY))
     with pytest.raises(UsageError):
         store.submit([Put(key=KEY, value=b"", expected=ANY)])
+
+
+class CountingDisk(SystemDisk):
+    """The disk, with a count of what was made durable."""
+
+    syncs = 0
+
+    def sync(self, handle: int) -> None:
+        super().sync(handle)
+        self.syncs += 1
+
+
+@pytest.mark.promise("power-cut-loses-nothing")
+def test_what_was_read_is_durable_when_it_is_closed_and_what_was_written_at_once(
+    tmp_path: Path,
+) -> None:
+    async def leave_doubtful() -> None:
+        async with FilesStore(tmp_path, clock=SystemClock(), ack="os") as store:
+            await store.put(KEY, b"one", expected=ANY)
+
+    async def look(disk: CountingDisk) -> int:
+        async with FilesStore(tmp_path, clock=SystemClock(), disk=disk, at_once=True) as store:
+            record = await store.get(KEY)
+            assert record is not None
+            return disk.syncs
+
+    async def write(disk: CountingDisk) -> int:
+        async with FilesStore(tmp_path, clock=SystemClock(), disk=disk, at_once=True) as store:
+            await store.put(KEY, b"two", expected=ANY)
+            return disk.syncs
+
+    asyncio.run(leave_doubtful())
+    looking, writing = CountingDisk(), CountingDisk()
+    assert drive(look(looking)) == 0
+    assert looking.syncs == 1
+    assert drive(write(writing)) == 1
+    assert writing.syncs == 1

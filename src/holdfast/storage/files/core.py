@@ -48,6 +48,7 @@ class Core:
         syncs: bool,
         allow_network: bool,
         watchers: Watchers,
+        at_once: bool = False,
     ) -> None:
         self._path = path
         self._place = str(path)
@@ -56,6 +57,7 @@ class Core:
         self._syncs = syncs
         self._allow_network = allow_network
         self._watchers = watchers
+        self._syncs_later = at_once
         self._journal = Journal(path / JOURNAL, disk=disk, clock=clock, syncs=syncs)
         self._users = Users(path / JOURNAL, disk)
         self._index = IndexFile(path, disk=disk, clock=clock)
@@ -104,15 +106,24 @@ class Core:
         view, self._view = self.view, None
         self._indexer.stop()
         self._writer.close()
+        try:
+            self._finish(view)
+        except OSError as error:
+            raise translate(error, self._place) from error
+        finally:
+            view.close()
+            self._journal.close()
+            self._users.leave()
+
+    def _finish(self, view: View) -> None:
+        if self._syncs_later and not view.is_degraded:
+            self._journal.sync()
         with suppress(Exception):  # the next opening does it
             if not view.is_degraded and self._tail.active.count >= _WORTH_INDEXING:
                 self._index_now()
                 compress_sealed(
                     self._disk, self._path / JOURNAL, before=self._tail.position.segment
                 )
-        view.close()
-        self._journal.close()
-        self._users.leave()
 
     def make_reader(self) -> Reader:
         """Return what the reading thread works with."""
@@ -131,7 +142,7 @@ class Core:
         self._journal.open()
         self._finish_merge()
         self._users.join()
-        self._journal.recover(self._find_start, self._take)
+        self._journal.recover(self._find_start, self._take, syncs=not self._syncs_later)
         position = self._journal.position
         self._tail.publish([], position)
         probe = Cursor(self._disk, self._path / JOURNAL, position)
@@ -171,6 +182,7 @@ class Core:
     def _take(self, lines: Sequence[Line], position: Position) -> None:
         self._tail.publish(list(map(changes_of, lines)), position)
         if is_heavy(self._tail.active):
+            self._journal.sync()  # the index is never ahead of what is durable
             self._index_now()
 
     def _report_damage(self) -> None:

@@ -90,11 +90,13 @@ class Journal:
         self,
         find_start: Callable[[], Position | None],
         take: Callable[[list[Line], Position], None],
+        *,
+        syncs: bool = True,
     ) -> None:
         """Mend the end of the journal, and hand over what lies behind a start, segment by segment.
 
         The start is asked for under the lock; None is the beginning. What is handed over is on
-        the disk then.
+        the disk then, unless `syncs` is False: then it is after the next `sync`.
         """
         with self.locked():
             start = find_start()
@@ -110,7 +112,8 @@ class Journal:
                 if self.position.segment == (numbers or [1])[-1]:
                     self._mend()
                     self._write_again(reading.lines, start.number)
-                    self.sync()
+                    if syncs:
+                        self.sync()
                 take(reading.lines, self.position)
             self._ready_segment()
 

@@ -62,7 +62,8 @@ class FilesStore:
             await store.append(("runs", run_id), [entry])
 
     With `at_once` everything happens in the thread of the caller, and its verbs never wait: see
-    `holdfast.storage.at_once`. Then it cannot be watched.
+    `holdfast.storage.at_once`. What it only read counts once it is closed: until then, what a process
+    wrote that died may be lost with the power.
 
     Raises on entering:
         StorageTooNew: the journal has a format of the future.
@@ -246,6 +247,7 @@ class FilesStore:
             syncs=self._syncs,
             allow_network=self._allow_network,
             watchers=self._watchers,
+            at_once=self.is_at_once,
         )
         self._promise: Callable[[Work], Future[Conflict | None]] | None = None
         self._reader: Desk[Reading]
