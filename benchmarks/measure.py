@@ -147,24 +147,29 @@ def peers_are_there() -> bool:
     return False
 
 
-def ours(script: str, folder: Path, **options: object) -> Callable[[], Results]:
+def ours(
+    script: str, folder: Path, *, limit_seconds: float = CHILD_SECONDS, **options: object
+) -> Callable[[], Results]:
     """Return how to measure ourselves with `benchmarks/ours/SCRIPT.py` in a fresh folder."""
-    return lambda: _child([sys.executable, "-m", f"benchmarks.ours.{script}"], folder, options)
+    command = [sys.executable, "-m", f"benchmarks.ours.{script}"]
+    return lambda: _child(command, folder, options, limit_seconds)
 
 
 def peer(script: str, folder: Path, **options: object) -> Callable[[], Results]:
     """Return how to measure a peer with `benchmarks/peers/SCRIPT.py` in a fresh folder."""
     path = ROOT / "benchmarks" / "peers" / f"{script}.py"
-    return lambda: _child([str(PEER_PYTHON), str(path)], folder, options)
+    return lambda: _child([str(PEER_PYTHON), str(path)], folder, options, CHILD_SECONDS)
 
 
-def _child(command: Sequence[str], folder: Path, options: Mapping[str, object]) -> Results:
+def _child(
+    command: Sequence[str], folder: Path, options: Mapping[str, object], limit_seconds: float
+) -> Results:
     """Run a program that prints one JSON object in its last line, and return that."""
     with fresh_folder(folder) as fresh:
         request = json.dumps({"folder": str(fresh), **options})
         done = subprocess.run(
             [*command, request], cwd=ROOT, env=plain_environment(), capture_output=True, text=True,
-            timeout=CHILD_SECONDS, check=False,
+            timeout=limit_seconds, check=False,
         )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")

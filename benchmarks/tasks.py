@@ -57,6 +57,7 @@ FIGURES = (
     ),
     Figure(name="empty_ms", meaning="holdfast without a command"),
 )
+_FILL_SECONDS = 3600
 BACKLOG_ROUNDS = 2
 """It reads all its files for every command: seconds, so that more rounds would show nothing new."""
 
@@ -80,7 +81,9 @@ def measure(amount: Amount, folder: Path) -> Values:
     """Return every figure; those of peers that are not there are None."""
     values = commands(amount, folder)
     note("benchmarks: ready")
-    values["ready_ms"] = ours("ready", folder, tasks=amount.ready)()["p50_ms"]
+    values["ready_ms"] = ours("ready", folder, limit_seconds=_FILL_SECONDS, tasks=amount.ready)()[
+        "p50_ms"
+    ]
     note("benchmarks: claims")
     racing = ours("racing", folder, rounds=amount.races, racers=amount.racers)
     values["claim_faults"] = racing()["faults"]
