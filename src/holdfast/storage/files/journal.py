@@ -112,6 +112,7 @@ class Journal:
                 if self.position.segment == (numbers or [1])[-1]:
                     self._mend()
                     self._write_again(reading.lines, start.number)
+                    self._trust(start)
                     if syncs:
                         self.sync()
                 take(reading.lines, self.position)
@@ -307,6 +308,13 @@ class Journal:
         doubtful = b"".join(line.data for line in lines if line.number > max(proven, durable))
         if self._syncs and doubtful and not self._cursor.segment.is_compressed:
             self._cursor.segment.write(doubtful, self.position.offset - len(doubtful))
+
+    def _trust(self, start: Position) -> None:
+        """Take for durable what was so when an index or a snapshot was made that leads to `start`."""
+        if start.number and start.segment == self.position.segment:
+            self._names_synced = start.segment
+            if start.number == self.position.number:
+                self._synced = start.number
 
     def _require_place(self) -> None:
         """Refuse to go on in files that are none of the store any more, or to mend those that are."""
