@@ -43,8 +43,9 @@ def storage_page() -> list[str]:
 
 
 def all_events() -> list[type[Event]]:
-    """Return the kinds of events."""
-    return list(events._KINDS.values())  # noqa: SLF001 - the one list of them
+    """Return the kinds of events that are ours."""
+    known = events._KINDS.values()  # noqa: SLF001 - the one list of them
+    return [kind for kind in known if kind.__module__.startswith("holdfast.")]
 
 
 def contract_classes() -> list[type]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.errors import StorageCorrupt, StorageTooNew, TaskConflict
 from holdfast.tasks import Task, TaskState
+from holdfast.tasks.chains import digest, genesis
 from holdfast.tasks.events import (
     BlockerEnded,
     Cancelled,
@@ -33,9 +34,7 @@ from holdfast.tasks.events import (
     Updated,
     VariablesChanged,
     decode_event,
-    digest,
     encode_event,
-    genesis,
     register,
 )
 from holdfast.tasks.fold import Fold, apply, broken_links, refusal, replay, teach

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 
 from holdfast.cli.formatting import Formatter
+from holdfast.cli.output import Output
 
 
 def add_verbs(
@@ -29,6 +31,30 @@ def add_verbs(
         )
         _add_common(made)
         yield name, made
+
+
+def configure_verbs(
+    parser: argparse.ArgumentParser, verbs: Mapping[str, str], places: Mapping[str, str], whose: str
+) -> None:
+    """Add the verbs with the arguments of the modules in `places`, and those of who does it.
+
+    Each module has `configure(verb, parser)` and `run(arguments, output)`. `whose` is whose things
+    the verbs are about, such as "whose tasks"; empty if nobody is asked.
+    """
+    for verb, made in add_verbs(parser, verbs):
+        if whose:
+            group = made.add_argument_group(f"{whose}, and who does it")
+            group.add_argument("--owner", default="local", help="whose they are (default local)")
+            group.add_argument("--by", metavar="NAME", help="who does it (default: your user name)")
+        module = import_module(places[verb])
+        module.configure(verb, made)
+        made.set_defaults(act=module.run)
+
+
+def run_verb(arguments: argparse.Namespace, output: Output) -> int:
+    """Do what the verb does."""
+    code: int = arguments.act(arguments, output)
+    return code
 
 
 def _wanted(verbs: Mapping[str, str], words: Sequence[str]) -> Sequence[str]:

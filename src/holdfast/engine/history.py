@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from holdfast.engine.events import StepFinished, StepStarted, Tally, TimerSet
 from holdfast.errors import RunConflict, RunNotFound, StorageCorrupt
-from holdfast.tasks.events import Claimed, Created, Event, decode_event, digest
+from holdfast.tasks.chains import digest
+from holdfast.tasks.events import Claimed, Created, Event, decode_event
 from holdfast.tasks.fold import Fold, refusal
 from holdfast.tasks.record import InputRequest, RunDetails, Snapshot, Task
 from holdfast.tasks.state import TaskState

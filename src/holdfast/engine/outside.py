@@ -19,7 +19,8 @@ from holdfast.engine.records import definition_key, linked, log_append, record_w
 from holdfast.errors import RunBusy, RunConflict, RunNotFound, StorageCorrupt
 from holdfast.ids import ID_LENGTH, normalise_prefix
 from holdfast.storage.fallback import write_all
-from holdfast.storage.seam import ANY, Batching, Conflict, Record, Store
+from holdfast.storage.paging import every_record
+from holdfast.storage.seam import ANY, Batching, Conflict, Store
 from holdfast.tasks.events import (
     Cancelled,
     CancelRequested,
@@ -227,39 +228,29 @@ async def find(store: Store, owner: str, prefix: str) -> str:
 async def list_runs(store: Store, owner: str, *, limit: int) -> list[Summary]:
     """Return the newest runs, newest first."""
     found: list[Summary] = []
-    after = None
-    while len(found) < limit:
-        page = await store.scan(("task-by-time", owner), after=after, limit=min(_PAGE, limit))
-        found += (each for each in map(_summary, page) if each.kind == "run")
-        if len(page) < min(_PAGE, limit):
-            break
-        after = page[-1].key
-    return found[:limit]
-
-
-def _summary(record: Record) -> Summary:
-    return decode_summary(record.value)
+    async for record in every_record(store, ("task-by-time", owner), page=min(_PAGE, limit + 1)):
+        summary = decode_summary(record.value)
+        if summary.kind == "run":
+            found.append(summary)
+            if len(found) == limit:
+                break
+    return found
 
 
 async def orphans(store: Store, owner: str, holder: Holder) -> list[str]:
     """Return the runs that could go on and that no live process holds."""
     found: list[str] = []
     alive: dict[str | None, bool] = {holder.id: True}
-    after = None
-    while True:
-        page = await store.scan(("task-open", owner), after=after, limit=_PAGE)
-        for record in page:
-            marker = decode_open(record.value)
-            waits = marker.state is TaskState.INPUT_REQUIRED and marker.holder is None
-            if marker.kind != "run" or waits:
-                continue
-            if marker.holder not in alive:
-                alive[marker.holder] = await holder.is_alive(marker.holder)
-            if not alive[marker.holder]:
-                found.append(record.key[2])
-        if len(page) < _PAGE:
-            return found
-        after = page[-1].key
+    async for record in every_record(store, ("task-open", owner)):
+        marker = decode_open(record.value)
+        waits = marker.state is TaskState.INPUT_REQUIRED and marker.holder is None
+        if marker.kind != "run" or waits:
+            continue
+        if marker.holder not in alive:
+            alive[marker.holder] = await holder.is_alive(marker.holder)
+        if not alive[marker.holder]:
+            found.append(record.key[2])
+    return found
 
 
 def _refuse_ended(history: History, what: str) -> None:

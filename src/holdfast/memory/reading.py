@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 
 from holdfast.clock import Clock
 from holdfast.errors import EntryNotFound, UsageError
@@ -14,6 +14,7 @@ from holdfast.memory.entry import Entry, decode_entry
 from holdfast.memory.events import Event, decode_event, entry_at
 from holdfast.memory.keys import DUE, ENTRIES, IDS, PAST, due_by, id_key, log_of, subjects_of
 from holdfast.memory.namespaces import Namespace
+from holdfast.storage.paging import every_record
 from holdfast.storage.seam import Key, Record, Store
 
 _PAGE = 500
@@ -71,7 +72,7 @@ class Reader:
     async def about(self, namespace: Namespace, key: str) -> list[Stored]:
         """Return the live entries about one subject."""
         prefix = (*ENTRIES, *namespace.parts)
-        pointers = self._scan(subjects_of(namespace, key))
+        pointers = every_record(self._store, subjects_of(namespace, key))
         keys = [(*prefix, each.key[-1]) async for each in pointers]
         return [_stored(record) for each in keys if (record := await self._store.get(each))]
 
@@ -79,7 +80,7 @@ class Reader:
         """Return the live entries that have expired."""
         end = due_by(now + 1)
         found: list[Stored] = []
-        async for pointer in self._scan(DUE):
+        async for pointer in every_record(self._store, DUE):
             if pointer.key >= end:
                 break
             stored = await self.by_parts(pointer.key[len(end) :])
@@ -158,7 +159,7 @@ class Reader:
         if len(prefix) == ID_LENGTH:
             return [prefix] if await self._store.get(id_key(prefix)) else []
         found: list[str] = []
-        async for record in self._scan(IDS, after=id_key(prefix)):
+        async for record in every_record(self._store, IDS, after=id_key(prefix)):
             if not record.key[-1].startswith(prefix):
                 break
             found.append(record.key[-1])
@@ -166,16 +167,9 @@ class Reader:
 
     async def _all(self, prefix: Key, namespaces: Iterable[Namespace] | None) -> list[Stored]:
         prefixes = [prefix] if namespaces is None else [(*prefix, *n.parts) for n in namespaces]
-        return [_stored(record) for each in prefixes async for record in self._scan(each)]
-
-    async def _scan(self, prefix: Key, after: Key | None = None) -> AsyncIterator[Record]:
-        while True:
-            page: Sequence[Record] = await self._store.scan(prefix, after=after, limit=_PAGE)
-            for record in page:
-                yield record
-            if len(page) < _PAGE:
-                return
-            after = page[-1].key
+        return [
+            _stored(record) for each in prefixes async for record in every_record(self._store, each)
+        ]
 
 
 def _stored(record: Record) -> Stored:

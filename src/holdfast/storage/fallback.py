@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from holdfast.frozen import replace
 from holdfast.storage.limits import check_batch
+from holdfast.storage.paging import every_record
 from holdfast.storage.seam import (
     Append,
     Batching,
@@ -99,16 +100,11 @@ async def claim_due(store: Store, queue: Key, *, until: int, clock: Clock) -> Re
 async def _find_due(store: Store, queue: Key, now: int) -> list[Record]:
     """Return the due records directly below a queue, the longest due first."""
     due: list[tuple[int, Record]] = []
-    after: Key | None = None
-    while True:
-        page = await store.scan(queue, after=after, limit=_PAGE)
-        for record in page:
-            direct = len(record.key) == len(queue) + 1
-            if direct and record.due_at is not None and record.due_at <= now:
-                due.append((record.due_at, record))
-        if len(page) < _PAGE:
-            return [record for _, record in sorted(due, key=lambda item: (item[0], item[1].key))]
-        after = page[-1].key
+    async for record in every_record(store, queue):
+        direct = len(record.key) == len(queue) + 1
+        if direct and record.due_at is not None and record.due_at <= now:
+            due.append((record.due_at, record))
+    return [record for _, record in sorted(due, key=lambda item: (item[0], item[1].key))]
 
 
 def watch_changes(

@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from holdfast.errors import StorageError, UsageError
 from holdfast.storage.keys import encode_key
+from holdfast.storage.paging import every_log, every_record
 from holdfast.storage.seam import ABSENT, Append, Conflict, Key, Listing, Put, Store
 
 FORMAT = "holdfast export"
@@ -70,7 +71,7 @@ async def export_store(store: Store, write: Callable[[str], object]) -> Counts:
     async for document in _records(store):
         put(document)
         counts["records"] += 1
-    async for log in _logs(store):
+    async for log in every_log(store, ()):
         counts["logs"] += 1
         async for document, size in _pieces(store, log):
             put(document)
@@ -244,28 +245,11 @@ async def _require_empty(store: Store) -> None:
 
 
 async def _records(store: Store) -> AsyncIterator[dict[str, object]]:
-    after: Key | None = None
-    while True:
-        page = await store.scan((), after=after, limit=_PAGE)
-        for record in page:
-            document: dict[str, object] = {"key": record.key, "value": _write_value(record.value)}
-            times = {"expires_at": record.expires_at, "due_at": record.due_at}
-            document |= {name: time for name, time in times.items() if time is not None}
-            yield document
-        if len(page) < _PAGE:
-            return
-        after = page[-1].key
-
-
-async def _logs(store: Listing) -> AsyncIterator[Key]:
-    after: Key | None = None
-    while True:
-        page = await store.logs((), after=after, limit=_PAGE)
-        for log in page:
-            yield log
-        if len(page) < _PAGE:
-            return
-        after = page[-1]
+    async for record in every_record(store, ()):
+        document: dict[str, object] = {"key": record.key, "value": _write_value(record.value)}
+        times = {"expires_at": record.expires_at, "due_at": record.due_at}
+        document |= {name: time for name, time in times.items() if time is not None}
+        yield document
 
 
 async def _pieces(store: Store, log: Key) -> AsyncIterator[tuple[dict[str, object], int]]:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from holdfast.errors import DependencyCycle
+from holdfast.storage.paging import every_record
 from holdfast.storage.seam import Store
 from holdfast.tasks.record import Dependency, Relation, Task
 
@@ -81,14 +82,8 @@ async def dependents_of(
     prefix = ("task-dependent", owner, task_id)
     if relation is not None:
         prefix = (*prefix, relation)
-    found: list[tuple[Relation, str]] = []
-    after = None
-    while True:
-        page = await store.scan(prefix, after=after, limit=_PAGE)
-        found += ((Relation(record.key[3]), record.key[4]) for record in page)
-        if len(page) < _PAGE:
-            return found
-        after = page[-1].key
+    records = every_record(store, prefix)
+    return [(Relation(record.key[3]), record.key[4]) async for record in records]
 
 
 def waits_for(task: Task, on: str) -> Dependency | None:

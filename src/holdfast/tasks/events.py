@@ -13,17 +13,15 @@ A layer above adds kinds of its own by `register`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol
 
-from holdfast.errors import StorageCorrupt, StorageTooNew
 from holdfast.frozen import MISSING, field, frozen
-from holdfast.tasks.codec import defaults, from_bytes, to_bytes
+from holdfast.tasks.chains import decode_entry, digest
+from holdfast.tasks.codec import defaults, to_bytes
 from holdfast.tasks.kinds import load_kind
 
 Json = Mapping[str, object]
-_DIGEST_DIGITS = 32
 
 
 class Event(Protocol):
@@ -341,16 +339,6 @@ register(
 )
 
 
-def digest(data: bytes) -> str:
-    """Return what the next entry names this one by: 128 bits of its SHA-256."""
-    return hashlib.sha256(data).hexdigest()[:_DIGEST_DIGITS]
-
-
-def genesis(task_id: str) -> str:
-    """Return what the first entry of a task's log names as the one before it."""
-    return digest(task_id.encode())
-
-
 def encode_event(event: Event, prev: str) -> bytes:
     """Return the event as one JSON object; members that have their default are left out."""
     kind = type(event)
@@ -380,19 +368,10 @@ def decode_event(data: bytes) -> tuple[Event, str]:
         StorageTooNew: a kind or member that this version does not know.
         StorageCorrupt: not an event at all.
     """
-    members = from_bytes(data, what="an entry of a task's log")
-    try:
-        kind, prev = str(members.pop("event")), str(members.pop("prev"))
-    except (KeyError, AttributeError, TypeError) as error:
-        raise StorageCorrupt(
-            "an entry of a task's log is not an event", hint="restore the store from a backup"
-        ) from error
-    if kind not in _KINDS:
-        load_kind(kind)
-    try:
-        return cast("Callable[..., Event]", _KINDS[kind])(**members), prev
-    except (KeyError, TypeError) as error:
-        raise StorageTooNew(
-            f"the log of a task holds an event {kind!r} that this version does not know",
-            hint="upgrade Holdfast",
-        ) from error
+    return decode_entry(data, _kind_of, whose="task")
+
+
+def _kind_of(name: str) -> type[Event] | None:
+    if name not in _KINDS:
+        load_kind(name)
+    return _KINDS.get(name)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 from holdfast.errors import StorageCorrupt, TaskConflict
-from holdfast.tasks.events import Event, TaskEvent, decode_event, digest, genesis
+from holdfast.tasks.chains import digest, genesis
+from holdfast.tasks.events import Event, TaskEvent, decode_event
 from holdfast.tasks.evolving import born, follow
 from holdfast.tasks.record import Snapshot, Task
 from holdfast.tasks.rules import refuse

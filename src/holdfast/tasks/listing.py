@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from holdfast.errors import UsageError
 from holdfast.frozen import field, frozen
+from holdfast.storage.paging import every_record
 from holdfast.storage.seam import Key, Store
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.keys import newest_first
@@ -71,14 +72,8 @@ async def list_ready(store: Store, owner: str, *, limit: int) -> Sequence[Summar
 
 async def list_children(store: Store, owner: str, parent: str) -> Sequence[str]:
     """Return the ids of the tasks that are a part of another."""
-    found: list[str] = []
-    after: Key | None = None
-    while True:
-        page = await store.scan(("task-child", owner, parent), after=after, limit=_PAGE)
-        found += (record.key[3] for record in page)
-        if len(page) < _PAGE:
-            return found
-        after = page[-1].key
+    prefix = ("task-child", owner, parent)
+    return [record.key[3] async for record in every_record(store, prefix)]
 
 
 async def count(store: Store, owner: str) -> Stats:

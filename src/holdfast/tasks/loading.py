@@ -8,7 +8,7 @@ from holdfast.errors import StorageCorrupt, TaskNotFound
 from holdfast.frozen import field, slotted
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, ANY, Conflict, Delete, Key, Operation, Put, Store
-from holdfast.tasks.events import digest
+from holdfast.tasks.chains import digest
 from holdfast.tasks.fold import Fold, replay
 from holdfast.tasks.keys import Kept, derived, task_key, task_log
 from holdfast.tasks.record import Snapshot, Task

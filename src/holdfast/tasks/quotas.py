@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from holdfast.errors import QuotaExceeded, StorageTooNew, UsageError
 from holdfast.frozen import frozen, replace
+from holdfast.storage.paging import every_record
 from holdfast.storage.seam import ABSENT, Batching, Store
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.keys import charge, decode_open, quota_key
@@ -67,14 +68,11 @@ async def settle_quota(unit: Unit, limits: Limits) -> None:
 
 async def count_anew(store: Store, owner: str) -> Quota:
     """Count the open tasks of an owner; the window of creations is not known from them."""
-    live, size, after = 0, 0, None
-    while True:
-        page = await store.scan(("task-open", owner), after=after, limit=_PAGE)
-        live += len(page)
-        size += sum(decode_open(record.value).size for record in page)
-        if len(page) < _PAGE:
-            return Quota(live=live, bytes=size)
-        after = page[-1].key
+    live = size = 0
+    async for record in every_record(store, ("task-open", owner)):
+        live += 1
+        size += decode_open(record.value).size
+    return Quota(live=live, bytes=size)
 
 
 def refuse(after: Quota, change: Quota, limits: Limits, now: int) -> None:

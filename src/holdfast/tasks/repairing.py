@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from holdfast.clock import Clock
-from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
+from holdfast.errors import StorageCorrupt, StorageTooNew
 from holdfast.frozen import field, replace, slotted
 from holdfast.storage.fallback import write_all
-from holdfast.storage.seam import Conflict, Delete, Key, Listing, Put, Record, Store
+from holdfast.storage.paging import every_log, every_record
+from holdfast.storage.seam import Conflict, Delete, Key, Put, Store
+from holdfast.tasks.chains import require_listing
 from holdfast.tasks.dependencies import ORDERED, edges_of, find_path, waits_for
 from holdfast.tasks.fold import broken_links, replay
 from holdfast.tasks.keys import Kept, derived, task_key, task_log
@@ -128,7 +130,7 @@ async def _remove_strays(store: Store, report: Repaired) -> None:
     known: tuple[str, str] = ("", "")
     expected: set[Key] = set()
     for name, (owner_at, id_at) in _INDEXES.items():
-        async for record in _scan(store, (name,)):
+        async for record in every_record(store, (name,)):
             owner, task_id = record.key[owner_at], record.key[id_at]
             if (owner, task_id) != known:
                 known = (owner, task_id)
@@ -193,7 +195,7 @@ async def _read(store: Store, owner: str, task_id: str) -> Held | None:
 
 
 async def _repair_quotas(store: Store, report: Repaired) -> None:
-    async for record in _scan(store, ("task-quota",)):
+    async for record in every_record(store, ("task-quota",)):
         owner = record.key[1]
         quota, counted = decode_quota(record.value), await count_anew(store, owner)
         right = encode_quota(replace(quota, live=counted.live, bytes=counted.bytes))
@@ -207,35 +209,13 @@ async def _repair_quotas(store: Store, report: Repaired) -> None:
 
 
 async def _open_tasks(store: Store) -> AsyncIterator[Task]:
-    async for record in _scan(store, ("task-open",)):
+    async for record in every_record(store, ("task-open",)):
         held = await _read(store, record.key[1], record.key[2])
         if held is not None and held.task.state is TaskState.PENDING:
             yield held.task
 
 
 async def _task_ids(store: Store) -> AsyncIterator[str]:
-    if not isinstance(store, Listing):
-        raise UsageError(
-            "this store cannot name its logs, so there is nothing to repair from",
-            hint="copy it to one that can: `holdfast store export` and `import`",
-        )
-    after: Key | None = None
-    while True:
-        page = await store.logs(("task",), after=after, limit=_PAGE)
-        for name in page:
-            if len(name) == 2:
-                yield name[1]
-        if len(page) < _PAGE:
-            return
-        after = page[-1]
-
-
-async def _scan(store: Store, prefix: Key) -> AsyncIterator[Record]:
-    after: Key | None = None
-    while True:
-        page = await store.scan(prefix, after=after, limit=_PAGE)
-        for record in page:
-            yield record
-        if len(page) < _PAGE:
-            return
-        after = page[-1].key
+    async for name in every_log(require_listing(store), ("task",)):
+        if len(name) == 2:
+            yield name[1]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 
-from holdfast.cli.output import Output
-from holdfast.cli.verbs import add_verbs
+from holdfast.cli.verbs import configure_verbs, run_verb
 
 VERBS = {
     "start": "start a session, and make it the current one",
@@ -33,16 +31,7 @@ _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() fo
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs that may be meant, and their arguments."""
-    for verb, made in add_verbs(parser, VERBS):
-        group = made.add_argument_group("whose sessions, and who does it")
-        group.add_argument("--owner", default="local", help="whose they are (default local)")
-        group.add_argument("--by", metavar="NAME", help="who does it (default: your user name)")
-        module = import_module(_PLACES[verb])
-        module.configure(verb, made)
-        made.set_defaults(act=module.run)
+    configure_verbs(parser, VERBS, _PLACES, "whose sessions")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
-    """Do what was asked for."""
-    code: int = arguments.act(arguments, output)
-    return code
+run = run_verb

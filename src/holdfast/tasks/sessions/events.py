@@ -6,12 +6,11 @@ session's id, as the entries of a task do (`holdfast.tasks.events`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, cast
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from holdfast.errors import StorageCorrupt, StorageTooNew
 from holdfast.frozen import field, frozen
-from holdfast.tasks.codec import from_bytes
+from holdfast.tasks.chains import decode_entry
 
 Json = Mapping[str, object]
 
@@ -113,17 +112,4 @@ def decode_event(data: bytes) -> tuple[SessionEvent, str]:
         StorageTooNew: a kind or member that this version does not know.
         StorageCorrupt: not an event at all.
     """
-    members = from_bytes(data, what="an entry of a session's log")
-    try:
-        kind, prev = str(members.pop("event")), str(members.pop("prev"))
-    except (KeyError, AttributeError, TypeError) as error:
-        raise StorageCorrupt(
-            "an entry of a session's log is not an event", hint="restore the store from a backup"
-        ) from error
-    try:
-        return cast("Callable[..., SessionEvent]", _KINDS[kind])(**members), prev
-    except (KeyError, TypeError) as error:
-        raise StorageTooNew(
-            f"the log of a session holds an event {kind!r} that this version does not know",
-            hint="upgrade Holdfast",
-        ) from error
+    return decode_entry(data, _KINDS.get, whose="session")

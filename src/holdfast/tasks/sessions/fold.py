@@ -12,7 +12,7 @@ from typing import assert_never
 
 from holdfast.errors import StorageCorrupt
 from holdfast.frozen import frozen, replace
-from holdfast.tasks.events import digest, genesis
+from holdfast.tasks.chains import digest, genesis
 from holdfast.tasks.sessions.events import (
     ContextSet,
     Decided,

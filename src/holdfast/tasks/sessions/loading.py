@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from holdfast.errors import SessionNotFound
 from holdfast.frozen import slotted
 from holdfast.ids import ID_LENGTH, normalise_prefix
-from holdfast.storage.seam import ABSENT, Key, Record, Store
-from holdfast.tasks.events import digest
+from holdfast.storage.paging import every_record
+from holdfast.storage.seam import ABSENT, Store
+from holdfast.tasks.chains import digest
 from holdfast.tasks.sessions.fold import Fold
 from holdfast.tasks.sessions.keys import current_key, session_key, session_log
 from holdfast.tasks.sessions.record import Session
@@ -73,7 +74,7 @@ async def current_id(store: Store, owner: str) -> tuple[str, int]:
 
 async def ids_by_time(store: Store, owner: str) -> AsyncIterator[tuple[str, str]]:
     """Give the id and the name of each session, newest first."""
-    async for record in scan_all(store, ("session-by-time", owner)):
+    async for record in every_record(store, ("session-by-time", owner)):
         yield record.key[3], record.value.decode("utf-8", "surrogatepass")
 
 
@@ -111,15 +112,3 @@ def _only(ids: Sequence[str], text: str) -> str:
         f"{len(ids)} sessions are meant by {text!r}",
         hint="give one of their ids: " + ", ".join(ids[:_SHOWN]) + more,
     )
-
-
-async def scan_all(store: Store, prefix: Key) -> AsyncIterator[Record]:
-    """Give all records below a prefix."""
-    after: Key | None = None
-    while True:
-        page = await store.scan(prefix, after=after, limit=_PAGE)
-        for record in page:
-            yield record
-        if len(page) < _PAGE:
-            return
-        after = page[-1].key

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
+from holdfast.errors import StorageCorrupt, StorageTooNew
 from holdfast.storage.fallback import write_all
-from holdfast.storage.seam import ABSENT, ANY, Key, Listing, Put, Store
+from holdfast.storage.paging import every_log
+from holdfast.storage.seam import ABSENT, ANY, Put, Store
+from holdfast.tasks.chains import require_listing
 from holdfast.tasks.sessions.fold import Fold, broken_links
 from holdfast.tasks.sessions.keys import session_key, session_log, time_key
 from holdfast.tasks.sessions.record import Snapshot
@@ -79,17 +81,6 @@ async def _mend(store: Store, snapshot: Snapshot, *, dry_run: bool) -> bool:
 
 
 async def _session_ids(store: Store) -> AsyncIterator[str]:
-    if not isinstance(store, Listing):
-        raise UsageError(
-            "this store cannot name its logs, so there is nothing to repair from",
-            hint="copy it to one that can: `holdfast store export` and `import`",
-        )
-    after: Key | None = None
-    while True:
-        page = await store.logs(("session",), after=after, limit=_PAGE)
-        for name in page:
-            if len(name) == 2:
-                yield name[1]
-        if len(page) < _PAGE:
-            return
-        after = page[-1]
+    async for name in every_log(require_listing(store), ("session",)):
+        if len(name) == 2:
+            yield name[1]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from holdfast.storage.paging import every_record
 from holdfast.storage.seam import Store
 from holdfast.tasks.events import Noted
 from holdfast.tasks.keys import decode_open
@@ -16,7 +17,7 @@ from holdfast.tasks.requests import Binding, Filter
 from holdfast.tasks.sessions.fold import Story, tell
 from holdfast.tasks.sessions.keys import session_log
 from holdfast.tasks.sessions.listing import every_task, open_sessions
-from holdfast.tasks.sessions.loading import load_session, scan_all
+from holdfast.tasks.sessions.loading import load_session
 from holdfast.tasks.sessions.record import Session
 from holdfast.tasks.state import TaskState
 from holdfast.tasks.summaries import Summary, decode_summary, summarise
@@ -122,9 +123,9 @@ async def _open_of_session(
 async def _open_of_project(store: Store, owner: str) -> list[Summary]:
     """Return the open tasks, without a look at the many that have ended."""
     found: dict[str, Summary] = {}
-    async for record in scan_all(store, ("task-ready", owner)):
+    async for record in every_record(store, ("task-ready", owner)):
         found[record.key[4]] = decode_summary(record.value)
-    async for record in scan_all(store, ("task-open", owner)):
+    async for record in every_record(store, ("task-open", owner)):
         task_id, known = record.key[2], found.get(record.key[2])
         if known is not None and decode_open(record.value).state is known.state:
             continue
