@@ -17,7 +17,6 @@ from holdfast.memory.namespaces import Namespace
 from holdfast.storage.paging import every_record
 from holdfast.storage.seam import Key, Record, Store
 
-_PAGE = 500
 _SHOWN = 5
 
 

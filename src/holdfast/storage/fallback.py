@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from holdfast.clock import Clock
 
-_PAGE = 500
 
 Commit: TypeAlias = "asyncio.Future[Conflict | None]"
 

@@ -10,7 +10,6 @@ from holdfast.storage.paging import every_record
 from holdfast.storage.seam import Store
 from holdfast.tasks.record import Dependency, Relation, Task
 
-_PAGE = 500
 ORDERED = (Relation.BLOCKS, Relation.PARENT)
 """The relations in which there must be no circle; one cannot close a circle with the other."""
 

@@ -23,7 +23,6 @@ from holdfast.tasks.snapshots import encode_snapshot
 from holdfast.tasks.unit import Unit
 
 _FORMAT = 1
-_PAGE = 1000
 _WINDOW_MS = 60_000
 
 

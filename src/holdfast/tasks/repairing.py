@@ -24,7 +24,6 @@ from holdfast.tasks.record import Relation, Snapshot, Task
 from holdfast.tasks.state import TaskState
 from holdfast.tasks.sweeping import release_waiting
 
-_PAGE = 500
 _INDEXES = {
     "task": (1, 2),
     "task-by-time": (1, 3),

@@ -15,7 +15,6 @@ from holdfast.tasks.sessions.keys import current_key, session_key, session_log
 from holdfast.tasks.sessions.record import Session
 from holdfast.tasks.sessions.snapshots import decode_snapshot
 
-_PAGE = 500
 _SHOWN = 5
 _LIST = "`holdfast session list` shows the sessions there are"
 

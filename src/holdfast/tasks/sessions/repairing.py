@@ -15,8 +15,6 @@ from holdfast.tasks.sessions.keys import session_key, session_log, time_key
 from holdfast.tasks.sessions.record import Snapshot
 from holdfast.tasks.sessions.snapshots import encode_snapshot
 
-_PAGE = 500
-
 
 @dataclass(slots=True, kw_only=True)
 class RepairedSessions:
