@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,15 +88,23 @@ async def all_done(folder: Path, ids: list[str]) -> bool:
 Crew = list["subprocess.Popen[bytes]"]
 
 
-def wait_for_steps(folder: Path, ids: list[str], crew: Crew, more: int) -> bool:
-    """Return True when all is done, False when some more steps have run. Each look takes a while."""
+def steps_run(folder: Path) -> int:
     ran = folder / "ran.txt"
-    before = len(ran.read_bytes().splitlines()) if ran.exists() else 0
-    while not asyncio.run(all_done(folder, ids)):
+    return len(ran.read_bytes().splitlines()) if ran.exists() else 0
+
+
+def wait_for_steps(folder: Path, ids: list[str], crew: Crew, more: int) -> bool:
+    """Return True when all is done, False when some more steps have run."""
+    before = steps_run(folder)
+    while True:
         assert all(each.poll() is None for each in crew), "a worker died by itself"
-        if ran.exists() and len(ran.read_bytes().splitlines()) >= before + more:
+        ran = steps_run(folder)
+        if ran >= before + more:
             return False
-    return True
+        if ran >= len(ids) * STEPS and asyncio.run(all_done(folder, ids)):
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            crew[0].wait(timeout=0.02)
 
 
 def work_and_kill(folder: Path, ids: list[str], kills: int, workers: int) -> int:
