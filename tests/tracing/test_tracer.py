@@ -12,7 +12,7 @@ from holdfast.testing.clock import ManualClock
 from holdfast.tracing.span import Span
 from holdfast.tracing.spans import SpanBuffer, decode_spans, encode_spans
 from holdfast.tracing.tracer import Tracer
-from holdfast.tracing.waterfall import bar, total_us, waterfall
+from holdfast.tracing.waterfall import bar, total_ns, waterfall
 
 
 class Kept:
@@ -53,8 +53,11 @@ def test_spans_nest_and_siblings_share_a_parent(
     assert spans["top"].parent_id is None
     assert {span.trace_id for span in spans.values()} == {"t" * 32}
     assert spans["first"].attributes == {"colour": "red", "size": 3}
-    assert (spans["first"].start_us, spans["first"].duration_us) == (1_001_000_000, 2_000_000)
-    assert spans["top"].duration_us == 7_000_000
+    assert (spans["first"].start_ns, spans["first"].duration_ns) == (
+        1_001_000_000_000,
+        2_000_000_000,
+    )
+    assert spans["top"].duration_ns == 7_000_000_000
 
 
 def test_a_failure_and_a_cancellation_are_told_apart(tracer: Tracer, kept: Kept) -> None:
@@ -95,8 +98,8 @@ spans = st.builds(
     parent_id=st.none() | st.just("lost"),
     name=names,
     kind=names,
-    start_us=st.integers(0, 10**12),
-    duration_us=st.integers(0, 10**9),
+    start_ns=st.integers(0, 10**12),
+    duration_ns=st.integers(0, 10**9),
     status=st.sampled_from(["ok", "error", "cancelled"]),
     error=names,
     attributes=st.dictionaries(names, st.none() | st.booleans() | st.integers() | names),
@@ -114,7 +117,7 @@ def test_a_waterfall_shows_every_span_once_within_its_width(
 ) -> None:
     rows = waterfall(flat)
     assert sorted(row.span.span_id for row in rows) == sorted(span.span_id for span in flat)
-    total = total_us(rows)
+    total = total_ns(rows)
     for row in rows:
         drawn = bar(row, total, width)
         assert len(drawn) == width

@@ -23,7 +23,7 @@ from holdfast.settings import Settings
 from holdfast.tasks.state import TaskState
 from holdfast.tracing.span import Span
 from holdfast.tracing.spans import read_spans
-from holdfast.tracing.waterfall import bar, total_us, waterfall
+from holdfast.tracing.waterfall import bar, total_ns, waterfall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,14 +152,14 @@ def _print_waterfall(view: _View, output: Output, width: int) -> None:
     rows = waterfall(view.spans)
     if not rows:
         return
-    total = total_us(rows)
+    total = total_ns(rows)
     names = ["  " * row.depth + row.span.name for row in rows]
     column = min(max(map(len, names)), width // 3)
     room = max(10, width - column - 16)
-    output.line(f"\nwaterfall ({seconds(total / 1000)})")
+    output.line(f"\nwaterfall ({seconds(total / 1e6)})")
     for row, name in zip(rows, names, strict=True):
         mark = "" if _is_usual(row.span, view.history) else f" {row.span.status}"
-        took = seconds(row.span.duration_us / 1000)
+        took = seconds(row.span.duration_ns / 1e6)
         output.line(f"  {name[:column].ljust(column)} |{bar(row, total, room)}| {took}{mark}")
 
 

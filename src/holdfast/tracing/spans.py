@@ -55,7 +55,7 @@ def encode_spans(spans: Sequence[Span]) -> bytes:
     """Return spans of one trace as a JSON array of arrays; the trace id is the log's name."""
     members = [
         (
-            span.span_id, span.parent_id, span.name, span.kind, span.start_us, span.duration_us,
+            span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.duration_ns,
             span.status, span.error, span.attributes,
         )
         for span in spans
@@ -67,7 +67,7 @@ def decode_spans(trace_id: str, data: bytes) -> list[Span]:
     """Return the spans that `encode_spans` wrote."""
     rows = cast("list[list[object]]", json.loads(data.decode("utf-8", "surrogatepass")))
     names = (
-        "span_id", "parent_id", "name", "kind", "start_us", "duration_us", "status", "error",
+        "span_id", "parent_id", "name", "kind", "start_ns", "duration_ns", "status", "error",
         "attributes",
     )  # fmt: skip
     return [
@@ -80,4 +80,4 @@ async def read_spans(store: Store, trace_id: str) -> Sequence[Span]:
     """Return the finished spans of a trace in the order in which they started."""
     entries = await store.read(spans_log(trace_id))
     spans = [span for entry in entries for span in decode_spans(trace_id, entry.value)]
-    return sorted(spans, key=lambda span: span.start_us)
+    return sorted(spans, key=lambda span: span.start_ns)

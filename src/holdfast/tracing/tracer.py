@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, Self
 
 from holdfast.clock import Clock
 from holdfast.ids import new_span_id
-from holdfast.tracing.span import Attribute, Span, Status
+from holdfast.tracing.span import Span, Status, Value
 
 
 class Link(NamedTuple):
@@ -49,7 +49,7 @@ class ActiveSpan:
         link: Link | None,
         name: str,
         kind: str,
-        attributes: dict[str, Attribute],
+        attributes: dict[str, Value],
     ) -> None:
         self.trace_id = link.trace_id if link else ""
         self.span_id = str(new_span_id())
@@ -63,7 +63,7 @@ class ActiveSpan:
         self._token: Token[Link | None] | None = None
         self._start = 0
 
-    def set(self, **attributes: Attribute) -> None:
+    def set(self, **attributes: Value) -> None:
         """Add attributes or replace them."""
         self.attributes.update(attributes)
 
@@ -100,7 +100,7 @@ class Tracer:
     def __init__(self, *, clock: Clock, sink: SpanSink) -> None:
         self._sink = sink
         self.now_ns = clock.monotonic_ns
-        self._anchor_us = clock.now_ms() * 1000 - clock.monotonic_ns() // 1000
+        self._anchor_ns = clock.now_ms() * 1_000_000 - clock.monotonic_ns()
 
     def span(
         self,
@@ -108,7 +108,7 @@ class Tracer:
         *,
         kind: str = "internal",
         trace_id: str | None = None,
-        **attributes: Attribute,
+        **attributes: Value,
     ) -> ActiveSpan:
         """Time the block as a span below the current one, or as the top of `trace_id`.
 
@@ -129,8 +129,8 @@ class Tracer:
                 parent_id=parent_id,
                 name=name,
                 kind=kind,
-                start_us=self._anchor_us + start // 1000,
-                duration_us=(self.now_ns() - start) // 1000,
+                start_ns=self._anchor_ns + start,
+                duration_ns=self.now_ns() - start,
                 status=active.status,
                 error=active.error,
                 attributes=active.attributes,

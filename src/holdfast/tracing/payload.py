@@ -1,0 +1,63 @@
+"""What a span says instead of a long value: where the whole is kept, and how it begins.
+
+A value that is too long for a span (a prompt, an answer, the arguments of a tool) is taken apart
+into messages, each is kept once under its hash, and the attribute holds the mapping that
+`Reference.as_value` returns. Nothing is cut: the preview is for eyes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Self, cast
+
+from holdfast.frozen import frozen
+from holdfast.tracing.span import Value
+
+MARK = "$payload"
+PREVIEW = 256
+"""How many characters of a long value stay in its span."""
+
+Form = Literal["text", "json", "messages", "bytes"]
+"""`text` and `json` are one part; `messages` is a JSON array with one part an element."""
+
+KeepPart = Callable[[bytes, bytes], None]
+"""Takes the 16 bytes of a hash and the compressed part, to be kept with the spans."""
+
+FetchPart = Callable[[bytes], bytes | None]
+"""Returns the compressed part with this hash, None if it was removed."""
+
+
+@frozen
+class Reference:
+    """A long value that is kept elsewhere. `parts` are hashes in hex, `size` is in bytes.
+
+    With `chain`, the parts before the first of `parts` are those of the reference whose hash it is:
+    a conversation that grows is kept as one link a turn.
+    """
+
+    form: Form
+    parts: tuple[str, ...]
+    size: int
+    preview: str
+    chain: str = ""
+
+    def as_value(self) -> Mapping[str, Value]:
+        """Return the mapping that stands in the attribute."""
+        return {
+            MARK: self.form, "parts": self.parts, "size": self.size, "preview": self.preview,
+            **({"chain": self.chain} if self.chain else {}),
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, value: object) -> Self | None:
+        """Return the reference that an attribute holds; None for any other value."""
+        if not isinstance(value, Mapping) or MARK not in value:
+            return None
+        found = cast("Mapping[str, object]", value)
+        return cls(
+            form=cast("Form", found[MARK]),
+            parts=tuple(cast("Sequence[str]", found["parts"])),
+            size=cast("int", found["size"]),
+            preview=cast("str", found["preview"]),
+            chain=cast("str", found.get("chain", "")),
+        )
