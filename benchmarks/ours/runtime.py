@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from holdfast.app import Runtime, load_text, open_runtime
+from holdfast.app.runtime import Runtime, load_text, open_runtime
 from holdfast.engine.seam import Program
 from holdfast.settings import load_settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.ours.nodes import noop
 from benchmarks.ours.runtime import Request, answer, opened, start_text
 from benchmarks.workflows import loop
-from holdfast.app import Runtime
+from holdfast.app.runtime import Runtime
 from holdfast.engine.seam import Inputs, RunContext
 from holdfast.tasks.keys import task_log
 from holdfast.tracing.spans import spans_log

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.ours.runtime import Request, answer, bytes_below, opened, start_text
 from benchmarks.workflows import APPROVAL
-from holdfast.app import Runtime
+from holdfast.app.runtime import Runtime
 
 WARM_UP = 50
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from holdfast.tasks.kinds import find_late
 
 if TYPE_CHECKING:
-    from holdfast.app import Runtime, open_memories, open_runtime
+    from holdfast.app.memories import open_memories
+    from holdfast.app.runtime import Runtime, open_runtime
     from holdfast.engine.attempts import current_step
     from holdfast.engine.retry import Retry
     from holdfast.engine.seam import Engine, Program, RunContext
@@ -49,14 +50,14 @@ _HOMES = {
     "Program": "engine.seam",
     "Retry": "engine.retry",
     "RunContext": "engine.seam",
-    "Runtime": "app",
+    "Runtime": "app.runtime",
     "Settings": "settings",
     "Store": "storage",
     "TaskState": "tasks.state",
     "current_step": "engine.attempts",
     "load_settings": "settings",
-    "open_memories": "app",
-    "open_runtime": "app",
+    "open_memories": "app.memories",
+    "open_runtime": "app.runtime",
     "open_store": "storage",
 }
 

@@ -14,7 +14,7 @@ from tests.journeys.cli import COMMAND, Project, stop, wait_for_line
 
 WRITER = """
 import asyncio
-from holdfast.app import open_only_store
+from holdfast.app.stores import open_only_store
 from holdfast.clock import SystemClock
 from holdfast.settings import load_settings
 from holdfast.tasks import Actor, NewTask, Tasks

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from holdfast.agents.types import STR, Type, coerce_text
 from holdfast.agents.workflow import Workflow
-from holdfast.app import Runtime, open_runtime
+from holdfast.app.runtime import Runtime, open_runtime
 from holdfast.cli.driving import drive
 from holdfast.cli.options import add_quiet, add_run_id, add_use
 from holdfast.cli.output import Output

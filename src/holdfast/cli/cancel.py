@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from holdfast.app import open_runtime
+from holdfast.app.runtime import open_runtime
 from holdfast.cli.options import add_run_id
 from holdfast.cli.output import Output
 from holdfast.cli.report import run_data

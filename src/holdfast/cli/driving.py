@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TypeVar
 
-from holdfast.app import Runtime
+from holdfast.app.runtime import Runtime
 
 Result = TypeVar("Result")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from holdfast.app import Runtime, open_runtime
+from holdfast.app.runtime import Runtime, open_runtime
 from holdfast.cli.driving import drive
 from holdfast.cli.options import add_quiet, add_run_id, add_use
 from holdfast.cli.output import Output

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 
-from holdfast.app import onlooker, open_only_store
+from holdfast.app.stores import onlooker, open_only_store
 from holdfast.cli.output import Output, iso, moment, seconds, table
 from holdfast.cli.settings import settings_of
 from holdfast.engine.outside import list_runs

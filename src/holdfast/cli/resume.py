@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.app import Runtime, open_runtime
+from holdfast.app.runtime import Runtime, open_runtime
 from holdfast.cli.driving import drive
 from holdfast.cli.options import add_quiet, add_use
 from holdfast.cli.output import Output

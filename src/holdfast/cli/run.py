@@ -15,7 +15,8 @@ from holdfast.agents.problems import did_you_mean
 from holdfast.agents.tools import SIGNATURES
 from holdfast.agents.types import coerce_text
 from holdfast.agents.workflow import Workflow
-from holdfast.app import Runtime, models_of, open_runtime
+from holdfast.app.runtime import Runtime, open_runtime
+from holdfast.app.services import models_of
 from holdfast.cli.driving import drive
 from holdfast.cli.options import add_quiet
 from holdfast.cli.output import Output

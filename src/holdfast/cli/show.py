@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from holdfast.app import open_runtime
+from holdfast.app.runtime import open_runtime
 from holdfast.cli.list import status
 from holdfast.cli.options import add_run_id
 from holdfast.cli.output import Output, moment, seconds, table

@@ -165,7 +165,8 @@ _ACTIONS: dict[str, Callable[[Upkeep, argparse.Namespace, Output], int]] = {
 
 
 def _export(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
-    from holdfast.app import open_only_store, store_exists  # noqa: PLC0415 - only here
+    from holdfast.app.places import store_exists  # noqa: PLC0415 - only here
+    from holdfast.app.stores import open_only_store  # noqa: PLC0415 - only here
     from holdfast.storage.transfer import Counts, export_store  # noqa: PLC0415 - only here
 
     async def export(write: Callable[[str], object]) -> Counts:

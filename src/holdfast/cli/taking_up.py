@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from holdfast.app import onlooker, open_only_store, run_on
+from holdfast.app.stores import onlooker, open_only_store, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.clock import SystemClock

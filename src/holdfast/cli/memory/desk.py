@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from holdfast.app import faces_folder, open_memories
+from holdfast.app.memories import open_memories
+from holdfast.app.places import faces_folder
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.errors import FaceError

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.app import faces_folder
+from holdfast.app.places import faces_folder
 from holdfast.cli.memory.desk import look, work
 from holdfast.cli.output import Output, count
 from holdfast.cli.settings import settings_of

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from holdfast.app import open_only_store, run_on
+from holdfast.app.stores import open_only_store, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.cli.task.facing import faces_of, folder_of, tell

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _import(arguments: argparse.Namespace, output: Output) -> int:
-    from holdfast.app import open_only_store  # noqa: PLC0415 - only here
+    from holdfast.app.stores import open_only_store  # noqa: PLC0415 - only here
     from holdfast.tasks.exchange.formats import detect_format, format_named  # noqa: PLC0415
     from holdfast.tasks.exchange.importing import import_tasks  # noqa: PLC0415
 
@@ -118,7 +118,7 @@ def _grouped(findings: list[Finding]) -> dict[str, int]:
 
 
 def _export(arguments: argparse.Namespace, output: Output) -> int:
-    from holdfast.app import open_only_store  # noqa: PLC0415 - only here
+    from holdfast.app.stores import open_only_store  # noqa: PLC0415 - only here
     from holdfast.tasks.exchange.exporting import export_tasks  # noqa: PLC0415
     from holdfast.tasks.exchange.formats import format_named  # noqa: PLC0415
     from holdfast.tasks.exchange.seam import Target  # noqa: PLC0415

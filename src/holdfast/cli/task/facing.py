@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from holdfast.app import faces_folder, open_only_store, run_on
+from holdfast.app.places import faces_folder
+from holdfast.app.stores import open_only_store, run_on
 from holdfast.cli.output import Output, count
 from holdfast.cli.settings import settings_of
 from holdfast.clock import SystemClock

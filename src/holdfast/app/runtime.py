@@ -1,16 +1,15 @@
-"""The composition root: turn settings into a store, a tracer, a router, an engine.
-
-The only place that wires. What is heavy is imported where it is needed, so that a command that
-only looks into the store never pays for the rest.
-"""
+"""Open everything that is needed to run workflows, and work with it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from holdfast.app.places import existing_address
+from holdfast.app.services import build_services
+from holdfast.app.stores import liveness_for
 from holdfast.clock import Clock, SystemClock
 from holdfast.errors import UsageError, WorkflowChanged
 from holdfast.frozen import frozen
@@ -23,14 +22,8 @@ if TYPE_CHECKING:
     from holdfast.agents.workflow import Workflow
     from holdfast.engine.embedded import EmbeddedEngine
     from holdfast.engine.history import History
-    from holdfast.engine.holders import Holder
-    from holdfast.engine.liveness import Liveness
     from holdfast.engine.seam import Observer, Program
-    from holdfast.memory.memories import Memories
-    from holdfast.memory.vectors import Embedder
-    from holdfast.tracing.tracer import Tracer
 
-T = TypeVar("T")
 WORKFLOW = "workflow"
 """The name of the program that interprets workflow files."""
 
@@ -184,7 +177,7 @@ async def open_runtime(
     tracer = Tracer(clock=clock, sink=spans)
     services = build_services(settings, tracer, clock)
     try:
-        address = settings.store if make else _existing(settings)
+        address = settings.store if make else existing_address(settings)
         async with open_store(address, clock=clock, ack=settings.ack) as store:
             await settle_merges(store, clock)
             engine = EmbeddedEngine(
@@ -203,184 +196,6 @@ async def open_runtime(
                 yield Runtime(settings=settings, store=store, engine=engine, services=services)
     finally:
         await services.router.close()
-
-
-def open_only_store(settings: Settings, *, make: bool = False, at_once: bool = False) -> Store:
-    """Return the store of the settings, to be opened by the caller; for commands without an engine.
-
-    Without `make` a store that does not exist is not made: then it is an empty one. With `at_once`
-    it does without an event loop if it can; `run_on` knows.
-    """
-    address = settings.store if make else _existing(settings)
-    return open_store(address, clock=SystemClock(), ack=settings.ack, at_once=at_once)
-
-
-def run_on(store: Store, action: Callable[[Store], Awaitable[T]]) -> T:
-    """Open a store, do something with it, and close it: in an event loop if it needs one."""
-
-    async def act() -> T:
-        async with store:
-            return await action(store)
-
-    if getattr(store, "is_at_once", False):
-        from holdfast.storage.at_once import drive  # noqa: PLC0415
-
-        return drive(act())
-    import asyncio  # noqa: PLC0415
-
-    return asyncio.run(act())
-
-
-def _existing(settings: Settings) -> str:
-    """Return the address of the store, or of an empty one if nobody has made it yet."""
-    return settings.store if store_exists(settings) else "memory://"
-
-
-def store_exists(settings: Settings) -> bool:
-    """Whether there is anything to look into; whatever else is wrong, opening it will tell."""
-    path = _local_path(settings)
-    if path is None:
-        return True
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def search_folder(settings: Settings) -> Path | None:
-    """Return the folder of this machine in which what searches the store keeps its indexes.
-
-    None for a store that is not there, or is gone with the process: an index in memory will do.
-    """
-    if settings.store.startswith("memory:") or not store_exists(settings):
-        return None
-    return faces_folder(settings)
-
-
-def models_of(settings: Settings, workflow: Workflow) -> set[str]:
-    """Return the models that the nodes of a workflow ask for.
-
-    Raises:
-        NoProvider: nobody serves one of them.
-    """
-    from holdfast.agents.workflow import ModelNode  # noqa: PLC0415
-    from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
-    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
-
-    clock = SystemClock()
-    services = build_services(settings, Tracer(clock=clock, sink=SpanBuffer()), clock)
-    default = workflow.model or services.default_model
-    models = {n.model or default for n in workflow.nodes.values() if isinstance(n, ModelNode)}
-    for model in sorted(models):
-        services.router.check_served(model)
-    return models
-
-
-def onlooker(settings: Settings, store: Store) -> Holder:
-    """Return what can tell whether other processes are alive; it holds nothing itself."""
-    from holdfast.engine.holders import Holder  # noqa: PLC0415
-
-    return Holder(
-        store,
-        clock=SystemClock(),
-        liveness=liveness_for(settings),
-        lease_seconds=settings.lease_seconds,
-    )
-
-
-def build_services(settings: Settings, tracer: Tracer, clock: Clock) -> Services:
-    """Return what nodes need: a router over the configured providers and the extractor, tools."""
-    from holdfast.agents.nodes import Services  # noqa: PLC0415
-    from holdfast.agents.tools import TOOLS  # noqa: PLC0415
-    from holdfast.agents.tools.seam import ToolContext  # noqa: PLC0415
-    from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
-    from holdfast.routing.providers.openai import OpenAIProvider  # noqa: PLC0415
-    from holdfast.routing.router import Router  # noqa: PLC0415
-
-    configured = [OpenAIProvider(config, clock=clock) for config in settings.providers]
-    router = Router([*configured, ExtractProvider()], tracer)
-    tools = settings.tools
-    return Services(
-        router=router,
-        tools=TOOLS,
-        tool_context=ToolContext(
-            root=settings.root, readable=tools.read, writable=tools.write, hosts=tools.hosts
-        ),
-        default_model=settings.model or router.default_model(),
-    )
-
-
-@asynccontextmanager
-async def open_memories(
-    settings: Settings,
-    *,
-    clock: Clock | None = None,
-    embedder: Embedder | None = None,
-    make: bool = True,
-) -> AsyncGenerator[Memories]:
-    """Open the store and the memory in it; close both at the end.
-
-    `embedder` ranks by meaning too. Without `make` a store that does not exist is not made: then
-    nothing is remembered.
-
-    Example:
-        async with open_memories(load_settings(Path.cwd())) as memories:
-            memory = await Memory.open(memories, "agent:planner")
-            await memory.write("editor", "We use Helix.")
-    """
-    from holdfast.memory.memories import Memories  # noqa: PLC0415
-
-    clock = clock or SystemClock()
-    address = settings.store if make else _existing(settings)
-    folder = None if address.startswith("memory:") else faces_folder(settings)
-    async with (
-        open_store(address, clock=clock, ack=settings.ack) as store,
-        Memories(
-            store,
-            clock=clock,
-            folder=folder / "memory" if folder else None,
-            search_folder=folder / "search" if folder else None,
-            embedder=embedder,
-        ) as memories,
-    ):
-        yield memories
-
-
-def faces_folder(settings: Settings) -> Path | None:
-    """Return the folder of the folders of readable files; None for a store in memory."""
-    scheme, _, rest = settings.store.partition(":")
-    match scheme:
-        case "memory":
-            return None
-        case "files":
-            return Path(rest.partition("?")[0])
-        case "sqlite":
-            return Path(f"{rest}.files")
-        case _:
-            return settings.root / ".holdfast"
-
-
-def liveness_for(settings: Settings) -> Liveness:
-    """Return lock files beside a store on this machine, else nothing but leases."""
-    from holdfast.engine.liveness import LockFiles, NoLiveness  # noqa: PLC0415
-
-    path = _local_path(settings)
-    return LockFiles(path.parent / "processes") if path else NoLiveness()
-
-
-def _local_path(settings: Settings) -> Path | None:
-    """Return the file or the folder that holds the records of a store on this machine."""
-    scheme, _, rest = settings.store.partition(":")
-    match scheme:
-        case "sqlite":
-            return Path(rest)
-        case "files":
-            return Path(rest.partition("?")[0]) / "journal"
-        case _:
-            return None
 
 
 def _read_again(origin: str) -> str | None:

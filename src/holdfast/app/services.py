@@ -1,0 +1,54 @@
+"""Build what the nodes of a workflow need: a router over the providers, and tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.clock import Clock, SystemClock
+from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.agents.nodes import Services
+    from holdfast.agents.workflow import Workflow
+    from holdfast.tracing.tracer import Tracer
+
+
+def build_services(settings: Settings, tracer: Tracer, clock: Clock) -> Services:
+    """Return what nodes need: a router over the configured providers and the extractor, tools."""
+    from holdfast.agents.nodes import Services  # noqa: PLC0415
+    from holdfast.agents.tools import TOOLS  # noqa: PLC0415
+    from holdfast.agents.tools.seam import ToolContext  # noqa: PLC0415
+    from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
+    from holdfast.routing.providers.openai import OpenAIProvider  # noqa: PLC0415
+    from holdfast.routing.router import Router  # noqa: PLC0415
+
+    configured = [OpenAIProvider(config, clock=clock) for config in settings.providers]
+    router = Router([*configured, ExtractProvider()], tracer)
+    tools = settings.tools
+    return Services(
+        router=router,
+        tools=TOOLS,
+        tool_context=ToolContext(
+            root=settings.root, readable=tools.read, writable=tools.write, hosts=tools.hosts
+        ),
+        default_model=settings.model or router.default_model(),
+    )
+
+
+def models_of(settings: Settings, workflow: Workflow) -> set[str]:
+    """Return the models that the nodes of a workflow ask for.
+
+    Raises:
+        NoProvider: nobody serves one of them.
+    """
+    from holdfast.agents.workflow import ModelNode  # noqa: PLC0415
+    from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
+    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
+
+    clock = SystemClock()
+    services = build_services(settings, Tracer(clock=clock, sink=SpanBuffer()), clock)
+    default = workflow.model or services.default_model
+    models = {n.model or default for n in workflow.nodes.values() if isinstance(n, ModelNode)}
+    for model in sorted(models):
+        services.router.check_served(model)
+    return models
