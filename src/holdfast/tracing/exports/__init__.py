@@ -1,0 +1,1 @@
+"""Traces in the file formats of other viewers."""
