@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Sequence
 
 from holdfast.app.stores import onlooker, open_only_store
+from holdfast.cli.options import check_limit
 from holdfast.cli.output import Output, iso, moment, seconds, table
 from holdfast.cli.settings import settings_of
 from holdfast.engine.outside import list_runs
-from holdfast.errors import UsageError
 from holdfast.routing.cost import format_msat
 from holdfast.settings import Settings
 from holdfast.tasks.record import LOCAL_OWNER
@@ -36,8 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print the runs."""
     settings = settings_of(arguments, output)
-    if arguments.limit < 1:
-        raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
+    check_limit(arguments)
     limit = EVERYTHING if arguments.all or arguments.state else arguments.limit + 1
     runs, held = asyncio.run(_read(settings, limit))
     if arguments.state:

@@ -22,3 +22,22 @@ def add_use(parser: argparse.ArgumentParser) -> None:
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add the wish for silence."""
     parser.add_argument("--quiet", "-q", action="store_true", help="show no progress")
+
+
+def add_limit(parser: argparse.ArgumentParser, default: int) -> None:
+    """Add how many to show."""
+    parser.add_argument(
+        "--limit", type=int, default=default, metavar="N", help=f"how many (default {default})"
+    )
+
+
+def check_limit(arguments: argparse.Namespace) -> int:
+    """Return how many are wanted.
+
+    Raises:
+        UsageError: none are.
+    """
+    limit: int = arguments.limit
+    if limit < 1:
+        raise UsageError(f"--limit must be at least 1, not {limit}")
+    return limit

@@ -174,8 +174,7 @@ def asked_of(arguments: argparse.Namespace, now: int) -> dict[str, Any]:
     """Return which entries are wanted."""
     from holdfast.memory.belief import State  # noqa: PLC0415 - with the memory
 
-    if arguments.limit < 1:
-        raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
+    check_limit(arguments)
     states = STATES if arguments.all else (arguments.state or ("current",))
     return {
         "namespaces": namespaces_of(arguments),

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from holdfast.cli.options import check_limit
 from holdfast.cli.output import Output
 from holdfast.cli.session.desk import Desk, look
 from holdfast.cli.session.printing import print_page, print_story
-from holdfast.errors import UsageError
 from holdfast.tasks.requests import Filter
 from holdfast.tasks.sessions.fold import Story
 from holdfast.tasks.sessions.listing import every_task
@@ -43,8 +43,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _list(arguments: argparse.Namespace, output: Output) -> int:
-    if arguments.limit < 1:
-        raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
+    check_limit(arguments)
     state = SessionState(arguments.state) if arguments.state else None
     limit = None if arguments.all else arguments.limit
 

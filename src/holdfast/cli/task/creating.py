@@ -6,8 +6,9 @@ import argparse
 
 from holdfast.cli.output import Output
 from holdfast.cli.task.desk import session_of, work
-from holdfast.cli.task.parts import read_json, read_pairs, read_priority, read_span, read_text
+from holdfast.cli.task.parts import read_json, read_pairs, read_priority, read_text
 from holdfast.cli.task.printing import print_changed
+from holdfast.cli.times import read_span
 from holdfast.tasks.record import Task
 from holdfast.tasks.requests import NewTask
 from holdfast.tasks.service import Tasks

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from holdfast.cli.output import Output, count
 from holdfast.cli.settings import settings_of
 from holdfast.cli.task.desk import named_session, tasks_of
-from holdfast.cli.task.parts import add_filters, read_states, read_time
+from holdfast.cli.task.parts import add_filters, read_states
+from holdfast.cli.times import read_time
 from holdfast.clock import SystemClock
 from holdfast.errors import InputError, UsageError
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli.output import Output, moment
 from holdfast.cli.task.desk import work
-from holdfast.cli.task.parts import add_id, add_lease, read_span
+from holdfast.cli.task.parts import add_id, add_lease
 from holdfast.cli.task.printing import described, print_changed, short
+from holdfast.cli.times import read_span
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:

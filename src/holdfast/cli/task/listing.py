@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from holdfast.cli.options import add_limit, check_limit
 from holdfast.cli.output import Output
 from holdfast.cli.task.desk import look, named_session, session_of
-from holdfast.cli.task.parts import add_filters, add_limit, read_priority, read_states, read_time
+from holdfast.cli.task.parts import add_filters, read_priority, read_states
 from holdfast.cli.task.printing import described_all, print_tasks
+from holdfast.cli.times import read_time
 from holdfast.clock import SystemClock
-from holdfast.errors import UsageError
 from holdfast.tasks.requests import Filter
 from holdfast.tasks.state import TaskState
 
@@ -39,8 +40,7 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print the tasks."""
-    if arguments.limit < 1:
-        raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
+    check_limit(arguments)
     return _ready(arguments, output) if arguments.verb == "ready" else _list(arguments, output)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from holdfast.errors import UsageError
 
 PRIORITIES = ("urgent", "high", "normal", "low", "someday")
-_UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +28,6 @@ def add_lease(parser: argparse.ArgumentParser) -> None:
         "--for", dest="lease", metavar="TIME", default="15m",
         help="how long it stays yours without a word of you, for instance 90s (default 15m)",
     )  # fmt: skip
-
-
-def add_limit(parser: argparse.ArgumentParser, default: int) -> None:
-    """Add how many to show."""
-    parser.add_argument(
-        "--limit", type=int, default=default, metavar="N", help=f"how many (default {default})"
-    )
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -63,38 +55,6 @@ def read_priority(text: str) -> int:
         return int(text)
     named = ", ".join(f"{number} ({name})" for number, name in enumerate(PRIORITIES))
     raise UsageError(f"{text!r} is no priority", hint=f"give one of {named}")
-
-
-def read_span(text: str) -> int:
-    """Return a length of time, such as `90s` or `1.5h`, in milliseconds."""
-    try:
-        found = int(float(text[:-1]) * _UNITS[text[-1:]])
-    except (ValueError, KeyError, OverflowError):
-        found = 0
-    if found <= 0:
-        raise UsageError(
-            f"{text!r} is no length of time",
-            hint="give a number and a unit (s, m, h, d or w), for instance 90s or 2d",
-        )
-    return found
-
-
-def read_time(text: str | None, now_ms: int) -> int | None:
-    """Return an instant: in ISO 8601, or a length of time before now."""
-    if text is None:
-        return None
-    from holdfast.tasks.view import parse_iso  # noqa: PLC0415 - only with such an option
-
-    at = parse_iso(text)
-    if at is not None:
-        return at
-    try:
-        return now_ms - read_span(text)
-    except UsageError:
-        raise UsageError(
-            f"{text!r} is no time",
-            hint="give ISO 8601 (2026-11-26 or 2026-11-26T08:30), or how long ago, such as 3d",
-        ) from None
 
 
 def read_states(arguments: argparse.Namespace) -> frozenset[str]:

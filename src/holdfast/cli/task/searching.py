@@ -6,13 +6,14 @@ import argparse
 from typing import TYPE_CHECKING
 
 from holdfast.app.places import search_folder
+from holdfast.cli.options import add_limit, check_limit
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.cli.task.desk import look_into, named_session, tasks_of
-from holdfast.cli.task.parts import add_filters, add_limit, read_states, read_time
+from holdfast.cli.task.parts import add_filters, read_states
 from holdfast.cli.task.printing import described, short, status
+from holdfast.cli.times import read_time
 from holdfast.clock import SystemClock
-from holdfast.errors import UsageError
 from holdfast.tasks.requests import Filter
 from holdfast.tasks.search import TaskSearch, index_of
 from holdfast.tasks.state import TaskState
@@ -34,8 +35,7 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG0
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print what was found, the best first."""
-    if arguments.limit < 1:
-        raise UsageError(f"--limit must be at least 1, not {arguments.limit}")
+    check_limit(arguments)
     folder = search_folder(settings_of(arguments, output))
 
     async def find(store: Store) -> Sequence[Found]:
