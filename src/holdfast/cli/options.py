@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from holdfast.errors import UsageError
+
 
 def add_run_id(parser: argparse.ArgumentParser) -> None:
     """Add the id of a run."""

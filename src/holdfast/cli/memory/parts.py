@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.cli.options import check_limit
 from holdfast.errors import EntryNotFound, UsageError
 
 if TYPE_CHECKING:
