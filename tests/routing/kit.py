@@ -15,6 +15,7 @@ from holdfast.ids import new_run_id
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.providers.openai import OpenAIProvider
 from holdfast.routing.seam import Message, ModelRequest, OutputContract
+from holdfast.tracing.kept import Kept
 from holdfast.tracing.span import Span
 from holdfast.tracing.tracer import Tracer
 
@@ -45,11 +46,9 @@ class Spans:
     """A tracer that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.finished: list[Span] = []
-        self.tracer = Tracer(clock=SystemClock(), sink=self)
-
-    def add(self, span: Span) -> None:
-        self.finished.append(span)
+        kept = Kept()
+        self.finished: list[Span] = kept.spans
+        self.tracer = Tracer(clock=SystemClock(), sink=kept)
 
     def run(self):
         return self.tracer.span("run", trace_id=str(new_run_id()))

@@ -9,18 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.testing.clock import ManualClock
+from holdfast.tracing.kept import Kept
 from holdfast.tracing.span import Span
 from holdfast.tracing.spans import SpanBuffer, decode_spans, encode_spans
 from holdfast.tracing.tracer import Tracer
 from holdfast.tracing.waterfall import bar, total_ns, waterfall
-
-
-class Kept:
-    def __init__(self) -> None:
-        self.spans: dict[str, Span] = {}
-
-    def add(self, span: Span) -> None:
-        self.spans[span.name] = span
 
 
 @pytest.fixture
@@ -48,7 +41,7 @@ def test_spans_nest_and_siblings_share_a_parent(
             first.set(size=3)
         with tracer.span("second"):
             clock.advance(4)
-    spans = kept.spans
+    spans = {span.name: span for span in kept.spans}
     assert spans["first"].parent_id == spans["second"].parent_id == spans["top"].span_id
     assert spans["top"].parent_id is None
     assert {span.trace_id for span in spans.values()} == {"t" * 32}
@@ -65,14 +58,14 @@ def test_a_failure_and_a_cancellation_are_told_apart(tracer: Tracer, kept: Kept)
         raise ValueError("no")
     with pytest.raises(asyncio.CancelledError), tracer.span("stopped", trace_id="t"):
         raise asyncio.CancelledError
-    assert (kept.spans["bad"].status, kept.spans["bad"].error) == ("error", "ValueError: no")
-    assert kept.spans["stopped"].status == "cancelled"
+    assert (kept["bad"].status, kept["bad"].error) == ("error", "ValueError: no")
+    assert kept["stopped"].status == "cancelled"
 
 
 def test_outside_a_trace_nothing_is_recorded(tracer: Tracer, kept: Kept) -> None:
     with tracer.span("alone"):
         pass
-    assert kept.spans == {}
+    assert kept.spans == []
 
 
 async def test_tasks_and_threads_see_the_span_they_were_made_in(tracer: Tracer, kept: Kept) -> None:
@@ -86,8 +79,8 @@ async def test_tasks_and_threads_see_the_span_they_were_made_in(tracer: Tracer, 
 
     with tracer.span("top", trace_id="t"):
         await asyncio.gather(in_task("a"), in_task("b"), asyncio.to_thread(in_thread))
-    top = kept.spans["top"].span_id
-    assert {kept.spans[name].parent_id for name in ("a", "b", "thread")} == {top}
+    top = kept["top"].span_id
+    assert {kept[name].parent_id for name in ("a", "b", "thread")} == {top}
 
 
 names = st.text(max_size=20)

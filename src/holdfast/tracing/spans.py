@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from holdfast.storage.seam import Append, Key, Operation, Store
+from holdfast.tracing.active import ActiveSpan
 from holdfast.tracing.span import Span
 
 PATIENCE_NS = 50_000_000
@@ -30,6 +31,12 @@ class SpanBuffer:
     def __init__(self) -> None:
         self._spans: dict[str, list[Span]] = {}
         self._drained: dict[str, int] = {}
+
+    def opened(self, span: ActiveSpan) -> None:
+        pass
+
+    def finished(self, span: ActiveSpan) -> None:
+        self.add(span.recorded())
 
     def add(self, span: Span) -> None:
         self._spans.setdefault(span.trace_id, []).append(span)

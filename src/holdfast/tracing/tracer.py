@@ -1,106 +1,86 @@
 """Time pieces of work and say which lay inside which.
 
-The current span is an immutable link in one context variable, so tasks, threads started with
-`asyncio.to_thread` and callbacks each see the span that was open where they were made.
+::
+
+    tracer = Tracer(clock=clock, sink=ring)
+    with tracer.span("answer", kind="run", trace_id=run_id):
+        with tracer.span("search", query=text) as span:
+            span.set(hits=len(find(text)))
+
+`holdfast.tracing.current` says how it is known what lies inside what.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import ContextVar, Token
-from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
+from typing import Protocol, TypeAlias
 
 from holdfast.clock import Clock
-from holdfast.ids import new_span_id
-from holdfast.tracing.span import Span, Status, Value
+from holdfast.ids import new_run_id, new_span_id
+from holdfast.tracing.active import ActiveSpan, NullSpan
+from holdfast.tracing.anchor import Anchor
+from holdfast.tracing.current import CURRENT, Elsewhere, Link, Place, Within, frame_of, resolve
+from holdfast.tracing.span import HOLDFAST, Source, SpanLink, Value
 
+__all__ = ["INNERMOST", "ActiveSpan", "Link", "NullSpan", "Place", "Prepare", "SpanSink", "Tracer"]
 
-class Link(NamedTuple):
-    """Where a new span hangs: the trace and the span that is open now."""
+Prepare: TypeAlias = "Callable[[dict[str, Value]], Mapping[str, Value]]"
+"""Takes the attributes of a span that has ended and returns those to keep: secrets out, long values
+elsewhere. It must not raise; if it does, the span says so and keeps none."""
 
-    trace_id: str
-    span_id: str | None
+INNERMOST = Link("", None)
+"""Stands for the span that is current."""
 
-
-_CURRENT: ContextVar[Link | None] = ContextVar("holdfast_span", default=None)
+_get = CURRENT.get
 
 
 class SpanSink(Protocol):
-    """Where finished spans go. `add` must not block and must not raise."""
+    """Where spans go. Neither verb may block or raise; nothing of the span may be kept but copies."""
 
-    def add(self, span: Span) -> None: ...
+    def opened(self, span: ActiveSpan) -> None:
+        """A span has begun."""
+        ...
+
+    def finished(self, span: ActiveSpan) -> None:
+        """A span has ended, and is complete."""
+        ...
 
 
-class ActiveSpan:
-    """A span that is still open, and the block that it times; attributes may be set until it ends.
+class Nowhere:
+    """A sink that keeps nothing."""
 
-    A class and not a generator: every step opens one.
-    """
+    def opened(self, span: ActiveSpan) -> None:
+        pass
 
-    __slots__ = (
-        "_kind", "_link", "_name", "_start", "_token", "_tracer", "attributes", "error", "span_id",
-        "status", "trace_id",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        tracer: Tracer,
-        link: Link | None,
-        name: str,
-        kind: str,
-        attributes: dict[str, Value],
-    ) -> None:
-        self.trace_id = link.trace_id if link else ""
-        self.span_id = str(new_span_id())
-        self.attributes = attributes
-        self.status: Status = "ok"
-        self.error = ""
-        self._tracer = tracer
-        self._link = link
-        self._name = name
-        self._kind = kind
-        self._token: Token[Link | None] | None = None
-        self._start = 0
-
-    def set(self, **attributes: Value) -> None:
-        """Add attributes or replace them."""
-        self.attributes.update(attributes)
-
-    def __enter__(self) -> Self:
-        if self._link is not None:
-            self._token = _CURRENT.set(Link(self.trace_id, self.span_id))
-            self._start = self._tracer.now_ns()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._link is None or self._token is None:
-            return
-        _CURRENT.reset(self._token)
-        if error is not None:
-            self._note_error(error)
-        self._tracer.finish(self, self._link.span_id, self._name, self._kind, self._start)
-
-    def _note_error(self, error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            self.status = "cancelled"
-        else:
-            self.status = "error"
-            self.error = f"{type(error).__name__}: {error}"
+    def finished(self, span: ActiveSpan) -> None:
+        pass
 
 
 class Tracer:
-    """Open spans and hand the finished ones to a sink."""
+    """Open spans and hand them to a sink.
 
-    def __init__(self, *, clock: Clock, sink: SpanSink) -> None:
-        self._sink = sink
+    `root` is what spans hang below that nothing in this process is around: that of the process
+    which started this one. `elsewhere` is asked for a better parent than the current place.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sink: SpanSink,
+        prepare: Prepare | None = None,
+        root: Link | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self.now_ns = clock.monotonic_ns
-        self._anchor_ns = clock.now_ms() * 1_000_000 - clock.monotonic_ns()
+        self.opened = sink.opened
+        self.finished = sink.finished
+        self.prepare = prepare
+        self.elsewhere = elsewhere
+        self._clock = clock
+        self._anchor = Anchor(clock)
+        self._root = Place(*root) if root else None
 
     def span(
         self,
@@ -110,29 +90,89 @@ class Tracer:
         trace_id: str | None = None,
         **attributes: Value,
     ) -> ActiveSpan:
-        """Time the block as a span below the current one, or as the top of `trace_id`.
+        """Time a `with` block as a span below the current one, or as the top of `trace_id`.
 
         An exception marks the span as failed (a cancellation as cancelled) and goes on. Outside
         any trace, and without `trace_id`, the block is run and nothing is recorded.
         """
-        link = Link(trace_id, None) if trace_id else _CURRENT.get()
-        return ActiveSpan(self, link, name, kind, attributes)
-
-    def finish(
-        self, active: ActiveSpan, parent_id: str | None, name: str, kind: str, start: int
-    ) -> None:
-        """Hand a span that has ended to the sink."""
-        self._sink.add(
-            Span(
-                trace_id=active.trace_id,
-                span_id=active.span_id,
-                parent_id=parent_id,
-                name=name,
-                kind=kind,
-                start_ns=self._anchor_ns + start,
-                duration_ns=self.now_ns() - start,
-                status=active.status,
-                error=active.error,
-                attributes=active.attributes,
+        if trace_id is not None:
+            return ActiveSpan(
+                self, trace_id, None, new_span_id(), name, kind, attributes, self._anchor()
             )
-        )
+        place = _get()
+        if place is None or place.odd or self.elsewhere is not None:
+            place = self._look(place, frame_of(1))
+            if place is None:
+                return NullSpan(self, "", None, "", name, kind, attributes, 0)
+        return ActiveSpan(
+            self, place.trace_id, place.span_id, new_span_id(), name, kind, attributes,
+            place.anchor_ns or self._anchor(),
+        )  # fmt: skip
+
+    def start(
+        self,
+        name: str,
+        *,
+        kind: str = "internal",
+        parent: Link | Place | None = INNERMOST,
+        trace_id: str | None = None,
+        start_ns: int | None = None,
+        attributes: Mapping[str, Value] | None = None,
+        links: Iterable[SpanLink] = (),
+        source: Source = HOLDFAST,
+    ) -> ActiveSpan:
+        """Begin a span that is not current until `with span:` or `with span.use():`.
+
+        It hangs below `parent`; without one it is the top of `trace_id`, or of a trace of its own.
+        `start_ns` counts from the Unix epoch.
+        """
+        place = self._look(_get(), frame_of(1)) if parent is INNERMOST else parent
+        if place is None or trace_id is not None:
+            place = Link(trace_id or new_run_id(), None)
+        anchor = (place.anchor_ns if isinstance(place, Place) else 0) or self._anchor()
+        span = ActiveSpan(
+            self, place.trace_id, place.span_id, new_span_id(), name, kind,
+            dict(attributes) if attributes else {}, anchor,
+        )  # fmt: skip
+        given = list(links)
+        if given or source is not HOLDFAST:
+            span.rest.links, span.rest.source = given, source
+        span.begin(start_ns)
+        return span
+
+    def detached(self, name: str, *, kind: str = "internal", **attributes: Value) -> ActiveSpan:
+        """Begin the trace of work that outlives what started it: linked to that, not inside it."""
+        place = self._look(_get(), frame_of(1))
+        span = self.start(name, kind=kind, parent=None, attributes=attributes)
+        if place is not None:
+            span.link(Link(place.trace_id, place.span_id))
+        return span
+
+    def under(self, link: Link) -> Within:
+        """Return a block whose spans hang below a span of somebody else."""
+        return Within(Place(*link))
+
+    def current(self) -> ActiveSpan | None:
+        """Return the span of this process that is current."""
+        place = self._look(_get(), frame_of(1))
+        span = place.span if place else None
+        return span if isinstance(span, ActiveSpan) else None
+
+    def current_link(self) -> Link | None:
+        """Return what a new span would hang below."""
+        place = self._look(_get(), frame_of(1))
+        return Link(place.trace_id, place.span_id) if place else None
+
+    def silent(self) -> Tracer:
+        """Return a tracer with the same time that records nothing."""
+        return Tracer(clock=self._clock, sink=Nowhere())
+
+    def _look(self, place: Place | None, frame: FrameType | None) -> Place | None:
+        if place is not None and place.odd:
+            place = resolve(place, frame)
+        if place is None:
+            place = self._root
+        if self.elsewhere is not None:
+            found = self.elsewhere(place)
+            place = Place(*found) if isinstance(found, Link) else found
+        return place

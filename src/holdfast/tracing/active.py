@@ -1,0 +1,269 @@
+"""A span that is still open, and the block that it times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, cast
+
+from holdfast.frozen import replace
+from holdfast.tracing.current import (
+    CURRENT,
+    GENERATORS,
+    HELPERS,
+    NOWHERE,
+    Link,
+    Place,
+    Within,
+    enter,
+    frame_of,
+    leave,
+)
+from holdfast.tracing.safely import name_of
+from holdfast.tracing.span import HOLDFAST, Event, Source, Span, SpanLink, Status, Value
+
+if TYPE_CHECKING:
+    from holdfast.tracing.tracer import Prepare, Tracer
+
+_get, _set = CURRENT.get, CURRENT.set
+WITHHELD = "holdfast.withheld"
+"""The attribute that stands for all others when `prepare` failed: its exception's class."""
+
+
+class Extras:
+    """What few spans have. The `dropped_` counts are those of OpenTelemetry."""
+
+    __slots__ = (
+        "dropped_attributes", "dropped_events", "dropped_links", "events", "flags", "links",
+        "source", "state",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.links: list[SpanLink] = []
+        self.source: Source = HOLDFAST
+        self.state = ""
+        self.flags = 0
+        self.dropped_attributes = self.dropped_events = self.dropped_links = 0
+
+
+class ActiveSpan(Place):
+    """A span that is still open; `with` makes it current and ends it.
+
+    Everything is recorded as it is when the span ends: an attribute that is changed until then
+    counts as it was left. Nothing of it is kept alive afterwards. A class and not a generator:
+    every step opens one.
+    """
+
+    __slots__ = (
+        "_begin", "_tracer", "attributes", "duration_ns", "error", "extras", "head", "kind", "name",
+        "parent_id", "start_ns", "status",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        trace_id: str,
+        parent_id: str | None,
+        span_id: str,
+        name: str,
+        kind: str,
+        attributes: dict[str, Value],
+        anchor_ns: int,
+    ) -> None:
+        self._tracer = tracer
+        self.trace_id = trace_id
+        self.parent_id = parent_id
+        self.span_id = span_id
+        self.name = name
+        self.kind = kind
+        self.attributes: dict[str, Value] = attributes
+        self.anchor_ns = anchor_ns
+        self.start_ns = 0
+        self.status: Status = "ok"
+        self.error = ""
+        self.extras: Extras | None = None
+        self.head: bytes | None = None
+        self.ended = self.odd = False
+        self.outer = NOWHERE
+        self.region = None
+
+    def begin(self, start_ns: int | None = None) -> None:
+        """Let the time run, from an instant of the Unix epoch or from now on."""
+        tracer = self._tracer
+        self._begin = tracer.now_ns() if start_ns is None else start_ns - self.anchor_ns
+        self.start_ns = self.anchor_ns + self._begin
+        tracer.opened(self)
+
+    @property
+    def address(self) -> Link:
+        """How others refer to it."""
+        return Link(self.trace_id, self.span_id)
+
+    @property
+    def rest(self) -> Extras:
+        """What few spans have, made when it is first asked for."""
+        if self.extras is None:
+            self.extras = Extras()
+        return self.extras
+
+    def set(self, **attributes: Value) -> None:
+        """Add attributes or replace them."""
+        self.attributes.update(attributes)
+
+    def event(self, name: str, at_ns: int | None = None, **attributes: Value) -> None:
+        """Note that something happened, now or at an instant of the Unix epoch."""
+        self.note(name, attributes, at_ns)
+
+    def note(self, name: str, attributes: Mapping[str, Value], at_ns: int | None = None) -> None:
+        """Do what `event` does, with attributes of any name."""
+        at = self._tracer.now_ns() + self.anchor_ns if at_ns is None else at_ns
+        self.rest.events.append(Event(at_ns=at, name=name, attributes=attributes))
+
+    def link(self, link: Link, **attributes: Value) -> None:
+        """Say that another span has to do with this one."""
+        self.rest.links.append(
+            SpanLink(trace_id=link.trace_id, span_id=link.span_id or "", attributes=attributes)
+        )
+
+    def rename(self, name: str) -> None:
+        """Call it something else than when it began."""
+        self.name = name
+        self.head = None
+
+    def use(self) -> Within:
+        """Return a block in which this is current, and which does not end it."""
+        return Within(self)
+
+    def end(
+        self, end_ns: int | None = None, *, status: Status | None = None, error: str | None = None
+    ) -> None:
+        """Record it: what ended at `end_ns` of the Unix epoch, or now. Only the first call counts."""
+        if self.ended or not self.start_ns:
+            return
+        tracer = self._tracer
+        end = tracer.now_ns() if end_ns is None else end_ns - self.anchor_ns
+        self.ended = self.odd = True
+        self.duration_ns = end - self._begin if end > self._begin else 0
+        if status is not None:
+            self.status = status
+        if error is not None:
+            self.error = error
+        if tracer.prepare is not None:
+            self._prepare(tracer.prepare)
+        tracer.finished(self)
+
+    def disown(self) -> None:
+        self._tracer = self._tracer.silent()
+
+    def recorded(self) -> Span:
+        """Return what a sink is to keep of a span that has ended."""
+        rest = self.extras or Extras()
+        return Span(
+            trace_id=self.trace_id,
+            span_id=self.span_id,
+            parent_id=self.parent_id,
+            name=self.name,
+            kind=self.kind,
+            start_ns=self.start_ns,
+            duration_ns=self.duration_ns,
+            status=self.status,
+            error=self.error,
+            attributes=self.attributes,
+            events=tuple(rest.events),
+            links=tuple(rest.links),
+            source=rest.source,
+            state=rest.state,
+            flags=rest.flags,
+            dropped_attributes=rest.dropped_attributes,
+            dropped_events=rest.dropped_events,
+            dropped_links=rest.dropped_links,
+        )
+
+    def _prepare(self, prepare: Prepare) -> None:
+        try:
+            self.attributes = dict(prepare(self.attributes))
+            if self.error:
+                self.error = _line(prepare({"error": self.error})["error"])
+            if self.extras is not None:
+                self._prepare_extras(self.extras, prepare)
+        except Exception as failure:  # noqa: BLE001 - what could not be checked is not recorded
+            self.attributes = {WITHHELD: name_of(failure)}
+            self.error = "withheld" if self.error else ""
+            self.extras = None
+
+    @staticmethod
+    def _prepare_extras(rest: Extras, prepare: Prepare) -> None:
+        rest.events = [
+            replace(each, attributes=prepare(dict(each.attributes))) for each in rest.events
+        ]
+        rest.links = [
+            replace(each, attributes=prepare(dict(each.attributes))) if each.attributes else each
+            for each in rest.links
+        ]
+
+    def __enter__(self) -> Self:
+        outer = _get()
+        frame = frame_of(1)
+        if (
+            frame.f_code.co_flags & GENERATORS
+            or (outer is not None and outer.odd)
+            or self.outer is not NOWHERE
+            or frame.f_globals is HELPERS
+        ):
+            enter(self, frame)
+        else:
+            self.outer = outer
+            _set(self)
+        if not self.start_ns:
+            self.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            from holdfast.tracing.failing import fail  # noqa: PLC0415 - most blocks do not
+
+            fail(self, error)
+        outer = self.outer
+        if _get() is self and (outer is None or not outer.odd):
+            _set(outer)
+        else:
+            leave(self)
+        self.region = None
+        self.end()
+
+
+class NullSpan(ActiveSpan):
+    """What stands for a span outside of any trace: it takes everything and records nothing."""
+
+    __slots__ = ()
+
+    def begin(self, start_ns: int | None = None) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def use(self) -> Within:
+        return Within(NOWHERE)
+
+
+def _line(value: Value) -> str:
+    """Return the beginning of a line that was so long that it is kept elsewhere."""
+    if isinstance(value, str):
+        return value
+    preview = cast("Mapping[str, Value]", value).get("preview") if value else ""
+    return str(preview)
