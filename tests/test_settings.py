@@ -213,3 +213,62 @@ def test_importing_the_settings_is_cheap():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"pydantic", "aiohttp", "tomllib", "yaml", "asyncio", "difflib"}
+
+
+def test_what_is_traced_and_what_money_is_worth_can_be_set(tmp_path):
+    write(
+        tmp_path,
+        """
+[tracing]
+store = "postgres://team/traces"
+payloads = "previews"
+redact_keys = ["iban"]
+redact_patterns = ["K-[0-9]+"]
+redact_hook = "ours.privacy:mask"
+keep_days = 30
+keep_payload_days = 7.5
+keep_mib = 512
+release = "v2"
+[money]
+currency = "eur"
+bitcoin = { 2026-11-01 = 81000, 2026-11-20 = 79500.5 }
+""",
+    )
+    settings = load_settings(tmp_path, {})
+    tracing, money = settings.tracing, settings.money
+    assert (tracing.store, tracing.payloads) == ("postgres://team/traces", "previews")
+    assert (tracing.keep_days, tracing.keep_payload_days, tracing.keep_mib) == (30, 7.5, 512)
+    assert (tracing.redact_keys, tracing.redact_patterns) == (("iban",), ("K-[0-9]+",))
+    assert (tracing.redact_hook, tracing.release) == ("ours.privacy:mask", "v2")
+    assert money.currency == "EUR"
+    assert {day: str(rate) for day, rate in money.rates.items()} == {
+        "2026-11-01": "81000",
+        "2026-11-20": "79500.5",
+    }
+
+
+def test_mistakes_about_tracing_and_money_are_shown_with_their_keys(tmp_path):
+    message = problems(
+        tmp_path,
+        """
+[tracing]
+payloads = "some"
+redact_patterns = ["("]
+redact_hook = "no function"
+keep_days = 0
+keepdays = 3
+[money]
+bitcoin = { soon = 3, 2026-01-01 = -1 }
+""",
+    )
+    for said in (
+        "tracing.payloads: must be one of 'full', 'previews', 'off'",
+        "tracing.redact_patterns: '(' is no regular expression",
+        "tracing.redact_hook: must name a function as 'module:function'",
+        "tracing.keep_days: must be a number of days greater than 0",
+        "tracing.keepdays: unknown key; did you mean 'keep_days'?",
+        "money.bitcoin: 'soon' must be a day such as '2026-11-26'",
+    ):
+        assert said in message
+    rates = problems(tmp_path, "[money]\nbitcoin = { 2026-01-01 = 5 }\n")
+    assert "money.currency: is missing" in rates

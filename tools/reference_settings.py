@@ -8,6 +8,7 @@ from typing import Any
 from holdfast.routing.config import ProviderConfig, Timeouts
 from holdfast.settings import FILE_NAME, Settings, load
 from holdfast.settings.reader import Problems, Section
+from holdfast.settings.tracing import TracingSettings
 from tools.reference_text import code, table
 
 MEANINGS = {
@@ -24,6 +25,23 @@ MEANINGS = {
     "tools.write": "The folders below which tools may write.",
     "tools.hosts": "Hosts (`host` or `host:port`) that `http_get` may reach although their addresses are "
     "inside the machine or its network.",
+    "tracing.store": "Where traces are kept: `sqlite:PATH` or `postgres://…` for a team. Without it "
+    "`traces/traces.db` in the folder of the store.",
+    "tracing.payloads": "How much of prompts, answers and arguments is kept: `full`, `previews` (their "
+    "beginnings) or `off` (only how long they were).",
+    "tracing.redact_keys": "Names of attributes whose values are taken out, besides the usual ones.",
+    "tracing.redact_patterns": "Regular expressions; what matches is taken out, besides the usual secrets.",
+    "tracing.redact_hook": "A function of yours, as `module:function`, that gets each text and returns what "
+    "may be kept of it.",
+    "tracing.keep_days": "How long traces are kept; a pinned one stays.",
+    "tracing.keep_payload_days": "How long prompts, answers and arguments are kept; without it as long as "
+    "their trace.",
+    "tracing.keep_mib": "How large the traces may grow, in MiB; the oldest go first. Without it as large as "
+    "they get.",
+    "tracing.release": "The name of the release that this project traces, for `holdfast trace compare`.",
+    "money.currency": "The currency that costs are shown in beside sats, such as `EUR`.",
+    "money.bitcoin": "What a bitcoin is worth in that currency, by the day from which it holds: "
+    "`bitcoin = { 2026-11-01 = 81000 }`.",
     "providers.NAME.base_url": "The address of an OpenAI-compatible endpoint, without "
     "`/chat/completions`. Must be given.",
     "providers.NAME.api_key": "`${VARIABLE}` for the value of an environment variable; a key in the file "
@@ -41,7 +59,7 @@ MEANINGS = {
 }
 """What each setting means. A key that the code reads and that is missing here is an error."""
 
-_TABLES = ("engine", "tools", "providers", "providers.NAME.timeouts")
+_TABLES = ("engine", "tools", "tracing", "money", "providers", "providers.NAME.timeouts")
 _OTHER = {"tools.read": '`["."]`', "tools.write": '`["."]`', "tools.hosts": "`[]`"}
 
 
@@ -72,7 +90,12 @@ def setting_keys() -> list[str]:
         timeouts=inner("providers.NAME.timeouts."),
     )
     document = inner(
-        "", engine=inner("engine."), tools=inner("tools."), providers={"NAME": provider}
+        "",
+        engine=inner("engine."),
+        tools=inner("tools."),
+        tracing=inner("tracing."),
+        money=inner("money."),
+        providers={"NAME": provider},
     )
     found = Problems()
     load._from_file(Section(found, FILE_NAME, "", document), Path("/"), {})  # noqa: SLF001
@@ -132,6 +155,8 @@ def _default(key: str) -> str:
     kind: Any = Settings
     if key.startswith("providers."):
         kind = Timeouts if ".timeouts." in key else ProviderConfig
+    elif key.startswith("tracing."):
+        kind = TracingSettings
     found = next((each for each in fields(kind) if each.name == name), None)
     default = MISSING if found is None else found.default
     return "" if default in (MISSING, None) else code(default)
@@ -139,5 +164,7 @@ def _default(key: str) -> str:
 
 def _variable(key: str) -> str:
     name = key.rpartition(".")[2]
-    known = name in {**load._GENERAL, **load._ENGINE} and not key.startswith("providers.")  # noqa: SLF001
+    known = name in {**load._GENERAL, **load._ENGINE} and not key.startswith(
+        ("providers.", "tracing.")
+    )  # noqa: SLF001
     return code(load._spell(name)) if known else ""  # noqa: SLF001

@@ -25,6 +25,7 @@ from holdfast.settings.values import (
 
 if TYPE_CHECKING:
     from holdfast.routing.config import ProviderConfig  # many commands do without
+    from holdfast.settings.tracing import MoneySettings, TracingSettings
 
 FILE_NAME = "holdfast.toml"
 Ack = Literal["memory", "os", "disk"]
@@ -49,8 +50,8 @@ class Settings:
 
     `root` is the folder of `holdfast.toml` or, without one, where the search for it began. A path
     in `store` is absolute. `model` is None where no default was set. `lease_seconds` is how long
-    a silent process keeps a run, `concurrency` how many steps of one process run at once.
-    `warnings` are sentences to show once.
+    a silent process keeps a run, `concurrency` how many steps of one process run at once. `tracing`
+    and `money` are None where nothing was said about them. `warnings` are sentences to show once.
     """
 
     root: Path
@@ -62,6 +63,8 @@ class Settings:
     lease_seconds: float = 15.0
     concurrency: int = 40
     providers: tuple[ProviderConfig, ...] = ()
+    tracing: TracingSettings | None = None
+    money: MoneySettings | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -106,6 +109,14 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
 
         every = [read_provider(tables.section(name), name, environ) for name in tables.table]
         values["providers"] = tuple(each for each in every if each is not None)
+    if tracing := top.section("tracing"):
+        from holdfast.settings.tracing import read_tracing  # noqa: PLC0415 - as above
+
+        values["tracing"] = read_tracing(tracing)
+    if money := top.section("money"):
+        from holdfast.settings.tracing import read_money  # noqa: PLC0415 - as above
+
+        values["money"] = read_money(money)
     if tools := top.section("tools"):
         values["tools"] = _tools(tools, root)
     top.refuse_rest()

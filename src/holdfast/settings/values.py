@@ -39,15 +39,16 @@ def as_names(value: object) -> tuple[str, ...]:
 
 def as_ack(value: object) -> str:
     """Return an acknowledgement level."""
-    return _one_of(("memory", "os", "disk"), value)
+    return as_one_of(("memory", "os", "disk"), value)
 
 
 def as_structured(value: object) -> StructuredOutput:
     """Return how an endpoint is asked for structured output."""
-    return cast("StructuredOutput", _one_of(("auto", "json_schema", "none"), value))
+    return cast("StructuredOutput", as_one_of(("auto", "json_schema", "none"), value))
 
 
-def _one_of(choices: tuple[str, ...], value: object) -> str:
+def as_one_of(choices: tuple[str, ...], value: object) -> str:
+    """Return one of some words."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(each) for each in choices)
         raise ValueError(f"must be one of {listed}{suggestion(str(value), choices)}")
@@ -79,6 +80,30 @@ def as_whole(value: object) -> int:
     if number < 1 or number != int(number):
         raise ValueError("must be a whole number, at least 1")
     return int(number)
+
+
+def as_days(value: object) -> float:
+    """Return a number of days above 0."""
+    number = _amount(value)
+    if number <= 0:
+        raise ValueError("must be a number of days greater than 0")
+    return float(number)
+
+
+def as_dates(value: object) -> dict[str, Decimal]:
+    """Return amounts above 0 by the day from which they hold."""
+    from datetime import date  # noqa: PLC0415 - many commands do without
+
+    amounts: dict[str, Decimal] = {}
+    for day, amount in as_table(value).items():
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            raise ValueError(f"{day!r} must be a day such as '2026-11-26'") from None
+        amounts[day] = _amount(amount)
+        if amounts[day] <= 0:
+            raise ValueError(f"{day}: must be an amount greater than 0")
+    return amounts
 
 
 def as_msat(value: object) -> int:

@@ -27,6 +27,7 @@ class Query:
     trace, `span` the name of a span in it, `text` words that its name, error or attributes hold.
     """
 
+    trace_id: str = ""
     status: tuple[Status, ...] = ()
     name: str = ""
     span: str = ""

@@ -1,0 +1,109 @@
+"""Read what is traced, what is kept of it, and what money is worth."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal, cast
+
+from holdfast.frozen import field, frozen
+from holdfast.settings.reader import Section
+from holdfast.settings.values import as_dates, as_days, as_names, as_one_of, as_text, as_whole
+
+Payloads = Literal["full", "previews", "off"]
+
+
+@frozen
+class TracingSettings:
+    """What is traced and how long it is kept.
+
+    `store` is the address of the traces, None for the usual file beside the store. `payloads` says
+    how much of prompts, answers and arguments is kept. `redact_keys` and `redact_patterns` add to what
+    is always taken out, `redact_hook` names a function as `module:function`. `keep_days` and
+    `keep_payload_days` are None for ever; `keep_mib` bounds the whole. `release` marks what this
+    process traces, for comparisons.
+    """
+
+    store: str | None = None
+    payloads: Payloads = "full"
+    redact_keys: tuple[str, ...] = ()
+    redact_patterns: tuple[str, ...] = ()
+    redact_hook: str | None = None
+    keep_days: float | None = 90.0
+    keep_payload_days: float | None = None
+    keep_mib: int | None = None
+    release: str | None = None
+
+
+@frozen
+class MoneySettings:
+    """The currency that costs are shown in beside sats, and what a bitcoin was worth when.
+
+    `rates` are units of the currency a bitcoin, by the day (ISO 8601) from which they hold.
+    """
+
+    currency: str | None = None
+    rates: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+
+
+def read_tracing(section: Section) -> TracingSettings:
+    """Return what a table says about tracing."""
+    usual = TracingSettings()
+    chosen = TracingSettings(
+        store=section.take("store", as_text, None),
+        payloads=cast("Payloads", section.take("payloads", _as_payloads, usual.payloads)),
+        redact_keys=section.take("redact_keys", as_names, ()),
+        redact_patterns=section.take("redact_patterns", as_patterns, ()),
+        redact_hook=section.take("redact_hook", as_function, None),
+        keep_days=section.take("keep_days", as_days, usual.keep_days),
+        keep_payload_days=section.take("keep_payload_days", as_days, None),
+        keep_mib=section.take("keep_mib", as_whole, None),
+        release=section.take("release", as_text, None),
+    )
+    section.refuse_rest()
+    return chosen
+
+
+def read_money(section: Section) -> MoneySettings:
+    """Return what a table says about money."""
+    chosen = MoneySettings(
+        currency=section.take("currency", as_currency, None),
+        rates=section.take("bitcoin", as_dates, {}),
+    )
+    if chosen.rates and chosen.currency is None:
+        section.problem("currency", "is missing: name that of the rates, such as 'EUR'")
+    section.refuse_rest()
+    return chosen
+
+
+def _as_payloads(value: object) -> str:
+    return as_one_of(("full", "previews", "off"), value)
+
+
+def as_patterns(value: object) -> tuple[str, ...]:
+    """Return regular expressions."""
+    import re  # noqa: PLC0415 - only where there are any
+
+    patterns = as_names(value)
+    for each in patterns:
+        try:
+            re.compile(each)
+        except re.error as error:
+            raise ValueError(f"{each!r} is no regular expression: {error}") from None
+    return patterns
+
+
+def as_function(value: object) -> str:
+    """Return the name of a function."""
+    text = as_text(value)
+    module, _, name = text.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")) or not name.isidentifier():
+        raise ValueError("must name a function as 'module:function'")
+    return text
+
+
+def as_currency(value: object) -> str:
+    """Return the code of a currency (ISO 4217)."""
+    text = as_text(value)
+    if len(text) != 3 or not text.isascii() or not text.isalpha():
+        raise ValueError("must be the code of a currency, such as 'USD'")
+    return text.upper()
