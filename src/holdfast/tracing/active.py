@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import Protocol, Self, TypeAlias, cast
 
 from holdfast.frozen import replace
 from holdfast.tracing.current import (
@@ -22,12 +22,29 @@ from holdfast.tracing.current import (
 from holdfast.tracing.safely import name_of
 from holdfast.tracing.span import HOLDFAST, Event, Source, Span, SpanLink, Status, Value
 
-if TYPE_CHECKING:
-    from holdfast.tracing.tracer import Prepare, Tracer
-
 _get, _set = CURRENT.get, CURRENT.set
+CLOSED_EARLY = "holdfast.closed_early"
+"""The attribute of a span of a generator that was closed, or collected, before its end."""
 WITHHELD = "holdfast.withheld"
 """The attribute that stands for all others when `prepare` failed: its exception's class."""
+
+
+Prepare: TypeAlias = "Callable[[dict[str, Value]], Mapping[str, Value]]"
+"""Takes the attributes of a span that has ended and returns those to keep: secrets out, long values
+elsewhere. It must not raise; if it does, the span says so and keeps none."""
+
+
+class Origin(Protocol):
+    """What a span needs of the tracer that made it."""
+
+    prepare: Prepare | None
+    now_ns: Callable[[], int]
+    opened: Callable[[ActiveSpan], None]
+    finished: Callable[[ActiveSpan], None]
+
+    def silent(self) -> Origin:
+        """Return one with the same time that records nothing."""
+        ...
 
 
 class Extras:
@@ -62,7 +79,7 @@ class ActiveSpan(Place):
 
     def __init__(
         self,
-        tracer: Tracer,
+        tracer: Origin,
         trace_id: str,
         parent_id: str | None,
         span_id: str,
@@ -71,7 +88,7 @@ class ActiveSpan(Place):
         attributes: dict[str, Value],
         anchor_ns: int,
     ) -> None:
-        self._tracer = tracer
+        self._tracer: Origin = tracer
         self.trace_id = trace_id
         self.parent_id = parent_id
         self.span_id = span_id
@@ -125,6 +142,18 @@ class ActiveSpan(Place):
         self.rest.links.append(
             SpanLink(trace_id=link.trace_id, span_id=link.span_id or "", attributes=attributes)
         )
+
+    def fail(self, error: BaseException) -> None:
+        """Say that an exception ended it; it stays open."""
+        from holdfast.tracing import failing  # noqa: PLC0415 - most spans end well
+
+        if isinstance(error, GeneratorExit):
+            self.attributes[CLOSED_EARLY] = True
+            return
+        self.status = failing.status_of(error)
+        if self.status == "error":
+            self.error = failing.line_of(error)
+            self.note(failing.EVENT, failing.describe(error, self.trace_id, self.span_id))
 
     def rename(self, name: str) -> None:
         """Call it something else than when it began."""
@@ -226,9 +255,7 @@ class ActiveSpan(Place):
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            from holdfast.tracing.failing import fail  # noqa: PLC0415 - most blocks do not
-
-            fail(self, error)
+            self.fail(error)
         outer = self.outer
         if _get() is self and (outer is None or not outer.odd):
             _set(outer)

@@ -7,17 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from holdfast.tracing.safely import name_of, text_of
 from holdfast.tracing.span import Status, Value
 
-if TYPE_CHECKING:
-    from holdfast.tracing.active import ActiveSpan
-
 EVENT = "exception"
-CLOSED_EARLY = "holdfast.closed_early"
-"""The attribute of a span of a generator that was closed, or collected, before its end."""
+"""The name of the event that `describe` fills."""
 
 _CANCELLED = frozenset({"CancelledError", "Cancelled", "KeyboardInterrupt"})
 """Of asyncio, of trio, and of a person."""
@@ -27,18 +22,6 @@ _MOST_FRAMES = 100
 _ORIGIN = "__holdfast_origin__"
 _FOREIGN = ("site-packages", "dist-packages", "<frozen")
 _LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - a text that others begin with
-
-
-def fail(span: ActiveSpan, error: BaseException) -> None:
-    """Say in a span that an exception left its block."""
-    status = status_of(error)
-    if isinstance(error, GeneratorExit):
-        span.attributes[CLOSED_EARLY] = True
-        return
-    span.status = status
-    if status == "error":
-        span.error = line_of(error)
-        span.note(EVENT, describe(error, span.trace_id, span.span_id))
 
 
 def status_of(error: BaseException) -> Status:

@@ -12,22 +12,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import FrameType
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from holdfast.clock import Clock
 from holdfast.ids import new_run_id, new_span_id
-from holdfast.tracing.active import ActiveSpan, NullSpan
+from holdfast.tracing.active import ActiveSpan, NullSpan, Prepare
 from holdfast.tracing.anchor import Anchor
 from holdfast.tracing.current import CURRENT, Elsewhere, Link, Place, Within, frame_of, resolve
 from holdfast.tracing.span import HOLDFAST, Source, SpanLink, Value
 
 __all__ = ["INNERMOST", "ActiveSpan", "Link", "NullSpan", "Place", "Prepare", "SpanSink", "Tracer"]
-
-Prepare: TypeAlias = "Callable[[dict[str, Value]], Mapping[str, Value]]"
-"""Takes the attributes of a span that has ended and returns those to keep: secrets out, long values
-elsewhere. It must not raise; if it does, the span says so and keeps none."""
 
 INNERMOST = Link("", None)
 """Stands for the span that is current."""
