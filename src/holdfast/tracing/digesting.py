@@ -1,0 +1,114 @@
+"""Make the digest of a trace from its spans: the row of a list, its bill, its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from holdfast.tracing.analysis.errors import Failure, failures_of
+from holdfast.tracing.analysis.text import one_line, text_of_value
+from holdfast.tracing.analysis.trace import Trace, read_trace
+from holdfast.tracing.digest import Call, Sighting, TraceDigest
+from holdfast.tracing.meaning import TokenUsage
+from holdfast.tracing.span import Span, Status
+
+_WORST: Sequence[Status] = ("error", "lost", "cancelled", "open", "ok", "unset")
+_LABEL = "label."
+_MOST_SIGHTINGS = 100
+_MOST_MESSAGE = 500
+
+
+def digest_of(spans: Sequence[Span]) -> TraceDigest:
+    """Return the digest of one trace from all its spans, in any order; never raises.
+
+    The status is the worst of the spans at the top: a failure below a span that went on is in
+    `errors`, and in `sightings` as swallowed.
+    """
+    try:
+        return _digest(read_trace(spans))
+    except Exception as failure:  # noqa: BLE001 - a span must not keep others from being listed
+        return _bare(spans, failure)
+
+
+def _digest(trace: Trace) -> TraceDigest:
+    tree = trace.tree
+    first = tree.spans[tree.roots[0]]
+    failures = failures_of(trace)
+    calls: Sequence[Call] = ()
+    return TraceDigest(
+        trace_id=first.trace_id,
+        name=first.name,
+        start_ns=tree.begin,
+        duration_ns=tree.end - tree.begin,
+        status=_status(trace),
+        spans=len(tree.spans),
+        errors=sum(trace.failed(number) for number in range(len(tree.spans))),
+        workflow=_said(trace, "workflow"),
+        session=_said(trace, "session"),
+        user=_said(trace, "user"),
+        release=_said(trace, "release"),
+        usage=TokenUsage(),
+        error=_error(trace, failures),
+        calls=calls,
+        sightings=[_sighting(each) for each in failures[:_MOST_SIGHTINGS]],
+        labels=_labels(first),
+    )
+
+
+def _status(trace: Trace) -> Status:
+    found = {trace.span(root).status for root in trace.tree.roots}
+    worst: Status = next(each for each in _WORST if each in found)
+    return "ok" if worst == "unset" else worst
+
+
+def _said(trace: Trace, name: str) -> str:
+    """Return what the span nearest to the top says of the whole trace."""
+    for meaning in trace.meanings:
+        found = str(getattr(meaning, name))
+        if found:
+            return found
+    return ""
+
+
+def _error(trace: Trace, failures: Sequence[Failure]) -> str:
+    failed = [failure for failure in failures if failure.origin and not failure.recovered]
+    if not failed or _status(trace) == "ok":
+        return ""
+    first = failed[0]
+    return one_line(f"{first.kind}: {first.message}" if first.kind else first.message)
+
+
+def _sighting(failure: Failure) -> Sighting:
+    return Sighting(
+        span_id=failure.span_id,
+        fingerprint=failure.fingerprint,
+        error_class=failure.error_class.value,
+        kind=failure.kind,
+        message=failure.message[:_MOST_MESSAGE],
+        origin=failure.origin,
+        swallowed=failure.swallowed,
+    )
+
+
+def _labels(root: Span) -> Mapping[str, str]:
+    return {
+        name.removeprefix(_LABEL): text_of_value(value)[:200]
+        for name, value in root.attributes.items()
+        if name.startswith(_LABEL)
+    }
+
+
+def _bare(spans: Sequence[Span], failure: Exception) -> TraceDigest:
+    begin = min(span.start_ns for span in spans)
+    first = spans[0]
+    return TraceDigest(
+        trace_id=first.trace_id,
+        name=first.name,
+        start_ns=begin,
+        duration_ns=max(span.end_ns for span in spans) - begin,
+        status=first.status,
+        spans=len(spans),
+        errors=sum(span.status == "error" for span in spans),
+        cost_known=False,
+        error=first.error,
+        labels={"unread": f"{type(failure).__name__}: {failure}"[:200]},
+    )
