@@ -57,4 +57,5 @@ PROMISES = {
     "owners-are-apart": "An owner can neither read, list nor guess at the tasks of another.",
     "disjoint-variables-never-conflict": "Changes of different variables of a task never conflict.",
     "import-loses-nothing": "What another tracker wrote comes back from an export to it, or is reported by name.",
+    "suite-spends-within-budget": "A suite asks real models only within its budget, and recorded answers cost nothing.",
 }

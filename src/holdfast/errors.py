@@ -34,7 +34,8 @@
     |-- ProviderError               a model provider refused or failed: 5
     |   |-- ProviderUnavailable     down, timed out, overloaded: worth a retry
     |   |-- ProviderRefused         wrong key, unknown model, bad request: not worth one
-    |   `-- NoProvider              no configured provider serves the model
+    |   |-- NoProvider              no configured provider serves the model
+    |   `-- BudgetExceeded          a call would cost more than may be spent
     |-- StorageError                the store failed: 4
     |   |-- StorageFull             no space left
     |   |-- StorageTooNew           written by a newer Holdfast
@@ -246,6 +247,10 @@ class ProviderRefused(ProviderError):
 
 class NoProvider(ProviderError):
     """No configured provider serves the model."""
+
+
+class BudgetExceeded(ProviderError):
+    """A model call would cost more than may be spent; it was not made."""
 
 
 class StorageError(HoldfastError):

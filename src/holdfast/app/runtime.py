@@ -16,10 +16,12 @@ from holdfast.frozen import frozen
 from holdfast.settings import Settings
 from holdfast.storage.opening import open_store
 from holdfast.storage.seam import Store
+from holdfast.tasks.record import LOCAL_OWNER
 
 if TYPE_CHECKING:
     from holdfast.agents.nodes import Services
     from holdfast.agents.workflow import Workflow
+    from holdfast.app.services import Exchange
     from holdfast.engine.embedded import EmbeddedEngine
     from holdfast.engine.history import History
     from holdfast.engine.seam import Observer, Program
@@ -155,12 +157,15 @@ async def open_runtime(
     programs: Mapping[str, Program] | None = None,
     adopt: bool = False,
     make: bool = True,
+    owner: str = LOCAL_OWNER,
+    exchange: Exchange | None = None,
 ) -> AsyncGenerator[Runtime]:
     """Open the store and everything above it; close it all at the end.
 
     `programs` are Python programs by name, besides workflow files. With `adopt` the runs of dead
     processes are taken over all the time. Without `make` a store that does not exist is not made:
-    then there are no runs.
+    then there are no runs. `owner` is whose runs they are. `exchange` gets the configured model
+    providers and returns those to ask instead.
 
     Example:
         async with open_runtime(load_settings(Path.cwd())) as runtime:
@@ -175,7 +180,7 @@ async def open_runtime(
 
     clock, spans = clock or SystemClock(), SpanBuffer()
     tracer = Tracer(clock=clock, sink=spans)
-    services = build_services(settings, tracer, clock)
+    services = build_services(settings, tracer, clock, exchange)
     try:
         address = settings.store if make else existing_address(settings)
         async with open_store(address, clock=clock, ack=settings.ack) as store:
@@ -191,6 +196,7 @@ async def open_runtime(
                 lease_seconds=settings.lease_seconds,
                 concurrency=settings.concurrency,
                 adopt=adopt,
+                owner=owner,
             )
             async with sweeping(store, clock), engine:
                 yield Runtime(settings=settings, store=store, engine=engine, services=services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.clock import Clock, SystemClock
@@ -10,11 +11,19 @@ from holdfast.settings import Settings
 if TYPE_CHECKING:
     from holdfast.agents.nodes import Services
     from holdfast.agents.workflow import Workflow
+    from holdfast.routing.seam import Provider
     from holdfast.tracing.tracer import Tracer
 
+    Exchange = Callable[[Sequence[Provider]], Sequence[Provider]]
 
-def build_services(settings: Settings, tracer: Tracer, clock: Clock) -> Services:
-    """Return what nodes need: a router over the configured providers and the extractor, tools."""
+
+def build_services(
+    settings: Settings, tracer: Tracer, clock: Clock, exchange: Exchange | None = None
+) -> Services:
+    """Return what nodes need: a router over the configured providers and the extractor, tools.
+
+    `exchange` gets the configured providers and returns those to ask instead.
+    """
     from holdfast.agents.nodes import Services  # noqa: PLC0415
     from holdfast.agents.tools import TOOLS  # noqa: PLC0415
     from holdfast.agents.tools.seam import ToolContext  # noqa: PLC0415
@@ -22,7 +31,11 @@ def build_services(settings: Settings, tracer: Tracer, clock: Clock) -> Services
     from holdfast.routing.providers.openai import OpenAIProvider  # noqa: PLC0415
     from holdfast.routing.router import Router  # noqa: PLC0415
 
-    configured = [OpenAIProvider(config, clock=clock) for config in settings.providers]
+    configured: Sequence[Provider] = [
+        OpenAIProvider(config, clock=clock) for config in settings.providers
+    ]
+    if exchange is not None:
+        configured = exchange(configured)
     router = Router([*configured, ExtractProvider()], tracer)
     tools = settings.tools
     return Services(

@@ -1,0 +1,1 @@
+"""Try workflows on purpose: suites of scenarios, with recorded answers or within a budget."""
