@@ -7,7 +7,7 @@ What was only sent off (producer and consumer) may begin late and proves nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from holdfast.tracing.span import Source, Span, Value
@@ -18,38 +18,36 @@ _UNFINISHED = frozenset({"open", "lost"})
 Pair = tuple[str, str]
 
 
-def clock_shifts(spans: Mapping[str, Span], parents: Mapping[str, str | None]) -> Mapping[str, int]:
-    """Return by how many nanoseconds to move each span that is to be moved.
+def clock_shifts(spans: Sequence[Span], parents: Sequence[int]) -> Sequence[int]:
+    """Return by how many nanoseconds to move each span; nothing if none is to be moved.
 
-    `spans` and `parents` are by span id, without circles. A process that cannot be put right as a
-    whole has each of its calls moved by itself.
+    `parents` are places in `spans`, -1 for none, without circles. A process that cannot be put
+    right as a whole has each of its calls moved by itself.
     """
     processes = _processes(spans)
-    if len(set(processes.values())) < 2:
-        return {}
+    if not processes:
+        return ()
     edges = {
-        name: (processes[parent], processes[name])
-        for name, parent in parents.items()
-        if parent is not None and processes[parent] != processes[name]
+        place: (processes[parent], processes[place])
+        for place, parent in enumerate(parents)
+        if parent >= 0 and processes[parent] != processes[place]
     }
-    bounds = {name: _bounds(spans[name], spans[parents[name] or ""]) for name in edges}
+    bounds = {place: _bounds(spans[place], spans[parents[place]]) for place in edges}
     whole = _whole(edges, bounds)
-    own: dict[str, int] = {}
-    for name, pair in edges.items():
+    own: dict[int, int] = {}
+    for place, pair in edges.items():
         shared = whole[pair]
-        own[name] = _nearest(bounds[name]) if shared is None else shared
-    return _handed_down(own, parents) if any(own.values()) else {}
+        own[place] = _nearest(bounds[place]) if shared is None else shared
+    return _handed_down(own, parents) if any(own.values()) else ()
 
 
-def _processes(spans: Mapping[str, Span]) -> dict[str, str]:
-    known: dict[int, str] = {}
-    found: dict[str, str] = {}
-    for name, span in spans.items():
-        at = id(span.source)  # the spans hold their sources, so no address is used again
-        if at not in known:
-            known[at] = _process(span.source)
-        found[name] = known[at]
-    return found
+def _processes(spans: Sequence[Span]) -> Sequence[str]:
+    """Return who made each span; nothing if it was one process."""
+    sources = {id(span.source): span.source for span in spans}
+    known = {at: _process(source) for at, source in sources.items()}
+    if len(set(known.values())) < 2:
+        return ()
+    return [known[id(span.source)] for span in spans]
 
 
 def _process(source: Source) -> str:
@@ -69,13 +67,13 @@ def _bounds(child: Span, parent: Span) -> tuple[float, float]:
 
 
 def _whole(
-    edges: Mapping[str, Pair], bounds: Mapping[str, tuple[float, float]]
+    edges: Mapping[int, Pair], bounds: Mapping[int, tuple[float, float]]
 ) -> dict[Pair, int | None]:
     """Return one shift for all calls from a process to another; None if none fits all."""
     common: dict[Pair, tuple[float, float]] = {}
-    for name, pair in edges.items():
+    for place, pair in edges.items():
         low, high = common.get(pair, (-inf, inf))
-        common[pair] = max(low, bounds[name][0]), min(high, bounds[name][1])
+        common[pair] = max(low, bounds[place][0]), min(high, bounds[place][1])
     return {pair: _nearest(each) if each[0] <= each[1] else None for pair, each in common.items()}
 
 
@@ -87,17 +85,17 @@ def _nearest(bounds: tuple[float, float]) -> int:
     return int(high) if high < 0 else 0
 
 
-def _handed_down(own: Mapping[str, int], parents: Mapping[str, str | None]) -> Mapping[str, int]:
+def _handed_down(own: Mapping[int, int], parents: Sequence[int]) -> Sequence[int]:
     """Add to the shift of each span those of the spans above it."""
-    total: dict[str, int] = {}
-    for name in parents:
-        way: list[str] = []
-        at: str | None = name
-        while at is not None and at not in total:
+    total: dict[int, int] = {-1: 0}
+    for place in range(len(parents)):
+        way: list[int] = []
+        at = place
+        while at not in total:
             way.append(at)
             at = parents[at]
-        shift = total[at] if at is not None else 0
+        shift = total[at]
         for each in reversed(way):
             shift += own.get(each, 0)
             total[each] = shift
-    return {name: shift for name, shift in total.items() if shift}
+    return [total[place] for place in range(len(parents))]

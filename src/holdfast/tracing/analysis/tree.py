@@ -8,12 +8,14 @@ numbers backwards visits children before parents: nothing here or above it needs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 from holdfast.frozen import frozen
 from holdfast.tracing.analysis.skew import clock_shifts
 from holdfast.tracing.span import Span
 
 _UNFINISHED = frozenset({"open", "lost"})
+_start = attrgetter("start_ns")
 
 
 @frozen
@@ -69,30 +71,49 @@ def tree_of(spans: Sequence[Span]) -> Tree:
     processes are set right so that their spans lie within the parents that called them.
     """
     unique, doubles = _unique(spans)
-    parents: dict[str, str | None] = {}
-    orphans: list[str] = []
-    for name, span in unique.items():
-        parent = span.parent_id or None
-        if parent is not None and parent not in unique:
-            orphans.append(name)
-            parent = None
-        parents[name] = parent
-    cut = _cut_circles(unique, parents)
-    shifts = clock_shifts(unique, parents)
-    return _numbered(unique, parents, shifts, _Faults(orphans, cut, doubles))
+    ordered = sorted(unique, key=_start)
+    places: dict[str | None, int] = {span.span_id: place for place, span in enumerate(ordered)}
+    find = places.get
+    parents = [find(span.parent_id, -1) for span in ordered]
+    cut = _cut_circles(parents)
+    orphans = [
+        ordered[place].span_id for place, parent in enumerate(parents)
+        if parent < 0 and ordered[place].parent_id and place not in cut
+    ]  # fmt: skip
+    shifts = clock_shifts(ordered, parents)
+    begins = [span.start_ns for span in ordered]
+    if shifts:
+        begins = [begin + shift for begin, shift in zip(begins, shifts, strict=True)]
+    below = _below(parents, begins if shifts else ())
+    walked, numbers = _walk(below)
+    above = [numbers[parents[place]] for place in walked]
+    begins = [begins[place] for place in walked]
+    numbered = [ordered[place] for place in walked]
+    children: list[Sequence[int]] = [()] * len(walked)
+    roots = [numbers[place] for place in below.pop(-1, ())]
+    for place, found in below.items():
+        children[numbers[place]] = [numbers[each] for each in found]
+    return Tree(
+        spans=numbered,
+        parents=above,
+        children=children,
+        depths=_depths(above),
+        stops=_stops(above),
+        begins=begins,
+        ends=[begin + span.duration_ns if span.duration_ns > 0 else begin
+              for begin, span in zip(begins, numbered, strict=True)],
+        roots=roots,
+        orphans=orphans,
+        cut=[ordered[place].span_id for place in cut],
+        doubles=doubles,
+        shifts={ordered[place].span_id: by for place, by in enumerate(shifts) if by},
+    )  # fmt: skip
 
 
-class _Faults:
-    __slots__ = ("cut", "doubles", "orphans")
-
-    def __init__(self, orphans: Sequence[str], cut: Sequence[str], doubles: Sequence[str]) -> None:
-        self.orphans, self.cut, self.doubles = orphans, cut, doubles
-
-
-def _unique(spans: Sequence[Span]) -> tuple[dict[str, Span], Sequence[str]]:
+def _unique(spans: Sequence[Span]) -> tuple[Sequence[Span], Sequence[str]]:
     unique = {span.span_id: span for span in spans}
     if len(unique) == len(spans):
-        return unique, ()
+        return spans, ()
     doubles: dict[str, None] = {}
     unique = dict[str, Span]()
     for span in spans:
@@ -102,80 +123,68 @@ def _unique(spans: Sequence[Span]) -> tuple[dict[str, Span], Sequence[str]]:
             if span.status in _UNFINISHED and known.status not in _UNFINISHED:
                 continue
         unique[span.span_id] = span
-    return unique, tuple(doubles)
+    return tuple(unique.values()), tuple(doubles)
 
 
-def _cut_circles(unique: Mapping[str, Span], parents: dict[str, str | None]) -> Sequence[str]:
+def _cut_circles(parents: list[int]) -> Sequence[int]:
     """Make the span of each circle that began first a root; return those."""
-    done: set[str] = set()
-    cut: list[str] = []
-    for name in parents:
-        walked: dict[str, None] = {}
-        at: str | None = name
-        while at is not None and at not in done and at not in walked:
+    if all(parent < place for place, parent in enumerate(parents)):
+        return ()  # who began later is below: there is no way back
+    done = [False] * len(parents)
+    cut: list[int] = []
+    for place in range(len(parents)):
+        walked: dict[int, None] = {}
+        at = place
+        while at >= 0 and not done[at] and at not in walked:
             walked[at] = None
             at = parents[at]
-        if at is not None and at in walked:
+        if at in walked:
             order = list(walked)
-            circle = order[order.index(at) :]
-            first = min(circle, key=lambda each: (unique[each].start_ns, each))
-            parents[first] = None
+            first = min(order[order.index(at) :])
+            parents[first] = -1
             cut.append(first)
-        done.update(walked)
+        for each in walked:
+            done[each] = True
     return cut
 
 
-def _numbered(
-    unique: Mapping[str, Span],
-    parents: Mapping[str, str | None],
-    shifts: Mapping[str, int],
-    faults: _Faults,
-) -> Tree:
-    below: dict[str | None, list[Span]] = {}
-    for span in _in_order(unique, shifts):
-        below.setdefault(parents[span.span_id], []).append(span)
-    ordered: list[Span] = []
-    above: list[int] = []
-    depths: list[int] = []
-    children: list[list[int]] = []
-    stack: list[tuple[Span, int, int]] = [(span, -1, 0) for span in reversed(below.get(None, ()))]
+def _below(parents: Sequence[int], begins: Sequence[int]) -> dict[int, list[int]]:
+    """Return the children of each place that has any, the roots as those of -1.
+
+    Places are in the order of time already, but where clocks were set right: `begins` then.
+    """
+    below: dict[int, list[int]] = {}
+    for place, parent in enumerate(parents):
+        if parent in below:
+            below[parent].append(place)
+        else:
+            below[parent] = [place]
+    if begins:
+        for found in below.values():
+            found.sort(key=begins.__getitem__)
+    return below
+
+
+def _walk(below: Mapping[int, list[int]]) -> tuple[list[int], list[int]]:
+    """Return the places depth first, and the number that each so gets; the last is that of -1."""
+    walked: list[int] = []
+    stack = below.get(-1, [])[::-1]
     while stack:
-        span, parent, depth = stack.pop()
-        number = len(ordered)
-        ordered.append(span)
-        above.append(parent)
-        depths.append(depth)
-        children.append([])
-        if parent >= 0:
-            children[parent].append(number)
-        for child in reversed(below.get(span.span_id, ())):
-            stack.append((child, number, depth + 1))  # noqa: PERF401 - the fastest here
-    begins = [span.start_ns + shifts.get(span.span_id, 0) for span in ordered]
-    return Tree(
-        spans=ordered,
-        parents=above,
-        children=children,
-        depths=depths,
-        stops=_stops(above),
-        begins=begins,
-        ends=[
-            begin + max(0, span.duration_ns) for begin, span in zip(begins, ordered, strict=True)
-        ],
-        roots=[number for number, parent in enumerate(above) if parent < 0],
-        orphans=faults.orphans,
-        cut=faults.cut,
-        doubles=faults.doubles,
-        shifts=shifts,
-    )
+        place = stack.pop()
+        walked.append(place)
+        if place in below:
+            stack += below[place][::-1]
+    numbers = [-1] * (len(walked) + 1)
+    for number, place in enumerate(walked):
+        numbers[place] = number
+    return walked, numbers
 
 
-def _in_order(unique: Mapping[str, Span], shifts: Mapping[str, int]) -> Sequence[Span]:
-    if not shifts:
-        return sorted(unique.values(), key=lambda span: (span.start_ns, -span.duration_ns))
-    return sorted(
-        unique.values(),
-        key=lambda span: (span.start_ns + shifts.get(span.span_id, 0), -span.duration_ns),
-    )
+def _depths(parents: Sequence[int]) -> Sequence[int]:
+    depths: list[int] = []
+    for parent in parents:
+        depths.append(depths[parent] + 1 if parent >= 0 else 0)
+    return depths
 
 
 def _stops(parents: Sequence[int]) -> Sequence[int]:
