@@ -159,7 +159,7 @@ def _print_waterfall(view: _View, output: Output, width: int) -> None:
     output.line(f"\nwaterfall ({seconds(total / 1e6)})")
     for row, name in zip(rows, names, strict=True):
         mark = "" if _is_usual(row.span, view.history) else f" {row.span.status}"
-        took = seconds(row.span.duration_ns / 1e6)
+        took = seconds(row.took_ns / 1e6)
         output.line(f"  {name[:column].ljust(column)} |{bar(row, total, room)}| {took}{mark}")
 
 

@@ -11,6 +11,8 @@ from holdfast.tracing.analysis.fingerprints import fingerprint_of
 from holdfast.tracing.analysis.text import one_line
 from holdfast.tracing.analysis.trace import Trace, arguments_hash, call_name
 
+_PASSED = 100
+
 
 @frozen
 class Failure:
@@ -18,7 +20,7 @@ class Failure:
 
     `origin` is true where the failure began: no failed span below explains it. `swallowed`: the
     span above went on as if nothing had been. `recovered`: the same call worked later. `passed`
-    are the spans above that failed with it, the nearest first.
+    are the spans above that failed with it, the nearest first, up to 100.
     """
 
     number: int
@@ -60,11 +62,10 @@ def _failure(
 ) -> Failure:
     span, what = trace.span(number), told[number]
     passed: list[str] = []
-    for above in trace.tree.way_up(number):
-        if above not in told or above not in began_below:
-            break
+    parent = above = trace.tree.parents[number]
+    while above in told and above in began_below and len(passed) < _PASSED:
         passed.append(trace.span(above).span_id)
-    parent = trace.tree.parents[number]
+        above = trace.tree.parents[above]
     return Failure(
         number=number,
         span_id=span.span_id,

@@ -29,6 +29,7 @@ SLOW = 4
 
 _LIKE = 3
 _PATH_SHARE = 0.2
+_NOTHING_NS = 1_000_000
 _LENGTH = frozenset(
     {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded",
      "max_completion_tokens", "incomplete", "token_limit", "max_length"}
@@ -127,11 +128,9 @@ def loops_in(trace: Trace) -> Iterator[Finding]:
         if arguments:
             calls.setdefault((call_name(trace, number), arguments), []).append(number)
     repeated = {call: numbers for call, numbers in calls.items() if len(numbers) >= LOOP}
-    inside = {number for numbers in repeated.values() for number in numbers}
+    inside = _below(trace, {number for numbers in repeated.values() for number in numbers})
     for (name, _), numbers in repeated.items():
-        if all(
-            any(above in inside for above in trace.tree.way_up(number)) for number in numbers[:LOOP]
-        ):
+        if all(inside[number] for number in numbers[:LOOP]):
             continue
         outputs = {output_hash(trace, number) for number in numbers}
         same = " and had the same result" if len(outputs) == 1 and "" not in outputs else ""
@@ -141,6 +140,14 @@ def loops_in(trace: Trace) -> Iterator[Finding]:
             numbers=numbers,
             weight=len(numbers) * (2 if same else 1),
         )
+
+
+def _below(trace: Trace, numbers: set[int]) -> Sequence[bool]:
+    """Return for each span whether it lies below one of some spans."""
+    below: list[bool] = []
+    for parent in trace.tree.parents:
+        below.append(parent >= 0 and (below[parent] or parent in numbers))
+    return below
 
 
 def answers_in(trace: Trace) -> Iterator[Finding]:
@@ -240,12 +247,18 @@ def slow_in(trace: Trace, times: Times) -> Iterator[Finding]:
         usual = median(times.own_ns[number] for number in numbers)
         slowest = max(numbers, key=times.own_ns.__getitem__)
         took, share = times.own_ns[slowest], times.path_own_ns[slowest]
-        if trace.is_wait(slowest) or share < _PATH_SHARE * times.total_ns or took < SLOW * usual:
+        if trace.is_wait(slowest) or share < _PATH_SHARE * times.total_ns:
             continue
-        ratio = took / usual if usual else 1000.0
+        ratio = took / max(usual, _NOTHING_NS)
+        if ratio < SLOW:
+            continue
         yield Finding(
             error_class=ErrorClass.SLOW,
-            sentence=f"{name} took {ratio:.0f} times as long as its like",
+            sentence=f"{name} took {_times(ratio)} as long as its like",
             numbers=(slowest,),
             weight=ratio,
         )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f} times" if ratio < 1000 else "over 1,000 times"

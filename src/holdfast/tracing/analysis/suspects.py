@@ -38,6 +38,7 @@ _EXPLAINS = {
     _C.EMPTY_RESULT: _MISSING, _C.LOOP: _SPENT,
 }  # fmt: skip
 _STILL = frozenset({"cancelled", "open", "lost"})
+_BADLY = frozenset({"error", "lost", "cancelled"})
 
 
 @frozen
@@ -60,11 +61,8 @@ class Case:
     failures: Sequence[Failure]
     findings: Sequence[Finding]
     suspects: Sequence[Suspect]
-
-    @property
-    def fatal(self) -> Sequence[Failure]:
-        """The failures that ended the run, where they began."""
-        return [failure for failure in self.failures if is_fatal(self.trace, failure)]
+    fatal: Sequence[Failure]
+    """The failures that ended the run, where they began; the first to end first."""
 
 
 def rank_suspects(spans: Sequence[Span]) -> Sequence[Suspect]:
@@ -76,41 +74,47 @@ def case_of(trace: Trace) -> Case:
     """Return all that is known of what went wrong in a trace."""
     times = times_of(trace)
     failures, findings = failures_of(trace), findings_of(trace, times)
+    fatal = _fatal_ones(trace, failures)
     found: dict[int, Suspect] = {}
-    for suspect in _all(trace, times, failures, findings):
+    for suspect in _all(trace, times, failures, findings, fatal):
         known = found.get(suspect.number)
         if known is None or known.score < suspect.score:
             found[suspect.number] = suspect
-    ranked = sorted(found.values(), key=lambda each: (-each.score, each.number))
-    return Case(trace=trace, times=times, failures=failures, findings=findings, suspects=ranked)
-
-
-def is_fatal(trace: Trace, failure: Failure) -> bool:
-    """Tell whether a failure began here and went up to the top of the trace."""
-    if not failure.origin or failure.recovered:
-        return False
-    ended_badly = {"error", "lost", "cancelled"}
-    return all(
-        trace.span(above).status in ended_badly for above in trace.tree.way_up(failure.number)
+    return Case(
+        trace=trace,
+        times=times,
+        failures=failures,
+        findings=findings,
+        suspects=sorted(found.values(), key=lambda each: (-each.score, each.number)),
+        fatal=fatal,
     )
 
 
+def _fatal_ones(trace: Trace, failures: Sequence[Failure]) -> Sequence[Failure]:
+    """Return the failures that began where they are and went up to the top of the trace."""
+    bad: list[bool] = []
+    for number, parent in enumerate(trace.tree.parents):
+        bad.append((parent < 0 or bad[parent]) and trace.span(number).status in _BADLY)
+    found = [each for each in failures if each.origin and not each.recovered and bad[each.number]]
+    return sorted(found, key=lambda each: (trace.tree.ends[each.number], each.number))
+
+
 def _all(
-    trace: Trace, times: Times, failures: Sequence[Failure], findings: Sequence[Finding]
+    trace: Trace,
+    times: Times,
+    failures: Sequence[Failure],
+    findings: Sequence[Finding],
+    fatal: Sequence[Failure],
 ) -> Iterator[Suspect]:
-    fatal = [failure for failure in failures if is_fatal(trace, failure)]
-    for place, failure in enumerate(_in_order_of_end(trace, fatal)):
+    ended_it = {failure.number for failure in fatal}
+    for place, failure in enumerate(fatal):
         yield from _fatal(trace, failure, place)
     for failure in failures:
-        if failure.origin and not is_fatal(trace, failure):
+        if failure.origin and failure.number not in ended_it:
             yield _unnoticed(trace, failure, fatal)
     for finding in findings:
         yield from _silent(trace, finding, fatal)
     yield from _slowest(trace, times)
-
-
-def _in_order_of_end(trace: Trace, failures: Sequence[Failure]) -> Sequence[Failure]:
-    return sorted(failures, key=lambda each: (trace.tree.ends[each.number], each.number))
 
 
 def _fatal(trace: Trace, failure: Failure, place: int) -> Iterator[Suspect]:

@@ -98,8 +98,7 @@ def _failed(case: Case, first: Suspect) -> Sentence:
 def _failure_behind(case: Case, suspect: Suspect) -> Failure:
     """Return the failure that ended the run: the suspect itself, or the last that it explains."""
     own = [failure for failure in case.fatal if failure.number == suspect.number]
-    ends = case.trace.tree.ends
-    return own[0] if own else min(case.fatal, key=lambda each: ends[each.number])
+    return (own or case.fatal)[0]
 
 
 def _told(failure: Failure) -> str:
