@@ -171,19 +171,20 @@ def _first_init(fields: tuple[Member, ...], *, kw_only: bool) -> Callable[..., N
 
 def _compile(cls: type, fields: tuple[Member, ...], *, kw_only: bool) -> Callable[..., None]:
     """Write the constructor of a class, put it there and return it."""
-    space: dict[str, Any] = {"_set": _set, "_missing": MISSING}
+    space: dict[str, Any] = {"_missing": MISSING}
     head = ["self", "*"] if kw_only and fields else ["self"]
     body: list[str] = []
     for number, member in enumerate(fields):
         name, default, factory = member
         space[f"_factory{number}"], space[f"_default{number}"] = factory, default
+        space[f"_set{number}"] = getattr(cls, name).__set__  # quicker than by the name
         value = name
         if factory is not None:
             head.append(f"{name}=_missing")
             value = f"_factory{number}() if {name} is _missing else {name}"
         else:
             head.append(name if default is MISSING else f"{name}=_default{number}")
-        body.append(f" _set(self, {name!r}, {value})")
+        body.append(f" _set{number}(self, {value})")
     exec(f"def __init__({', '.join(head)}):\n" + "\n".join(body or [" pass"]), space)  # noqa: S102
     made: Callable[..., None] = space["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"

@@ -7,13 +7,16 @@ into messages, each is kept once under its hash, and the attribute holds the map
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 from holdfast.frozen import frozen
 from holdfast.tracing.span import Value
 
 MARK = "$payload"
+_CHAIN = "$chain"
+_CHAIN_BEGINS = b'{"$chain"'
 PREVIEW = 256
 """How many characters of a long value stay in its span."""
 
@@ -61,3 +64,26 @@ class Reference:
             preview=cast("str", found["preview"]),
             chain=cast("str", found.get("chain", "")),
         )
+
+
+@frozen
+class Chain:
+    """One turn of a conversation that grows: the parts that it added, and the turn before.
+
+    It is kept as a part itself; a reference with `chain` names it by its hash (in hex).
+    """
+
+    before: str
+    parts: tuple[str, ...]
+
+    def dump(self) -> bytes:
+        """Return it as the content of a part, before compression."""
+        return json.dumps({_CHAIN: self.before, "parts": self.parts}).encode()
+
+    @classmethod
+    def load(cls, content: bytes) -> Self | None:
+        """Return the turn that a part holds; None if it holds something else."""
+        if not content.startswith(_CHAIN_BEGINS):
+            return None
+        held = cast("dict[str, Any]", json.loads(content))
+        return cls(before=held[_CHAIN], parts=tuple(held["parts"]))

@@ -1,0 +1,32 @@
+"""Open a trace store by its address."""
+
+from __future__ import annotations
+
+from holdfast.clock import Clock
+from holdfast.errors import UsageError
+from holdfast.tracing.digest import Digester
+from holdfast.tracing.store.seam import TraceStore
+
+
+def open_trace_store(address: str, *, digester: Digester, clock: Clock | None = None) -> TraceStore:
+    """Return the store at `sqlite:PATH`, `postgres://...` or `memory:`; enter it to use it.
+
+    Raises:
+        UsageError: nothing knows such an address.
+        StorageError: it cannot be opened.
+    """
+    scheme, _, rest = address.partition(":")
+    match scheme:
+        case "sqlite" | "memory":
+            from holdfast.tracing.store.sqlite.store import (  # noqa: PLC0415 - only this one
+                IN_MEMORY,
+                SqliteTraceStore,
+            )
+
+            path = rest if scheme == "sqlite" else IN_MEMORY
+            return SqliteTraceStore(path, digester=digester, clock=clock)
+        case _:
+            raise UsageError(
+                f"{address!r} is no address of a trace store",
+                hint="give sqlite:PATH, or memory: for one that is gone with the process",
+            )

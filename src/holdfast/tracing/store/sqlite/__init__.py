@@ -1,0 +1,1 @@
+"""The trace store in one SQLite file."""

@@ -1,0 +1,110 @@
+"""Let people ask the traces in SQL: one query that only reads, on a connection of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from holdfast.clock import Clock
+from holdfast.errors import UsageError
+from holdfast.storage.sqlite.errors import translate
+from holdfast.tracing.exports.plain import plain_attributes
+from holdfast.tracing.store.packing import Pack, unpack
+from holdfast.tracing.store.sqlite.loading import as_name
+
+MOST_SECONDS = 30.0
+_STEPS = 100_000
+_ALLOWED = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+_FORBIDDEN = {"load_extension", "writefile", "readfile", "edit"}
+
+
+def ask(
+    path: Path, sql: str, limit: int, clock: Clock
+) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    """Return the columns and at most `limit` rows of a query.
+
+    Raises:
+        UsageError: it is not one statement, it would write, it takes too long, or is no SQL.
+    """
+    connection = sqlite3.connect(f"file:{path.absolute().as_posix()}?mode=ro", uri=True, timeout=30)
+    try:
+        return _ask(connection, sql, limit, clock)
+    except sqlite3.DatabaseError as error:
+        if _code(error) & 0xFF in {
+            sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR,
+        }:  # fmt: skip
+            raise translate(error, path) from error
+        raise UsageError(f"the query cannot be answered: {_reason(error)}", hint=_HINT) from error
+    except sqlite3.Warning as error:
+        raise UsageError("give one statement", hint="without a second one behind a ';'") from error
+    finally:
+        connection.close()
+
+
+_HINT = "one SELECT over the views traces, spans, calls, errors and names"
+
+
+def _ask(
+    connection: sqlite3.Connection, sql: str, limit: int, clock: Clock
+) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    _add_views(connection)
+    connection.execute("PRAGMA query_only = 1")
+    deadline = clock.monotonic_ns() + int(MOST_SECONDS * 1e9)
+    connection.set_progress_handler(lambda: clock.monotonic_ns() > deadline, _STEPS)
+    connection.set_authorizer(_authorise)
+    cursor = connection.execute(sql)
+    if cursor.description is None:
+        raise UsageError("the query returns nothing", hint=_HINT)
+    columns = [name for name, *_ in cursor.description]
+    return columns, cursor.fetchmany(limit)
+
+
+def _authorise(
+    action: int, first: str | None, second: str | None, _base: str | None, _view: str | None
+) -> int:
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORBIDDEN:
+        return sqlite3.SQLITE_DENY
+    del first
+    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """Return the code of SQLite, 0 for what the driver found itself."""
+    return getattr(error, "sqlite_errorcode", 0)
+
+
+def _reason(error: sqlite3.DatabaseError) -> str:
+    if _code(error) == sqlite3.SQLITE_AUTH:
+        return "it would do more than read"
+    if _code(error) == sqlite3.SQLITE_INTERRUPT:
+        return f"it takes longer than {MOST_SECONDS:g} s"
+    return str(error)
+
+
+def _add_views(connection: sqlite3.Connection) -> None:
+    held = connection.execute("SELECT number, name FROM names")
+    names = {number: as_name(name) for number, name in held}
+
+    def rows(trace: str, count: int, columns: bytes, bodies: bytes) -> str:
+        spans = unpack(trace, Pack(count, columns, bodies), names.__getitem__)
+        return json.dumps(
+            [
+                (
+                    each.span_id, each.parent_id, each.name, each.kind, each.start_ns,
+                    each.duration_ns, each.status, each.error, plain_attributes(each.attributes),
+                )
+                for each in spans
+            ]
+        )  # fmt: skip
+
+    connection.create_function("holdfast_rows", 4, rows, deterministic=True)
+    text = files("holdfast.tracing.store.sqlite").joinpath("views.sql").read_text("utf-8")
+    connection.executescript(text)

@@ -1,0 +1,74 @@
+"""Keep the sketches right while traces change: what is packed is counted, once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from holdfast.frozen import field as made
+from holdfast.frozen import slotted
+from holdfast.tracing.span import Span
+from holdfast.tracing.store.sketch import Sketch, bucket_of
+
+HOUR_NS = 3_600_000_000_000
+_Key = tuple[int, int, str]
+
+
+@slotted
+class _Change:
+    count: int = 0
+    errors: int = 0
+    total_ns: int = 0
+    buckets: dict[int, int] = made(default_factory=dict[int, int])
+
+
+class Counts:
+    """What changes in the sketches, until it is written."""
+
+    def __init__(self, number_of: Callable[[str], int]) -> None:
+        self._number_of = number_of
+        self._changes: dict[_Key, _Change] = {}
+
+    def add(self, spans: Iterable[Span], release: str, sign: int = 1) -> None:
+        """Count spans of a trace of this release; with a `sign` of -1 take them out again."""
+        changes, number_of = self._changes, self._number_of
+        for span in spans:
+            key = (number_of(span.name), span.start_ns // HOUR_NS, release)
+            change = changes.get(key)
+            if change is None:
+                change = changes[key] = _Change()
+            duration = span.duration_ns
+            change.count += sign
+            change.total_ns += sign * duration
+            if span.status == "error":
+                change.errors += sign
+            bucket = bucket_of(duration)
+            change.buckets[bucket] = change.buckets.get(bucket, 0) + sign
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Write the changes within the transaction of the caller."""
+        for key, change in self._changes.items():
+            self._write_one(connection, key, change)
+        self._changes.clear()
+
+    def _write_one(self, connection: sqlite3.Connection, key: _Key, change: _Change) -> None:
+        row = connection.execute(
+            "SELECT count, errors, total_ns, buckets FROM sketches "
+            "WHERE name = ? AND hour = ? AND release = ?",
+            key,
+        ).fetchone()
+        count, errors, total, buckets = row or (0, 0, 0, b"")
+        merged = Sketch(change.buckets).merge([Sketch.load(buckets)])
+        if count + change.count <= 0:
+            connection.execute(
+                "DELETE FROM sketches WHERE name = ? AND hour = ? AND release = ?", key
+            )
+            return
+        connection.execute(
+            "INSERT OR REPLACE INTO sketches (name, hour, release, count, errors, total_ns, buckets) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *key, count + change.count, errors + change.errors, total + change.total_ns,
+                merged.dump(),
+            ),
+        )  # fmt: skip

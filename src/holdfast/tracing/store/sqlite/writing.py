@@ -1,0 +1,118 @@
+"""Take entries in: as quick as it can be, all that takes time is left to settling."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from holdfast.frozen import field, frozen
+from holdfast.tracing.entries import Entry, Loss, Opened, Part
+from holdfast.tracing.span import Span
+from holdfast.tracing.store.encoding import dump_rows, row_of
+from holdfast.tracing.store.sqlite.loading import as_held
+
+_MOST_VARIABLES = 900
+
+
+@frozen
+class Sorted:
+    """Entries by what becomes of them; `opened` holds only those that did not end among them."""
+
+    spans: dict[str, list[Span]] = field(default_factory=dict[str, list[Span]])
+    opened: dict[tuple[str, str], Opened] = field(default_factory=dict[tuple[str, str], Opened])
+    parts: list[Part] = field(default_factory=list[Part])
+    losses: list[Loss] = field(default_factory=list[Loss])
+
+
+def sort(entries: Iterable[Entry]) -> Sorted:
+    """Return entries by their kind, spans by their trace."""
+    found = Sorted()
+    spans = found.spans
+    for entry in entries:
+        if isinstance(entry, Span):  # by far the most
+            spans.setdefault(entry.trace_id, []).append(entry)
+        else:
+            _sort_other(entry, found)
+    for trace, ended in spans.items() if found.opened else ():
+        for span in ended:
+            found.opened.pop((trace, span.span_id), None)
+    return found
+
+
+def _sort_other(entry: Opened | Part | Loss, found: Sorted) -> None:
+    match entry:
+        case Opened():
+            found.opened[entry.trace_id, entry.span_id] = entry
+        case Part():
+            found.parts.append(entry)
+        case Loss():
+            found.losses.append(entry)
+
+
+def write(connection: sqlite3.Connection, found: Sorted, *, ring: str, now_ns: int) -> None:
+    """Write entries within the transaction of the caller."""
+    _write_spans(connection, found.spans)
+    if found.opened:
+        _write_opened(connection, list(found.opened.values()), ring)
+    if found.parts:
+        connection.executemany(
+            "INSERT INTO parts (hash, at_ns, data) VALUES (?, ?, ?) "
+            "ON CONFLICT (hash) DO UPDATE SET at_ns = excluded.at_ns",
+            [(each.hash, now_ns, each.data) for each in found.parts],
+        )
+    if found.losses:
+        connection.executemany(
+            "INSERT INTO losses (why, count) VALUES (?, ?) "
+            "ON CONFLICT (why) DO UPDATE SET count = count + excluded.count",
+            [(each.why, each.count) for each in found.losses],
+        )
+    touch(connection, {*found.spans, *(trace for trace, _ in found.opened)})
+
+
+def touch(connection: sqlite3.Connection, traces: Iterable[str]) -> None:
+    """Note that traces have changed."""
+    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM dirty").fetchone()
+    connection.executemany(
+        "INSERT OR IGNORE INTO dirty (trace, number) VALUES (?, ?)",
+        [(trace, last + place) for place, trace in enumerate(traces, 1)],
+    )
+
+
+def _write_spans(connection: sqlite3.Connection, spans: dict[str, list[Span]]) -> None:
+    connection.executemany(
+        "INSERT INTO chunks (trace, count, data) VALUES (?, ?, ?)",
+        [(trace, len(each), dump_rows(list(map(row_of, each)))) for trace, each in spans.items()],
+    )
+    for trace in _traces_with_open(connection, list(spans)):
+        connection.executemany(
+            "DELETE FROM open_spans WHERE trace = ? AND span = ?",
+            [(trace, span.span_id) for span in spans[trace]],
+        )
+
+
+def _traces_with_open(connection: sqlite3.Connection, traces: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for start in range(0, len(traces), _MOST_VARIABLES):
+        some = traces[start : start + _MOST_VARIABLES]
+        marks = ", ".join("?" * len(some))
+        rows = connection.execute(
+            f"SELECT DISTINCT trace FROM open_spans WHERE trace IN ({marks})",  # noqa: S608 - marks
+            some,
+        )
+        found += [trace for (trace,) in rows]
+    return found
+
+
+def _write_opened(connection: sqlite3.Connection, opened: Sequence[Opened], ring: str) -> None:
+    """Keep what is open. One that has ended already is let go of when its trace is settled."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO open_spans (trace, span, parent, name, kind, start_ns, ring) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                each.trace_id, each.span_id, each.parent_id, as_held(each.name), each.kind,
+                each.start_ns, ring,
+            )
+            for each in opened
+        ],
+    )  # fmt: skip
