@@ -32,8 +32,7 @@ class SystemClock:
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
-    def monotonic_ns(self) -> int:
-        return time.perf_counter_ns()
+    monotonic_ns = staticmethod(time.perf_counter_ns)  # twice a span: half as long as a method
 
     async def sleep(self, seconds: float) -> None:
         import asyncio  # noqa: PLC0415 - commands that never wait never load it

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from holdfast.testing.clock import ManualClock
 from holdfast.tracing.kept import Kept
 from holdfast.tracing.span import Span
-from holdfast.tracing.spans import SpanBuffer, decode_spans, encode_spans
 from holdfast.tracing.tracer import Tracer
 from holdfast.tracing.waterfall import bar, total_ns, waterfall
 
@@ -99,11 +98,6 @@ spans = st.builds(
 )
 
 
-@given(st.lists(spans, max_size=3))
-def test_stored_spans_come_back_as_they_were(stored: list[Span]) -> None:
-    assert decode_spans("t", encode_spans(stored)) == stored
-
-
 @given(st.lists(spans, max_size=12), st.integers(1, 80), st.randoms(use_true_random=False))
 def test_a_waterfall_shows_every_span_once_within_its_width(
     flat: list[Span], width: int, order: object
@@ -115,33 +109,3 @@ def test_a_waterfall_shows_every_span_once_within_its_width(
         drawn = bar(row, total, width)
         assert len(drawn) == width
         assert "█" in drawn
-
-
-def test_a_buffer_gives_the_spans_of_one_trace_once(clock: ManualClock) -> None:
-    buffer = SpanBuffer()
-    tracer = Tracer(clock=clock, sink=buffer)
-    for trace in ("a", "b"):
-        with tracer.span("top", trace_id=trace):
-            pass
-    (write,) = buffer.drain("a")
-    assert write.log == ("spans", "a")  # pyright: ignore[reportAttributeAccessIssue]
-    assert buffer.drain("a") == []
-    assert len(buffer.drain("b")) == 1
-
-
-def test_spans_wait_a_little_for_company(clock: ManualClock) -> None:
-    buffer = SpanBuffer()
-    tracer = Tracer(clock=clock, sink=buffer)
-
-    def one_more() -> int:
-        with tracer.span("s", trace_id="a"):
-            pass
-        return len(buffer.drain("a", now_ns=clock.monotonic_ns()))
-
-    assert one_more() == 1
-    clock.advance(0.049)
-    assert one_more() == 0
-    clock.advance(0.001)
-    assert one_more() == 1
-    assert one_more() == 0
-    assert len(buffer.drain("a")) == 1

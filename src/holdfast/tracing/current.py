@@ -16,13 +16,19 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from functools import lru_cache
 from opcode import opmap
 from types import CodeType, FrameType, TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias, TypeVar
 
 from holdfast.frozen import NamedTuple
+
+frame_of = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+GONE: Final = frame_of(0)
+"""The region of places that were left; any frame does."""
+
+PlaceType = TypeVar("PlaceType", bound="Place")
 
 
 class Link(NamedTuple):
@@ -35,19 +41,20 @@ class Link(NamedTuple):
 class Place:
     """Where a new span may hang. Inside a process that is a span, else the link to a remote one.
 
-    `odd` says that it is not to be used without a closer look: it has ended, or a generator has to
-    do with it.
+    `odd` says that it is not to be used without a closer look: a generator has to do with it, or it
+    was not left in the order in which it was entered. `ended` says nothing about that: work that
+    outlives the block in which it was handed on still hangs below it.
     """
 
     __slots__ = ("anchor_ns", "ended", "odd", "outer", "region", "span_id", "trace_id")
 
-    def __init__(self, trace_id: str, span_id: str | None) -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.anchor_ns = 0
-        self.ended = self.odd = False
-        self.outer: Place | None = NOWHERE
-        self.region: FrameType | None = None
+    trace_id: str
+    span_id: str | None
+    anchor_ns: int
+    ended: bool
+    odd: bool
+    outer: Place | None
+    region: FrameType | None
 
     @property
     def span(self) -> Place:
@@ -58,10 +65,20 @@ class Place:
         """Belong to another process from now on: hold children still, but record nothing."""
 
 
-NOWHERE: Final = Place.__new__(Place)
+NOWHERE: Final = Place()
 """What a place is in before it is entered."""
-NOWHERE.__init__("", None)
-NOWHERE.ended, NOWHERE.outer = True, None
+
+
+def place_of(trace_id: str, span_id: str | None, cls: type[PlaceType] = Place) -> PlaceType:
+    """Return a place that was not entered yet; a constructor would make every span dearer."""
+    place = cls()
+    place.trace_id = trace_id
+    place.span_id = span_id
+    place.anchor_ns = 0
+    place.ended = place.odd = False
+    place.outer = NOWHERE
+    place.region = None
+    return place
 
 
 class Within:
@@ -69,8 +86,8 @@ class Within:
 
     __slots__ = ("_place",)
 
-    def __init__(self, place: Place) -> None:
-        self._place = _Standing(place)
+    def __init__(self, span: Place) -> None:
+        self._place = _standing(span)
 
     def __enter__(self) -> Self:
         enter(self._place, frame_of(1))
@@ -82,35 +99,43 @@ class Within:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._place.ended = True
         leave(self._place)
 
 
 class _Standing(Place):
     """A place that stands for another one while somebody uses that."""
 
-    __slots__ = ("_span",)
+    __slots__ = ("behind",)
 
-    def __init__(self, span: Place) -> None:
-        super().__init__(span.trace_id, span.span_id)
-        self.anchor_ns = span.anchor_ns
-        self._span = span
-        self.odd = True  # the other may end meanwhile
+    behind: Place
 
     @property
     def span(self) -> Place:
-        return self._span
+        return self.behind
 
+
+def _standing(span: Place) -> _Standing:
+    place = place_of(span.trace_id, span.span_id, _Standing)
+    place.anchor_ns = span.anchor_ns
+    place.behind = span
+    return place
+
+
+NOWHERE.trace_id, NOWHERE.span_id, NOWHERE.anchor_ns = "", None, 0
+NOWHERE.ended = NOWHERE.odd = True
+NOWHERE.outer, NOWHERE.region = None, GONE
 
 CURRENT: ContextVar[Place | None] = ContextVar("holdfast_span", default=None)
 
 Elsewhere: TypeAlias = "Callable[[Place | None], Place | Link | None]"
 """Asked for a better place than the one that was found; what it returns is taken."""
 
+_root: Place | None = None
 _GENERATOR, _ASYNC_GENERATOR, _ITERABLE_COROUTINE = 0x20, 0x200, 0x100  # as in `inspect`
 GENERATORS = _GENERATOR | _ASYNC_GENERATOR
 HELPERS = contextlib.__dict__
-frame_of = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+STACK = contextlib.ExitStack.enter_context.__code__
+"""What enters a block for somebody else, and is no generator."""
 _RESUME = opmap["RESUME"]
 _AFTER_AWAIT = 3
 
@@ -139,9 +164,12 @@ def enter(place: Place, frame: FrameType) -> None:
 def leave(place: Place) -> None:
     """Take a place away, whoever has come in meanwhile."""
     top = CURRENT.get()
-    if top is place or (top is not None and _are_left(top, place)):
+    if top is place or _are_left(top, place):
         CURRENT.set(_pruned(place.outer))
-    place.region = None
+    if top is place and place.region is None:
+        place.outer = None  # whoever has a copy needs no more, and chains do not grow
+    else:
+        place.region, place.odd = GONE, True
 
 
 def resolve(top: Place | None, frame: FrameType | None) -> Place | None:
@@ -149,7 +177,7 @@ def resolve(top: Place | None, frame: FrameType | None) -> Place | None:
     awake: list[Place] = []
     place = top
     while place is not None:
-        if not (place.ended or place.span.ended or _sleeps(place.region)):
+        if place.region is not GONE and not _sleeps(place.region):
             awake.append(place)
         place = place.outer
     if not awake:
@@ -179,19 +207,18 @@ def _is_generator(code: CodeType) -> bool:
     return bool(code.co_flags & GENERATORS) and not code.co_flags & _ITERABLE_COROUTINE
 
 
-def _are_left(top: Place, below: Place) -> bool:
+def _are_left(top: Place | None, below: Place) -> bool:
     """Tell whether all places above `below` were opened in its block and never closed."""
-    place: Place | None = top
-    while place is not None and place is not below:
-        if not place.ended and place.region is not below.region:
+    while top is not None and top is not below:
+        if top.region is not GONE and top.region is not below.region:
             return False
-        place = place.outer
-    return place is below
+        top = top.outer
+    return top is below
 
 
 def _pruned(place: Place | None) -> Place | None:
-    """Return the first place that has not ended, so that chains do not grow."""
-    while place is not None and place.ended:
+    """Return the first place that has not gone, so that chains do not grow."""
+    while place is not None and place.region is GONE:
         place = place.outer
     return place
 
@@ -209,6 +236,39 @@ def _awaits(code: CodeType, at: int) -> bool:
         return False
     following = code.co_code[at + 2 : at + 4]
     return following[:1] == bytes([_RESUME]) and following[1] & 3 == _AFTER_AWAIT
+
+
+def adopt(link: Link | None) -> None:
+    """Hang below this what nothing in this process is around: the span that started it."""
+    global _root  # noqa: PLW0603 - a process has one parent
+    _root = place_of(*link) if link else None
+
+
+def root() -> Place | None:
+    """Return the span that started this process."""
+    return _root
+
+
+def snapshot() -> Context:
+    """Return a copy of the context for work that goes on elsewhere, where frames tell nothing.
+
+    What is current here is current there, whatever generator sleeps meanwhile.
+    """
+    context, top = copy_context(), CURRENT.get()
+    if top is not None and top.odd:
+        context.run(CURRENT.set, here(frame_of(1)))
+    return context
+
+
+def here(frame: FrameType) -> Place | None:
+    """Return what is current in `frame`, for use where frames tell nothing."""
+    found = CURRENT.get()
+    if found is not None and found.odd:
+        found = resolve(found, frame)
+        if found is not None:
+            found = _standing(found.span)
+            found.outer = None
+    return found
 
 
 def _disown() -> None:

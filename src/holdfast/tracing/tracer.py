@@ -17,10 +17,21 @@ from types import FrameType
 from typing import Protocol
 
 from holdfast.clock import Clock
-from holdfast.ids import new_run_id, new_span_id
+from holdfast.ids import new_run_id, new_span_id, take_span_id
 from holdfast.tracing.active import ActiveSpan, NullSpan, Prepare
 from holdfast.tracing.anchor import Anchor
-from holdfast.tracing.current import CURRENT, Elsewhere, Link, Place, Within, frame_of, resolve
+from holdfast.tracing.current import (
+    CURRENT,
+    NOWHERE,
+    Elsewhere,
+    Link,
+    Place,
+    Within,
+    frame_of,
+    place_of,
+    resolve,
+    root,
+)
 from holdfast.tracing.span import HOLDFAST, Source, SpanLink, Value
 
 __all__ = ["INNERMOST", "ActiveSpan", "Link", "NullSpan", "Place", "Prepare", "SpanSink", "Tracer"]
@@ -56,8 +67,7 @@ class Nowhere:
 class Tracer:
     """Open spans and hand them to a sink.
 
-    `root` is what spans hang below that nothing in this process is around: that of the process
-    which started this one. `elsewhere` is asked for a better parent than the current place.
+    `elsewhere` is asked for a better parent than the current place.
     """
 
     def __init__(
@@ -66,7 +76,6 @@ class Tracer:
         clock: Clock,
         sink: SpanSink,
         prepare: Prepare | None = None,
-        root: Link | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self.now_ns = clock.monotonic_ns
@@ -76,7 +85,6 @@ class Tracer:
         self.elsewhere = elsewhere
         self._clock = clock
         self._anchor = Anchor(clock)
-        self._root = Place(*root) if root else None
 
     def span(
         self,
@@ -91,27 +99,48 @@ class Tracer:
         An exception marks the span as failed (a cancellation as cancelled) and goes on. Outside
         any trace, and without `trace_id`, the block is run and nothing is recorded.
         """
+        kind_of_span: type[ActiveSpan] = ActiveSpan
+        parent_id = None
         if trace_id is not None:
-            return ActiveSpan(
-                self, trace_id, None, new_span_id(), name, kind, attributes, self._anchor()
-            )
-        place = _get()
-        if place is None or place.odd or self.elsewhere is not None:
-            place = self._look(place, frame_of(1))
+            anchor_ns = self._anchor()
+        else:
+            place = _get()
+            if place is None or place.odd or self.elsewhere is not None:
+                place = self._look(place, frame_of(1))
             if place is None:
-                return NullSpan(self, "", None, "", name, kind, attributes, 0)
-        return ActiveSpan(
-            self, place.trace_id, place.span_id, new_span_id(), name, kind, attributes,
-            place.anchor_ns or self._anchor(),
-        )  # fmt: skip
+                kind_of_span, trace_id, anchor_ns = NullSpan, "", 0
+            else:
+                trace_id, parent_id = place.trace_id, place.span_id
+                anchor_ns = place.anchor_ns or self._anchor()
+        # Here and not in a constructor, which would make it a tenth dearer.
+        span = kind_of_span()
+        try:
+            span.span_id = take_span_id()
+        except IndexError:
+            span.span_id = new_span_id()
+        span.tracer = self
+        span.trace_id = trace_id
+        span.parent_id = parent_id
+        span.name = name
+        span.kind = kind
+        span.attributes = attributes
+        span.anchor_ns = anchor_ns
+        span.start_ns = 0
+        span.status = "ok"
+        span.error = ""
+        span.extras = span.head = span.region = None
+        span.ended = span.odd = False
+        span.outer = NOWHERE
+        return span
 
-    def start(
+    def start(  # noqa: PLR0913 - all of it is known when a span begins, and told at once
         self,
         name: str,
         *,
         kind: str = "internal",
         parent: Link | Place | None = INNERMOST,
         trace_id: str | None = None,
+        span_id: str | None = None,
         start_ns: int | None = None,
         attributes: Mapping[str, Value] | None = None,
         links: Iterable[SpanLink] = (),
@@ -120,16 +149,20 @@ class Tracer:
         """Begin a span that is not current until `with span:` or `with span.use():`.
 
         It hangs below `parent`; without one it is the top of `trace_id`, or of a trace of its own.
-        `start_ns` counts from the Unix epoch.
+        `start_ns` counts from the Unix epoch. With `span_id` it takes the place of the span that had
+        this id.
         """
         place = self._look(_get(), frame_of(1)) if parent is INNERMOST else parent
         if place is None or trace_id is not None:
             place = Link(trace_id or new_run_id(), None)
-        anchor = (place.anchor_ns if isinstance(place, Place) else 0) or self._anchor()
-        span = ActiveSpan(
-            self, place.trace_id, place.span_id, new_span_id(), name, kind,
-            dict(attributes) if attributes else {}, anchor,
-        )  # fmt: skip
+        span = self.span(name, kind=kind, trace_id=place.trace_id)
+        span.parent_id = place.span_id
+        if span_id is not None:
+            span.span_id = span_id
+        if isinstance(place, Place) and place.anchor_ns:
+            span.anchor_ns = place.anchor_ns
+        if attributes:
+            span.attributes.update(attributes)
         given = list(links)
         if given or source is not HOLDFAST:
             span.rest.links, span.rest.source = given, source
@@ -146,7 +179,7 @@ class Tracer:
 
     def under(self, link: Link) -> Within:
         """Return a block whose spans hang below a span of somebody else."""
-        return Within(Place(*link))
+        return Within(place_of(*link))
 
     def current(self) -> ActiveSpan | None:
         """Return the span of this process that is current."""
@@ -167,8 +200,8 @@ class Tracer:
         if place is not None and place.odd:
             place = resolve(place, frame)
         if place is None:
-            place = self._root
+            place = root()
         if self.elsewhere is not None:
             found = self.elsewhere(place)
-            place = Place(*found) if isinstance(found, Link) else found
+            place = place_of(*found) if isinstance(found, Link) else found
         return place

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from holdfast.tracing.entries import Entry, Loss, Opened, Part
-from holdfast.tracing.ring.layout import OPENED, PART, SPAN, TAGGED
+from holdfast.tracing.ring.layout import OPENED, PART, SPAN, TAGGED, pack_record
 from holdfast.tracing.safely import text_of, told
 from holdfast.tracing.span import HOLDFAST, Event, Source, Span, SpanLink, Value
 
 if TYPE_CHECKING:
     from holdfast.tracing.active import ActiveSpan, Extras
 
+_LINE = orjson.OPT_APPEND_NEWLINE
 _TAG = "$"
 _DEEPEST = 100
 _NUMBERS = 1 << 63
@@ -33,23 +34,25 @@ def head_of(span: ActiveSpan) -> bytes:
     """Return what is known of a span when it begins; never raises."""
     ids = (span.trace_id, span.span_id, span.parent_id)
     try:
-        return orjson.dumps((*ids, span.name, span.kind, span.start_ns))
+        return orjson.dumps((*ids, span.name, span.kind, span.start_ns), option=_LINE)
     except Exception:  # noqa: BLE001 - a name may be no text at all
         texts = [None if each is None else _plain_text(each) for each in ids]
-        return orjson.dumps((*texts, _plain_text(span.name), _plain_text(span.kind), span.start_ns))
+        texts += [_plain_text(span.name), _plain_text(span.kind)]
+        return orjson.dumps((*texts, span.start_ns), option=_LINE)
 
 
-def tail_of(span: ActiveSpan) -> tuple[int, bytes]:
-    """Return the kind of the record and what is known of a span when it has ended; never raises."""
+def end_of(span: ActiveSpan) -> bytes:
+    """Return the record of a span that has ended; never raises."""
+    head = span.head or head_of(span)
     extras = _extras_of(span.extras) if span.extras else 0
     members = (span.duration_ns, span.status, span.error, span.attributes, extras)
     try:
-        tail = orjson.dumps(members)
+        line = orjson.dumps(members, option=_LINE)
     except Exception:  # noqa: BLE001 - see the module
-        tail = b""
-    if tail and (b"null" not in tail or not _has_nan(members, 0)):
-        return SPAN, tail
-    return TAGGED, orjson.dumps(_Tagging().tag(members, 0))
+        line = b""
+    if line and (b"null" not in line or not _has_nan(members, 0)):
+        return line + head
+    return pack_record(TAGGED, orjson.dumps(_Tagging().tag(members, 0), option=_LINE) + head)
 
 
 def loss_of(count: int, why: str) -> bytes:
@@ -63,7 +66,7 @@ def decode(kind: int, payload: bytes) -> Entry:
         if kind == PART:
             return Part(hash=payload[:_HASH], data=payload[_HASH:])
         if kind in {SPAN, TAGGED}:
-            head, _, tail = payload.partition(b"\n")
+            tail, _, head = payload.partition(b"\n")
             members = orjson.loads(tail)
             return _span(orjson.loads(head), _untag(members) if kind == TAGGED else members)
         members = orjson.loads(payload)

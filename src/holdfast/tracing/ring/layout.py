@@ -9,26 +9,30 @@ A segment begins with a header of `HEADER` bytes, all numbers little-endian::
     48   wall clock and monotonic clock in nanoseconds, both at the same moment        u64 each
     64   losses that no record tells of yet, written in place                          u64
 
-Records follow, without gaps::
+Records follow, without gaps. What spans say are lines of JSON, each an array that ends with a line
+feed; the beginning of a span is one that begins with a text, its end one that begins with a number
+and the former once more. Every other record is::
 
-    0    check                u32: Adler-32 of the payload, seeded with the kind
-    4    length and kind      u32: the length of the payload times 8, plus the kind
-    8    payload
+    0    kind                 one byte, which is no "["
+    1    check                u32: CRC-32 of the payload
+    5    length               u32: of the payload, in bytes
+    9    payload
 
-The second word is written last. A zero there is the end of what was written, and so is a record
-whose check is wrong with nothing valid behind it: that one was being written when its process was
-killed. What is behind the end has been allocated and is zero. If there is a next segment, the end
-is the end of this one.
+A zero byte where a record should begin is the end of what was written, and so is a record that is
+incomplete with nothing valid behind it: that one was being written when its process was killed.
+What is behind the end has been allocated and is zero. If there is a next segment, the end is the
+end of this one.
 
-Adler-32 and not a CRC, because zlib needs a fifth of a microsecond more for a CRC of a hundred
-bytes, a tenth of what a span may cost. It is there for what was half written, and for half a page.
+Every record is written in one go. A line that was written by half has a zero in it or no end, so
+that it is no JSON: lines go without a length and a check, which would take a tenth of the time that
+a span may cost, and would find no more than that, short of bits that fall over by themselves.
 """
 
 from __future__ import annotations
 
 from struct import Struct
 from typing import Final
-from zlib import adler32
+from zlib import crc32
 
 from holdfast.frozen import NamedTuple
 
@@ -39,22 +43,22 @@ LOST_AT: Final = 64
 SUFFIX: Final = ".seg"
 LOCK: Final = "lock"
 
-OPENED: Final = 1
+OPENED: Final = 0
 """The beginning of a span."""
-SPAN: Final = 2
-"""The beginning, a line feed, and the end, both JSON."""
+SPAN: Final = 1
+"""Its end."""
 TAGGED: Final = 3
-"""The same; values that JSON does not have are marked in the end: see `encoding`."""
+"""The same; values that JSON does not have are marked in it: see `encoding`."""
 PART: Final = 4
 """The 16 bytes of a hash and a compressed part."""
 LOSS: Final = 5
 """A count and a reason as JSON."""
-KINDS: Final = frozenset({OPENED, SPAN, TAGGED, PART, LOSS})
+KINDS: Final = frozenset({SPAN, TAGGED, PART, LOSS})
 
-LONGEST: Final = (1 << 29) - 1
+LONGEST: Final = (1 << 32) - 1
 """The longest payload whose length fits, in bytes."""
 
-RECORD: Final = Struct("<II")
+RECORD: Final = Struct("<BII")
 COUNT: Final = Struct("<Q")
 _HEADER: Final = Struct("<6sH16sQQQQQQ")
 
@@ -86,5 +90,5 @@ def unpack_header(data: bytes) -> Header | None:
 
 
 def pack_record(kind: int, payload: bytes) -> bytes:
-    """Return a whole record."""
-    return RECORD.pack(adler32(payload, kind), len(payload) << 3 | kind) + payload
+    """Return a whole record that is no line."""
+    return RECORD.pack(kind, crc32(payload), len(payload)) + payload

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Final
-from zlib import adler32
+from zlib import crc32
 
 from holdfast.frozen import NamedTuple
-from holdfast.tracing.ring.layout import KINDS, RECORD
+from holdfast.tracing.ring.layout import KINDS, OPENED, RECORD, SPAN
 
 _HEAD: Final = RECORD.size
-_SOMETHING = re.compile(rb"[^\0]")
+_LINES = re.compile(rb'(\[-?\d[^\0-\x1f]*\]\n)?\["[^\0-\x1f]*\]\n')
+_BEGINNING = re.compile(b"[%b]" % re.escape(bytes([ord("["), *KINDS])))
 
 
 class Record(NamedTuple):
@@ -43,24 +44,30 @@ def records_in(data: bytes, at: int, *, is_over: bool) -> Iterator[Record | Dama
 
 
 def _record_at(data: bytes, at: int) -> Record | None:
+    if data[at : at + 1] == b"[":
+        return _lines_at(data, at)
     if at + _HEAD > len(data):
         return None
-    check, size = RECORD.unpack_from(data, at)
-    kind, end = size & 7, at + _HEAD + (size >> 3)
+    kind, check, size = RECORD.unpack_from(data, at)
+    end = at + _HEAD + size
     if kind not in KINDS or end > len(data):
         return None
     payload = data[at + _HEAD : end]
-    return Record(kind, payload, end) if adler32(payload, kind) == check else None
+    return Record(kind, payload, end) if crc32(payload) == check else None
+
+
+def _lines_at(data: bytes, at: int) -> Record | None:
+    found = _LINES.match(data, at)
+    if found is None:
+        return None
+    return Record(SPAN if found[1] else OPENED, found[0], found.end())
 
 
 def _behind(data: bytes, at: int, *, is_over: bool) -> Damage | None:
     """Return where the next record is behind bytes that are none."""
-    if not is_over and data[at + 4 : at + _HEAD] == bytes(4):
+    if not is_over and data[at : at + 1] in {b"", b"\0"}:
         return None
-    while (something := _SOMETHING.search(data, at + 1)) is not None:
-        # The check may begin with zeros.
-        for start in range(max(at + 1, something.start() - 3), something.start() + 1):
-            if _record_at(data, start) is not None:
-                return Damage(start)
-        at = something.start()
+    for found in _BEGINNING.finditer(data, at + 1):
+        if _record_at(data, found.start()) is not None:
+            return Damage(found.start())
     return None

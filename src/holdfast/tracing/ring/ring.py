@@ -9,59 +9,56 @@ for that.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
 from weakref import WeakSet
-from zlib import adler32
 
 import orjson
 
 from holdfast.clock import Clock
 from holdfast.tracing.active import ActiveSpan
-from holdfast.tracing.ring.encoding import head_of, loss_of, tail_of
+from holdfast.tracing.ring.encoding import end_of, head_of, loss_of
 from holdfast.tracing.ring.layout import (
     HEADER,
     LONGEST,
     LOSS,
     OPENED,
     PART,
-    RECORD,
-    SPAN,
     VERSION,
     Header,
+    pack_record,
 )
 from holdfast.tracing.ring.place import RingPlace
 from holdfast.tracing.ring.process import boot_id, started_ticks
 from holdfast.tracing.ring.records import Record, records_in
 from holdfast.tracing.ring.segment import Allocate, Segment, allocate
 
-FIRST_BYTES: Final = 1 << 20
+FIRST_BYTES: Final = 256 << 10
 FULL_BYTES: Final = 4 << 20
 RETRY_NS: Final = 100_000_000
 """How long nobody asks again for room that there was not."""
 
-_dumps = orjson.dumps
-_pack = RECORD.pack_into
+_dumps, _LINE = orjson.dumps, orjson.OPT_APPEND_NEWLINE
+_find_null = re.compile(b"null").search  # the quickest of five ways
 _ROOM_FOR_LOSS: Final = 4096
-_FULL: Final = Segment.__new__(Segment)
-"""Stands for the segment that there is not: nothing fits into it."""
-_FULL.at = _FULL.size = _FULL.lost = 0
-
-
 _rings: WeakSet[Ring] = WeakSet()
+
+
+def _refuse(record: bytes) -> int:  # noqa: ARG001 - as if there were a segment, and it were full
+    raise ValueError
 
 
 class Ring:
     """The sink that journals. Nothing is made on the disk before there is something to write.
 
-    A write into the current segment takes no lock. The interpreter changes threads and runs signal
-    handlers only between calls and at the ends of loops, so nobody comes between the lines that
-    claim room in `_write` and those that fill it, up to the call that commits. A finalizer may, and
-    then claims its own. This is true of CPython with its global lock.
+    A write takes no lock: one call into the interpreter's own code takes the room and fills it, and
+    no other thread, signal handler or finalizer comes in between.
     """
 
     def __init__(
@@ -108,55 +105,59 @@ class Ring:
 
     def opened(self, span: ActiveSpan) -> None:
         try:
-            head = span.head = _dumps(
-                (span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns)
+            line = span.head = _dumps(
+                (span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns),
+                None,
+                _LINE,
             )
         except Exception:  # noqa: BLE001 - nothing that an application hands over may hurt it
-            head = span.head = head_of(span)
-        self._write(head, OPENED)
+            line = span.head = head_of(span)
+        try:
+            self._put(line)
+        except ValueError:
+            self._spill(line)
 
     def finished(self, span: ActiveSpan) -> None:
-        kind, head = SPAN, span.head or head_of(span)
         try:
             if span.extras is not None:
-                kind, tail = tail_of(span)
+                record = end_of(span)
             else:
-                tail = _dumps((span.duration_ns, span.status, span.error, span.attributes, 0))
-                if tail.find(b"null") >= 0:
-                    kind, tail = tail_of(span)
+                members = (span.duration_ns, span.status, span.error, span.attributes, 0)
+                line = _dumps(members, None, _LINE)
+                record = end_of(span) if _find_null(line) else line + (span.head or head_of(span))
         except Exception:  # noqa: BLE001 - see above
-            kind, tail = tail_of(span)
-        self._write(b"%b\n%b" % (head, tail), kind)
+            record = end_of(span)
+        try:
+            self._put(record)
+        except ValueError:
+            self._spill(record)
 
     def part(self, hash_: bytes, data: bytes) -> None:
         """Keep a compressed part of a payload under the 16 bytes of its hash."""
-        self._write(hash_ + data, PART)
+        self._write(pack_record(PART, hash_ + data))
 
     def close(self) -> None:
         """Let go of the ring; what is in it waits for a reader. A later span begins another one."""
         with self._lock:
-            segment, self._segment = self._segment, _FULL
-            if segment is not _FULL:
+            segment = self._segment
+            self._segment, self._put = None, _refuse
+            if segment is not None:
                 self._look_after(segment)
             self._sync()
             self._leave_place()
             self._closed.set()
             self._closed = threading.Event()
 
-    def _write(self, payload: bytes, kind: int) -> None:
-        check, size = adler32(payload, kind), len(payload)
-        segment = self._segment
-        segment.at = end = (at := segment.at) + 8 + size  # in one line, for tracers of lines
-        if end <= segment.size:
-            segment.map[at + 8 : end] = payload
-            _pack(segment.map, at, check, size << 3 | kind)
-        else:
-            self._spill(payload, kind)
+    def _write(self, record: bytes) -> None:
+        try:
+            self._put(record)
+        except ValueError:
+            self._spill(record)
 
-    def _spill(self, payload: bytes, kind: int) -> None:
+    def _spill(self, record: bytes) -> None:
         """Write into a new segment. What a finalizer or a signal handler adds meanwhile waits."""
         with self._lock:
-            self._waiting.append((payload, kind))
+            self._waiting.append(record)
             while self._waiting and not self._is_spilling:
                 self._is_spilling = True
                 try:
@@ -168,48 +169,53 @@ class Ring:
         while self._waiting:
             each = self._waiting.popleft()
             try:
-                self._place_one(*each)
+                self._place_one(each)
             except BaseException:  # Ctrl-C: once more, for twice does no harm
-                self._place_one(*each)
+                self._place_one(each)
                 raise
 
-    def _place_one(self, payload: bytes, kind: int) -> None:
-        if len(payload) > LONGEST:
-            self._lose(f"a record of {len(payload)} bytes is too long")
-        elif self._segment.at + 8 + len(payload) <= self._segment.size or self._extend(payload):
-            self._write(payload, kind)
-        else:
+    def _place_one(self, record: bytes) -> None:
+        if len(record) > LONGEST:
+            self._lose(f"a record of {len(record)} bytes is too long")
+        elif not self._has_taken(record) and not (self._extend(record) and self._has_taken(record)):
             self._lose(self._why)
+
+    def _has_taken(self, record: bytes) -> bool:
+        try:
+            self._put(record)
+        except ValueError:
+            return False
+        return True
 
     def _lose(self, why: str) -> None:
         self._lost, self._why = self._lost + 1, why
-        if self._segment is not _FULL:
+        if self._segment is not None:
             self._segment.note_lost(self._lost)
 
-    def _extend(self, payload: bytes) -> bool:
+    def _extend(self, record: bytes) -> bool:
         """Make the next segment the current one; false if there is no room for it."""
         now = self._clock.monotonic_ns()
         if self._retry_ns is not None and now < self._retry_ns:
             return False
         old = self._segment
         try:
-            if old is not _FULL and not old.is_there():
+            if old is not None and not old.is_there():
                 self._start_again(old)
-            new = self._make(HEADER + RECORD.size + len(payload) + _ROOM_FOR_LOSS)
+            new = self._make(HEADER + len(record) + _ROOM_FOR_LOSS)
         except Exception as error:  # noqa: BLE001 - the application goes on whatever it is
             self._why, self._retry_ns = f"no room for spans: {error}", now + RETRY_NS
             return False
         self._retry_ns = None
-        self._segment = new
         if self._lost:
-            self._write(loss_of(self._lost, self._why), LOSS)
+            new.put(pack_record(LOSS, loss_of(self._lost, self._why)))
             self._lost = 0
+        self._segment, self._put = new, new.put
         return True
 
     def _make(self, least: int) -> Segment:
         """Make the next segment, and the place of all of them if it is the first."""
         place = self._place or RingPlace(self.folder)
-        size = max(self._full_bytes if self._number else self._first_bytes, least)
+        size = max(min(self._first_bytes << 2 * self._number, self._full_bytes), least)
         try:
             segment = Segment(place.path, self._header(), size, self._allocate)
             if self._place is None:
@@ -235,7 +241,7 @@ class Ring:
     def _start_again(self, gone: Segment) -> None:
         """Begin another ring: somebody has removed this one while it was written."""
         self._look_after(gone)
-        self._segment = _FULL
+        self._segment, self._put = None, _refuse
         self._leave_place()
 
     def _leave_place(self) -> None:
@@ -270,9 +276,10 @@ class Ring:
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
-        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._waiting: deque[bytes] = deque()
         self._is_spilling = False
-        self._segment = _FULL
+        self._segment: Segment | None = None
+        self._put: Callable[[bytes], int] = _refuse
         self._place: RingPlace | None = None
         self._number = 0
         self._lost, self._why = 0, ""

@@ -1,0 +1,195 @@
+"""Take the current span along into threads, executors and other processes.
+
+Python does so for tasks and `asyncio.to_thread` only. `carry` changes the standard library in this
+process, which is why somebody has to ask for it; what it changes behaves as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import wraps
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+
+from holdfast.frozen import NamedTuple
+from holdfast.tracing.current import (
+    CURRENT,
+    Link,
+    Place,
+    adopt,
+    frame_of,
+    here,
+    place_of,
+    snapshot,
+)
+from holdfast.tracing.traceparent import VARIABLE, read_traceparent, write_traceparent
+
+Undo = Callable[[], None]
+_Original = Callable[..., Any]
+_PROCESS: Final = "_holdfast_trace"
+_ENV_AT: Final = 10
+"""Which argument of `Popen` is the environment."""
+
+
+def carry() -> Undo:
+    """Let work that is handed over hang below the span that was current when it was.
+
+    Covers `submit` of executors of threads and of processes, and with it `run_in_executor`;
+    `threading.Thread`; tasks and `to_thread` begun by who consumes a generator; `subprocess.Popen`,
+    whose child finds `TRACEPARENT` in its environment unless it is given another one; and
+    `multiprocessing.Process`. Returns what undoes it.
+    """
+    undoing = [
+        _patch(ThreadPoolExecutor, "submit", _carry_submit),
+        _patch(ProcessPoolExecutor, "submit", _carry_submit_to_process),
+        _patch(threading.Thread, "start", _carry_start),
+        _patch(asyncio.BaseEventLoop, "create_task", _carry_task),
+        _patch(contextvars, "copy_context", lambda _: snapshot),
+        _patch(subprocess.Popen, "__init__", _carry_popen),
+        _patch(BaseProcess, "start", _carry_process),
+    ]
+
+    def undo() -> None:
+        while undoing:
+            undoing.pop()()
+
+    return undo
+
+
+def adopt_from(environment: Mapping[str, str]) -> Link | None:
+    """Hang this process below the span that its `TRACEPARENT` names; return that."""
+    return _adopt(environment.get(VARIABLE, ""))
+
+
+def _adopt(line: str) -> Link | None:
+    link = read_traceparent(line)
+    if link is not None:
+        adopt(link)
+    return link
+
+
+def _patch(owner: Any, name: str, make: Callable[[_Original], _Original]) -> Undo:
+    original = getattr(owner, name)
+    setattr(owner, name, wraps(original)(make(original)))
+
+    def undo() -> None:
+        setattr(owner, name, original)
+
+    return undo
+
+
+class _Call:
+    """Does a piece of work somewhere else, with a place as the current one."""
+
+    def __init__(self, place: Place | None, work: _Original) -> None:
+        self._place = place
+        self._work = work
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        before = CURRENT.get()
+        CURRENT.set(self._place)
+        try:
+            return self._work(*args, **named)
+        finally:
+            CURRENT.set(before)
+
+
+class _DistantCall(NamedTuple):
+    """Does so in another process."""
+
+    line: str
+    work: _Original
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        link = read_traceparent(self.line)
+        return _Call(place_of(*link) if link else None, self.work)(*args, **named)
+
+
+class _Parent(NamedTuple):
+    """Travels with a process that is started, and names its parent when it arrives there."""
+
+    line: str
+
+    def __reduce__(self) -> tuple[_Original, tuple[str]]:
+        return _adopt, (self.line,)
+
+
+def _line() -> str:
+    place = here(frame_of(1))
+    return write_traceparent(Link(place.trace_id, place.span_id)) if place else ""
+
+
+def _carry_submit(original: _Original) -> _Original:
+    def submit(self: object, work: _Original, /, *args: Any, **named: Any) -> Any:
+        place = here(frame_of(1))
+        return original(self, _Call(place, work) if place else work, *args, **named)
+
+    return submit
+
+
+def _carry_submit_to_process(original: _Original) -> _Original:
+    def submit(self: object, work: _Original, /, *args: Any, **named: Any) -> Any:
+        line = _line()
+        return original(self, _DistantCall(line, work) if line else work, *args, **named)
+
+    return submit
+
+
+def _carry_start(original: _Original) -> _Original:
+    def start(self: threading.Thread) -> None:
+        place = here(frame_of(1))
+        if place is not None:
+            self.run = _Call(place, self.run)
+        original(self)
+
+    return start
+
+
+def _carry_task(original: _Original) -> _Original:
+    def create_task(self: object, work: Any, **named: Any) -> Any:
+        top = CURRENT.get()
+        if top is not None and top.odd and named.get("context") is None:
+            named["context"] = snapshot()
+        return original(self, work, **named)
+
+    return create_task
+
+
+def _carry_popen(original: _Original) -> _Original:
+    def begin(self: object, *args: Any, **named: Any) -> None:
+        if line := _line():
+            if len(args) > _ENV_AT:
+                args = (*args[:_ENV_AT], _environment(args[_ENV_AT], line), *args[_ENV_AT + 1 :])
+            else:
+                named["env"] = _environment(named.get("env"), line)
+        original(self, *args, **named)
+
+    return begin
+
+
+def _environment(given: Mapping[Any, Any] | None, line: str) -> Mapping[Any, Any]:
+    """Return what a child gets; a parent that somebody else named for it stays."""
+    own = os.environ  # noqa: TID251 - no setting: what a child inherits
+    if given is None:
+        return {**own, VARIABLE: line}
+    named = given.get(VARIABLE)
+    return {**given, VARIABLE: line} if named is None or named == own.get(VARIABLE) else given
+
+
+def _carry_process(original: _Original) -> _Original:
+    def start(self: BaseProcess) -> None:
+        line = _line()
+        if line:
+            setattr(self, _PROCESS, _Parent(line))
+        try:
+            original(self)
+        finally:
+            self.__dict__.pop(_PROCESS, None)
+
+    return start
