@@ -203,11 +203,6 @@ _RULES: Sequence[_Rule] = (
         _words(r"internal server error", r"service unavailable", r"bad gateway"),
         frozenset({500, 502, 503}),
     ),
-    _Rule(_C.DATABASE, roles=frozenset({"database"})),
-    _Rule(_C.NETWORK, roles=frozenset({"http", "message"})),
-    _Rule(_C.MODEL, _kinds("Provider\\w*"), roles=_MODELS),
-    _Rule(_C.TOOL, _kinds("Tool\\w*"), roles=frozenset({"tool", "retrieval", "memory"})),
-    _Rule(_C.REFUSED, roles=frozenset({"guardrail"})),
     _Rule(
         _C.PROGRAM,
         _kinds("TypeError", "AttributeError", "KeyError", "IndexError", "NameError", "\\w*Assertion\\w*",
@@ -215,6 +210,11 @@ _RULES: Sequence[_Rule] = (
                "ImportError", "ModuleNotFoundError", "StopIteration", "ReferenceError", "RuntimeError",
                "NullPointerException", "UnicodeDecodeError", "UnicodeEncodeError", "OverflowError"),
     ),
+    _Rule(_C.DATABASE, roles=frozenset({"database"})),
+    _Rule(_C.NETWORK, roles=frozenset({"http", "message"})),
+    _Rule(_C.MODEL, _kinds("Provider\\w*"), roles=_MODELS),
+    _Rule(_C.TOOL, _kinds("Tool\\w*"), roles=frozenset({"tool", "retrieval", "memory"})),
+    _Rule(_C.REFUSED, roles=frozenset({"guardrail"})),
 )  # fmt: skip
 
 _CODES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from holdfast.frozen import frozen
@@ -20,7 +21,8 @@ class Failure:
 
     `origin` is true where the failure began: no failed span below explains it. `swallowed`: the
     span above went on as if nothing had been. `recovered`: the same call worked later. `passed`
-    are the spans above that failed with it, the nearest first, up to 100.
+    are the spans above that failed with it, the nearest first, up to 100; `is_fatal`: it began
+    here and went up to the top of the trace.
     """
 
     number: int
@@ -36,36 +38,47 @@ class Failure:
     swallowed: bool
     recovered: bool
     passed: Sequence[str] = ()
+    is_fatal: bool = False
 
 
 def failures_of(trace: Trace) -> Sequence[Failure]:
     """Return a failure for each span that failed, in the order of the tree.
 
-    Cancelled spans count when nothing failed: then somebody called the work off.
+    Cancelled spans count where nothing above them failed: then somebody called the work off.
     """
-    tree = trace.tree
-    numbers = [number for number in range(len(tree.spans)) if trace.failed(number)]
-    if not numbers:
-        numbers = [number for number, span in enumerate(tree.spans) if span.status == "cancelled"]
+    numbers: list[int] = []
+    below_failure: list[bool] = []
+    for number, parent in enumerate(trace.tree.parents):
+        above = parent >= 0 and (below_failure[parent] or trace.failed(parent))
+        below_failure.append(above)
+        called_off = trace.span(number).status == "cancelled" and not above
+        if called_off or trace.failed(number):
+            numbers.append(number)
     told = {number: told_by(trace.span(number)) for number in numbers}
     recovered = _recovered(trace, numbers)
-    began_below = _explained(trace, told, recovered)
-    return [_failure(trace, number, told, recovered, began_below) for number in numbers]
+    explained = _explained(trace, told, recovered)
+    to_top: set[int] = set()
+    for number in numbers:
+        parent = trace.tree.parents[number]
+        if parent < 0 or (parent in to_top and number in explained.get(parent, ())):
+            to_top.add(number)
+    return [
+        _failure(trace, number, told[number], (recovered, explained, to_top)) for number in numbers
+    ]
 
 
 def _failure(
     trace: Trace,
     number: int,
-    told: Mapping[int, Told],
-    recovered: frozenset[int],
-    began_below: frozenset[int],
+    what: Told,
+    known: tuple[frozenset[int], Mapping[int, frozenset[int]], set[int]],
 ) -> Failure:
-    span, what = trace.span(number), told[number]
+    span, (recovered, explained, to_top) = trace.span(number), known
     passed: list[str] = []
-    parent = above = trace.tree.parents[number]
-    while above in told and above in began_below and len(passed) < _PASSED:
+    parent, at = trace.tree.parents[number], number
+    while at in explained.get(above := trace.tree.parents[at], ()) and len(passed) < _PASSED:
         passed.append(trace.span(above).span_id)
-        above = trace.tree.parents[above]
+        at = above
     return Failure(
         number=number,
         span_id=span.span_id,
@@ -75,10 +88,11 @@ def _failure(
         fingerprint=fingerprint_of(what, place=f"{span.status} {span.name}"),
         causes=what.causes,
         frames=[frame for frame in what.frames if frame.in_app],
-        origin=number not in began_below,
+        origin=number not in explained,
         swallowed=parent >= 0 and trace.span(parent).status in {"ok", "unset"},
         recovered=number in recovered,
         passed=passed,
+        is_fatal=number in to_top and number not in explained and number not in recovered,
     )
 
 
@@ -105,26 +119,50 @@ def _recovered(trace: Trace, numbers: Sequence[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _explained(trace: Trace, told: Mapping[int, Told], recovered: frozenset[int]) -> frozenset[int]:
-    """Return the failed spans whose failure began in a span below them.
-
-    A failed child explains its parent, unless the same call worked later, or unless the parent
-    tells of something else and other work came between.
-    """
+def _explained(
+    trace: Trace, told: Mapping[int, Told], recovered: frozenset[int]
+) -> Mapping[int, frozenset[int]]:
+    """Return for each failed span the children whose failure it passed on, if there are any."""
     numbers = trace.tree.numbers()
-    explained: set[int] = set()
+    explained: dict[int, frozenset[int]] = {}
     for number, what in told.items():
         origin = numbers.get(what.origin, -1)
         if number < origin < trace.tree.stops[number]:
-            explained.add(number)
+            explained[number] = frozenset({_child_above(trace, number, origin)})
             continue
-        own = bool(what.causes) and bool(what.frames)
-        for child in trace.tree.children[number]:
-            if child not in told or child in recovered:
-                continue
-            if not own or _tells_of(what, told[child]) or _is_last(trace, number, child):
-                explained.add(number)
-    return frozenset(explained)
+        failed = [
+            child for child in trace.tree.children[number]
+            if child in told and child not in recovered and _may_explain(trace, number, child)
+        ]  # fmt: skip
+        if failed:
+            found = _of_same_telling(trace, number, failed, told)
+            if found:
+                explained[number] = found
+    return explained
+
+
+def _child_above(trace: Trace, number: int, below: int) -> int:
+    """Return the child of a span in which another span lies."""
+    children = trace.tree.children[number]
+    return children[bisect_right(children, below) - 1]
+
+
+def _may_explain(trace: Trace, number: int, child: int) -> bool:
+    """Tell whether a child could have ended its parent: who died or was cancelled did not fail."""
+    above = trace.span(number).status
+    return above == "error" or above == trace.span(child).status
+
+
+def _of_same_telling(
+    trace: Trace, number: int, failed: Sequence[int], told: Mapping[int, Told]
+) -> frozenset[int]:
+    """Return the children that a span tells of; else the last, if nothing else was done after it."""
+    what = told[number]
+    alike = frozenset(child for child in failed if _tells_of(what, told[child]))
+    if alike:
+        return alike
+    last = max(failed, key=trace.tree.ends.__getitem__)
+    return frozenset({last}) if not what.causes or _is_last(trace, number, last) else frozenset()
 
 
 def _tells_of(above: Told, below: Told) -> bool:

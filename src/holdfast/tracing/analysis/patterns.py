@@ -188,8 +188,21 @@ def _answer(output: object) -> str:
         elif isinstance(output, list | tuple):
             output = cast("Sequence[object]", output)[-1] if output else ""
         else:
-            break
+            messages = _messages(text_of_value(output).strip())
+            if messages is None:
+                break
+            output = messages
     return text_of_value(output).strip()
+
+
+def _messages(text: str) -> object | None:
+    """Return the messages that a text in JSON holds, None if it is no such text."""
+    if not text.startswith(('[{"', '{"role"', '{"choices"')) or '"content"' not in text:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_broken_json(text: str) -> bool:

@@ -43,6 +43,8 @@ def clock_shifts(spans: Sequence[Span], parents: Sequence[int]) -> Sequence[int]
 
 def _processes(spans: Sequence[Span]) -> Sequence[str]:
     """Return who made each span; nothing if it was one process."""
+    if len({id(span.source) for span in spans}) < 2:
+        return ()
     sources = {id(span.source): span.source for span in spans}
     known = {at: _process(source) for at, source in sources.items()}
     if len(set(known.values())) < 2:

@@ -28,7 +28,8 @@ _SILENT = {
     _C.RETRY_STORM: 70.0, _C.LOOP: 68.0, _C.CUT_OFF: 64.0, _C.REFUSED: 64.0,
     _C.INVALID_OUTPUT: 63.0, _C.SLOW: 58.0, _C.EMPTY_RESULT: 50.0,
 }  # fmt: skip
-_SWALLOWED, _MENDED = 66.0, 40.0
+_SWALLOWED, _CALLED_OFF, _ABSENT, _MENDED = 66.0, 43.0, 42.0, 40.0
+_HALF = 0.5
 _FATAL, _BEFORE = 100.0, 110.0
 _UNREADABLE = frozenset({_C.INVALID_OUTPUT, _C.VALIDATION, _C.PROGRAM, _C.OTHER, _C.TOOL})
 _MISSING = frozenset({_C.PROGRAM, _C.VALIDATION, _C.NOT_FOUND, _C.OTHER, _C.INVALID_OUTPUT})
@@ -38,7 +39,6 @@ _EXPLAINS = {
     _C.EMPTY_RESULT: _MISSING, _C.LOOP: _SPENT,
 }  # fmt: skip
 _STILL = frozenset({"cancelled", "open", "lost"})
-_BADLY = frozenset({"error", "lost", "cancelled"})
 
 
 @frozen
@@ -92,10 +92,7 @@ def case_of(trace: Trace) -> Case:
 
 def _fatal_ones(trace: Trace, failures: Sequence[Failure]) -> Sequence[Failure]:
     """Return the failures that began where they are and went up to the top of the trace."""
-    bad: list[bool] = []
-    for number, parent in enumerate(trace.tree.parents):
-        bad.append((parent < 0 or bad[parent]) and trace.span(number).status in _BADLY)
-    found = [each for each in failures if each.origin and not each.recovered and bad[each.number]]
+    found = [each for each in failures if each.is_fatal]
     return sorted(found, key=lambda each: (trace.tree.ends[each.number], each.number))
 
 
@@ -132,9 +129,10 @@ def _running_at_end(trace: Trace, number: int) -> int:
     """Return the deepest span that had to be stopped when a span ended."""
     tree = trace.tree
     while True:
+        since = tree.ends[number] - (tree.ends[number] - tree.begins[number]) // 64
         stopped = [
             child for child in tree.children[number]
-            if tree.spans[child].status in _STILL or tree.ends[child] > tree.ends[number]
+            if tree.spans[child].status in _STILL and tree.ends[child] >= since
         ]  # fmt: skip
         if not stopped:
             return number
@@ -147,11 +145,19 @@ def _unnoticed(trace: Trace, failure: Failure, fatal: Sequence[Failure]) -> Susp
     if failure.recovered:
         sentence = f"{name} failed and worked at a later try ({told})"
         return _suspect(trace, failure.number, _MENDED, failure.error_class, sentence)
-    score = _SWALLOWED
-    if failure.swallowed and any(
-        each.error_class in {_C.PROGRAM, _C.VALIDATION, _C.INVALID_OUTPUT}
-        and trace.tree.ends[failure.number] <= trace.tree.ends[each.number]
-        for each in fatal
+    if trace.span(failure.number).status == "cancelled":
+        sentence = f"{name} was called off and the run went on"
+        return _suspect(trace, failure.number, _CALLED_OFF, failure.error_class, sentence)
+    # That something is not there is often an answer and no fault: a cache, a first visit.
+    score = _ABSENT if failure.error_class is _C.NOT_FOUND else _SWALLOWED
+    if (
+        failure.swallowed
+        and score == _SWALLOWED
+        and any(
+            each.error_class in {_C.PROGRAM, _C.VALIDATION, _C.INVALID_OUTPUT}
+            and trace.tree.ends[failure.number] <= trace.tree.ends[each.number]
+            for each in fatal
+        )
     ):
         score = _FATAL + 4
     return _suspect(
@@ -185,7 +191,8 @@ def _slowest(trace: Trace, times: Times) -> Iterator[Suspect]:
         if share * 20 > times.total_ns and not trace.is_wait(number):
             part = share / times.total_ns
             sentence = f"{trace.span(number).name} is {part:.0%} of the critical path"
-            yield _suspect(trace, number, 10 + 10 * part, _C.SLOW, sentence)
+            score = (39 if part > _HALF else 10) + 10 * part
+            yield _suspect(trace, number, score, _C.SLOW, sentence)
 
 
 def _suspect(

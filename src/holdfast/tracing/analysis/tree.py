@@ -8,7 +8,7 @@ numbers backwards visits children before parents: nothing here or above it needs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, ge
 
 from holdfast.frozen import frozen
 from holdfast.tracing.analysis.skew import clock_shifts
@@ -70,9 +70,7 @@ def tree_of(spans: Sequence[Span]) -> Tree:
     Of several spans with one id the finished one counts, the last of those. The clocks of other
     processes are set right so that their spans lie within the parents that called them.
     """
-    unique, doubles = _unique(spans)
-    ordered = sorted(unique, key=_start)
-    places: dict[str | None, int] = {span.span_id: place for place, span in enumerate(ordered)}
+    ordered, places, doubles = _unique(spans)
     find = places.get
     parents = [find(span.parent_id, -1) for span in ordered]
     cut = _cut_circles(parents)
@@ -80,19 +78,15 @@ def tree_of(spans: Sequence[Span]) -> Tree:
         ordered[place].span_id for place, parent in enumerate(parents)
         if parent < 0 and ordered[place].parent_id and place not in cut
     ]  # fmt: skip
-    shifts = clock_shifts(ordered, parents)
     begins = [span.start_ns for span in ordered]
+    shifts = clock_shifts(ordered, parents)
     if shifts:
         begins = [begin + shift for begin, shift in zip(begins, shifts, strict=True)]
-    below = _below(parents, begins if shifts else ())
-    walked, numbers = _walk(below)
+    walked, numbers = _walk(parents, begins if shifts else ())
     above = [numbers[parents[place]] for place in walked]
+    children, roots = _children(above)
     begins = [begins[place] for place in walked]
     numbered = [ordered[place] for place in walked]
-    children: list[Sequence[int]] = [()] * len(walked)
-    roots = [numbers[place] for place in below.pop(-1, ())]
-    for place, found in below.items():
-        children[numbers[place]] = [numbers[each] for each in found]
     return Tree(
         spans=numbered,
         parents=above,
@@ -110,12 +104,17 @@ def tree_of(spans: Sequence[Span]) -> Tree:
     )  # fmt: skip
 
 
-def _unique(spans: Sequence[Span]) -> tuple[Sequence[Span], Sequence[str]]:
-    unique = {span.span_id: span for span in spans}
-    if len(unique) == len(spans):
-        return spans, ()
+_Places = dict[str | None, int]
+
+
+def _unique(spans: Sequence[Span]) -> tuple[Sequence[Span], _Places, Sequence[str]]:
+    """Return the spans in the order in which they began, their places by id, and what was double."""
+    ordered = sorted(spans, key=_start)
+    places: _Places = {span.span_id: place for place, span in enumerate(ordered)}
+    if len(places) == len(spans):
+        return ordered, places, ()
     doubles: dict[str, None] = {}
-    unique = dict[str, Span]()
+    unique: dict[str, Span] = {}
     for span in spans:
         known = unique.get(span.span_id)
         if known is not None:
@@ -123,12 +122,14 @@ def _unique(spans: Sequence[Span]) -> tuple[Sequence[Span], Sequence[str]]:
             if span.status in _UNFINISHED and known.status not in _UNFINISHED:
                 continue
         unique[span.span_id] = span
-    return tuple(unique.values()), tuple(doubles)
+    ordered = sorted(unique.values(), key=_start)
+    places = {span.span_id: place for place, span in enumerate(ordered)}
+    return ordered, places, tuple(doubles)
 
 
 def _cut_circles(parents: list[int]) -> Sequence[int]:
     """Make the span of each circle that began first a root; return those."""
-    if all(parent < place for place, parent in enumerate(parents)):
+    if not any(map(ge, parents, range(len(parents)))):
         return ()  # who began later is below: there is no way back
     done = [False] * len(parents)
     cut: list[int] = []
@@ -148,36 +149,45 @@ def _cut_circles(parents: list[int]) -> Sequence[int]:
     return cut
 
 
-def _below(parents: Sequence[int], begins: Sequence[int]) -> dict[int, list[int]]:
-    """Return the children of each place that has any, the roots as those of -1.
+def _walk(parents: Sequence[int], begins: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the places depth first, and the number that each so gets; the last is that of -1.
 
-    Places are in the order of time already, but where clocks were set right: `begins` then.
+    Places are in the order of time already, but where clocks were set right: by `begins` then.
     """
-    below: dict[int, list[int]] = {}
-    for place, parent in enumerate(parents):
-        if parent in below:
-            below[parent].append(place)
-        else:
-            below[parent] = [place]
-    if begins:
-        for found in below.values():
-            found.sort(key=begins.__getitem__)
-    return below
-
-
-def _walk(below: Mapping[int, list[int]]) -> tuple[list[int], list[int]]:
-    """Return the places depth first, and the number that each so gets; the last is that of -1."""
+    size = len(parents)
+    first, beside = [-1] * (size + 1), [-1] * size  # the first of the roots is the last of all
+    order = sorted(range(size), key=begins.__getitem__) if begins else range(size)
+    for place in reversed(order):
+        parent = parents[place]
+        beside[place] = first[parent]
+        first[parent] = place
     walked: list[int] = []
-    stack = below.get(-1, [])[::-1]
-    while stack:
-        place = stack.pop()
-        walked.append(place)
-        if place in below:
-            stack += below[place][::-1]
-    numbers = [-1] * (len(walked) + 1)
-    for number, place in enumerate(walked):
-        numbers[place] = number
+    numbers = [-1] * (size + 1)
+    waiting = [first[-1]] if size else []
+    while waiting:
+        place = waiting.pop()
+        while place >= 0:
+            numbers[place] = len(walked)
+            walked.append(place)
+            if beside[place] >= 0:
+                waiting.append(beside[place])
+            place = first[place]
     return walked, numbers
+
+
+def _children(parents: Sequence[int]) -> tuple[list[Sequence[int]], list[int]]:
+    """Return the children of each span, and the roots."""
+    children: list[Sequence[int]] = [()] * len(parents)
+    lists: dict[int, list[int]] = {}
+    roots: list[int] = []
+    for number, parent in enumerate(parents):
+        if parent < 0:
+            roots.append(number)
+        elif parent in lists:
+            lists[parent].append(number)
+        else:
+            children[parent] = lists[parent] = [number]
+    return children, roots
 
 
 def _depths(parents: Sequence[int]) -> Sequence[int]:
