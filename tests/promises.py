@@ -58,4 +58,6 @@ PROMISES = {
     "disjoint-variables-never-conflict": "Changes of different variables of a task never conflict.",
     "import-loses-nothing": "What another tracker wrote comes back from an export to it, or is reported by name.",
     "suite-spends-within-budget": "A suite asks real models only within its budget, and recorded answers cost nothing.",
+    "payloads-are-whole": "A prompt or an answer in a trace comes back whole, without its secrets; nothing is cut.",
+    "secrets-never-traced": "A secret that is recognised is in no journal, database or export of traces.",
 }

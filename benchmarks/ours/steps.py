@@ -13,7 +13,6 @@ from benchmarks.workflows import loop
 from holdfast.app.runtime import Runtime
 from holdfast.engine.seam import Inputs, RunContext
 from holdfast.tasks.keys import task_log
-from holdfast.tracing.spans import spans_log
 
 
 async def take_steps(context: RunContext, inputs: Inputs) -> None:
@@ -23,7 +22,7 @@ async def take_steps(context: RunContext, inputs: Inputs) -> None:
 
 
 async def measure(request: Request, folder: Path) -> Mapping[str, float]:
-    """Return steps a second, and the bytes that a step leaves in the logs."""
+    """Return steps a second, and the bytes that a step leaves in the log."""
     steps, runs = int(str(request["steps"])), int(str(request["runs"]))
     async with opened(folder, {"steps": take_steps}) as runtime:
         await _timed(runtime, steps=50, runs=1)
@@ -53,8 +52,7 @@ async def _timed_workflow(runtime: Runtime, steps: int) -> float:
 async def _bytes_of_step(runtime: Runtime) -> float:
     run_id = await runtime.engine.start("steps", {"steps": 100})
     await runtime.engine.settle(run_id)
-    logs = [await runtime.store.read(log) for log in (task_log(run_id), spans_log(run_id))]
-    return sum(len(entry.value) for log in logs for entry in log) / 100
+    return sum(len(entry.value) for entry in await runtime.store.read(task_log(run_id))) / 100
 
 
 if __name__ == "__main__":

@@ -74,6 +74,11 @@ def new_file_id() -> str:
     return os.urandom(8).hex()
 
 
+def new_secret() -> bytes:
+    """Return 32 random bytes, for keyed hashes and tokens."""
+    return os.urandom(32)
+
+
 def normalise_prefix(text: str) -> str | None:
     """Return `text` as the beginning of an id, or None if no id can begin so."""
     prefix = text.strip().lower().replace("-", "")

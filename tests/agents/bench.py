@@ -17,8 +17,7 @@ from holdfast.routing.router import Router
 from holdfast.storage.memory import MemoryStore
 from holdfast.tasks.state import TaskState
 from holdfast.testing.providers import ScriptedProvider
-from holdfast.tracing.spans import SpanBuffer
-from holdfast.tracing.tracer import Tracer
+from holdfast.tracing.tracer import Nowhere, Tracer
 from tests.engine.support import engine_on
 
 FUNCTIONS = """
@@ -67,9 +66,8 @@ class Bench:
     def __init__(self, folder: Path, store: MemoryStore, model: ScriptedProvider) -> None:
         self.folder = folder
         self.store = store
-        spans = SpanBuffer()
         self.services = Services(
-            router=Router([model], Tracer(clock=SystemClock(), sink=spans)),
+            router=Router([model], Tracer(clock=SystemClock(), sink=Nowhere())),
             tools=TOOLS,
             tool_context=ToolContext(root=folder, readable=(folder,), writable=(folder,)),
             default_model="scripted-model",

@@ -13,8 +13,7 @@ from holdfast.engine.seam import Inputs, Observer, Program, RunContext
 from holdfast.storage.seam import Store
 from holdfast.tasks import Limits
 from holdfast.testing.stores import UnbatchedStore
-from holdfast.tracing.spans import SpanBuffer
-from holdfast.tracing.tracer import Tracer
+from holdfast.tracing.tracer import Nowhere, SpanSink, Tracer
 
 T = TypeVar("T")
 
@@ -59,15 +58,15 @@ def engine_on(
     lease_seconds: float = 15.0,
     adopt: bool = False,
     limits: Limits | None = None,
+    sink: SpanSink | None = None,
 ) -> EmbeddedEngine:
-    """Return an engine with a tracer of its own."""
-    clock, spans = clock or SystemClock(), SpanBuffer()
+    """Return an engine with a tracer of its own, whose spans go to `sink`."""
+    clock = clock or SystemClock()
     return EmbeddedEngine(
         store,
         programs,
         clock=clock,
-        tracer=Tracer(clock=clock, sink=spans),
-        spans=spans,
+        tracer=Tracer(clock=clock, sink=sink or Nowhere()),
         liveness=liveness,
         observer=observer,
         lease_seconds=lease_seconds,

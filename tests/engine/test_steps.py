@@ -21,7 +21,7 @@ from holdfast.storage.memory import MemoryStore
 from holdfast.tasks.state import TaskState
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.stores import FaultyStore
-from holdfast.tracing.spans import read_spans
+from holdfast.tracing.kept import Kept
 from tests.engine.support import DeadToTheWorld, Gate, engine_on, kill, nothing
 
 
@@ -201,13 +201,36 @@ async def test_the_spans_of_a_run_lie_below_one_another(store: MemoryStore) -> N
     async def program(context: RunContext, inputs: Inputs) -> object:
         return await context.step("s", nothing)
 
-    async with engine_on(store, {"p": program}) as engine:
+    kept = Kept()
+    async with engine_on(store, {"p": program}, sink=kept) as engine:
         run_id = await engine.start("p", {}, name="named")
         await engine.settle(run_id)
-    top, step = await read_spans(store, run_id)
+    step, top = kept.spans
     assert (top.name, top.kind, step.name, step.kind) == ("named", "run", "s", "step")
     assert step.parent_id == top.span_id
     assert {top.trace_id, step.trace_id} == {run_id}
+
+
+async def test_a_run_that_is_unloaded_while_it_waits_has_not_failed(store: MemoryStore) -> None:
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return await context.wait_for_input("word", "a word?")
+
+    kept = Kept()
+    async with engine_on(store, {"p": program}, sink=kept) as engine:
+        run_id = await engine.start("p", {}, name="named")
+        await engine.settle(run_id)
+        assert (kept["named"].status, kept["named"].attributes["stopped"]) == ("ok", "unload")
+        await engine.answer(run_id, "word", "kelp")
+        await engine.resume(run_id)
+        history = await engine.settle(run_id)
+    assert history.result == "kelp", history.error
+    waits = {span.span_id for span in kept.spans if span.kind == "wait"}
+    assert len(waits) == 1
+    wait = kept["word"]
+    assert (wait.kind, wait.trace_id) == ("wait", run_id)
+    request = history.requests["word"]
+    assert wait.start_ns == request.at * 1_000_000
+    assert wait.end_ns == request.answered_at * 1_000_000
 
 
 async def test_a_remembered_failure_is_raised_like_the_first_one(store: MemoryStore) -> None:

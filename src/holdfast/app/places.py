@@ -50,6 +50,12 @@ def faces_folder(settings: Settings) -> Path | None:
             return settings.root / ".holdfast"
 
 
+def traces_folder(settings: Settings) -> Path | None:
+    """Return the folder of the rings and of the usual store of traces; None for one in memory."""
+    folder = faces_folder(settings)
+    return folder / "traces" if folder else None
+
+
 def local_path(settings: Settings) -> Path | None:
     """Return the file or the folder that holds the records of a store on this machine."""
     scheme, _, rest = settings.store.partition(":")

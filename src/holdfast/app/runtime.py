@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.app.places import existing_address
 from holdfast.app.services import build_services
 from holdfast.app.stores import liveness_for
+from holdfast.app.traces import open_tracer, tending
 from holdfast.clock import Clock, SystemClock
 from holdfast.errors import UsageError, WorkflowChanged
 from holdfast.frozen import frozen
@@ -175,14 +176,13 @@ async def open_runtime(
     from holdfast.engine.embedded import EmbeddedEngine  # noqa: PLC0415
     from holdfast.tasks.merges import settle_merges  # noqa: PLC0415
     from holdfast.tasks.sweeping import sweeping  # noqa: PLC0415
-    from holdfast.tracing.spans import SpanBuffer  # noqa: PLC0415
-    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
 
-    clock, spans = clock or SystemClock(), SpanBuffer()
-    tracer = Tracer(clock=clock, sink=spans)
-    services = build_services(settings, tracer, clock, exchange)
-    try:
-        address = settings.store if make else existing_address(settings)
+    clock = clock or SystemClock()
+    address = settings.store if make else existing_address(settings)
+    async with AsyncExitStack() as stack:
+        tracer = stack.enter_context(open_tracer(settings, clock))
+        services = build_services(settings, tracer, clock, exchange)
+        stack.push_async_callback(services.router.close)
         async with open_store(address, clock=clock, ack=settings.ack) as store:
             await settle_merges(store, clock)
             engine = EmbeddedEngine(
@@ -190,7 +190,6 @@ async def open_runtime(
                 {**(programs or {}), WORKFLOW: WorkflowProgram(services, load_text)},
                 clock=clock,
                 tracer=tracer,
-                spans=spans,
                 liveness=liveness_for(settings),
                 observer=observer,
                 lease_seconds=settings.lease_seconds,
@@ -198,10 +197,8 @@ async def open_runtime(
                 adopt=adopt,
                 owner=owner,
             )
-            async with sweeping(store, clock), engine:
+            async with sweeping(store, clock), tending(settings, clock), engine:
                 yield Runtime(settings=settings, store=store, engine=engine, services=services)
-    finally:
-        await services.router.close()
 
 
 def _read_again(origin: str) -> str | None:

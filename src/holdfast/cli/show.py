@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from holdfast.app.runtime import open_runtime
 from holdfast.cli.list import status
@@ -21,8 +21,8 @@ from holdfast.errors import HoldfastError
 from holdfast.routing.cost import format_msat
 from holdfast.settings import Settings
 from holdfast.tasks.state import TaskState
+from holdfast.tracing.exports.plain import span_data
 from holdfast.tracing.span import Span
-from holdfast.tracing.spans import read_spans
 from holdfast.tracing.waterfall import bar, total_ns, waterfall
 
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             **run_data(view.history),
             "held": view.held,
             "variables": view.variables,
-            "spans": [asdict(span) for span in view.spans],
+            "spans": [span_data(span) for span in view.spans],
         }
     )
     if not output.as_json:
@@ -71,10 +71,17 @@ async def _read(settings: Settings, prefix: str) -> _View:
             variables = await variables_of(workflow, history, runtime.services)
         return _View(
             history=history,
-            spans=await read_spans(runtime.store, run_id),
+            spans=await asyncio.to_thread(_spans, settings, run_id),
             variables=variables,
             held=await runtime.engine.is_held(history),
         )
+
+
+def _spans(settings: Settings, run_id: str) -> Sequence[Span]:
+    from holdfast.app.traces import open_traces  # noqa: PLC0415 - opened beside the runtime
+
+    with open_traces(settings, make=False) as traces:
+        return traces.spans(run_id)
 
 
 def _print(view: _View, output: Output, *, full: bool) -> None:

@@ -11,6 +11,7 @@ from holdfast.engine.events import Meta, StepFinished, StepStarted, TimerSet
 from holdfast.engine.journal import Journal
 from holdfast.engine.seam import Observer, Progress, ProgressKind
 from holdfast.errors import StepFailed, StepInterrupted, describe_error
+from holdfast.ids import derived_span_id
 from holdfast.tasks.events import InputRequested
 from holdfast.tracing.tracer import Tracer
 
@@ -137,13 +138,27 @@ class ActiveRun:
             await self.journal.append(request)
             self.tell("input_requested", key, message=request.prompt)
         if key in history.answers:
+            self._trace_wait(key)
             return history.answers[key].value
         future = self._waits[key] = asyncio.get_running_loop().create_future()
         self._watch_for_quiet()
         try:
-            return await future
+            value = await future
         finally:
             del self._waits[key]
+        self._trace_wait(key)
+        return value
+
+    def _trace_wait(self, key: str) -> None:
+        """Note how long the run waited for an answer. A replay notes the same span again."""
+        request = self.journal.history.requests[key]
+        span = self._tracer.start(
+            key,
+            kind="wait",
+            span_id=derived_span_id(self.run_id, key),
+            start_ns=request.at * 1_000_000,
+        )
+        span.end((request.answered_at or request.at) * 1_000_000)
 
     def tell(
         self,

@@ -29,7 +29,7 @@ from holdfast.errors import (
     StorageError,
 )
 from holdfast.ids import new_run_id
-from holdfast.storage.seam import Operation, Store
+from holdfast.storage.seam import Store
 from holdfast.tasks.codec import plain
 from holdfast.tasks.events import (
     Cancelled,
@@ -43,7 +43,6 @@ from holdfast.tasks.record import LOCAL_OWNER, RunDetails
 from holdfast.tasks.requests import Actor, Binding, Limits
 from holdfast.tasks.summaries import Summary
 from holdfast.tasks.unit import Desk, Unit
-from holdfast.tracing.spans import SpanBuffer
 from holdfast.tracing.tracer import Tracer
 
 PULSE_SECONDS = 0.25
@@ -64,7 +63,6 @@ class EmbeddedEngine:
         *,
         clock: Clock,
         tracer: Tracer,
-        spans: SpanBuffer,
         liveness: Liveness | None = None,
         observer: Observer | None = None,
         lease_seconds: float = 15.0,
@@ -77,7 +75,6 @@ class EmbeddedEngine:
         self._programs = programs
         self._clock = clock
         self._tracer = tracer
-        self._spans = spans
         self._observer = observer
         self._adopt = adopt
         self._owner = owner
@@ -287,12 +284,7 @@ class EmbeddedEngine:
 
     def _drive(self, history: History, definition: bytes) -> None:
         run_id = history.birth.id
-
-        def drain(everything: bool) -> Sequence[Operation]:  # noqa: FBT001 - the journal's word
-            now = None if everything else self._clock.monotonic_ns()
-            return self._spans.drain(run_id, now_ns=now)
-
-        journal = Journal(self._store, history, drain=drain)
+        journal = Journal(self._store, history)
         self._active[run_id] = ActiveRun(
             journal,
             clock=self._clock,
@@ -361,8 +353,16 @@ class EmbeddedEngine:
     async def _call_program(self, run: ActiveRun) -> object:
         birth = run.journal.history.birth
         program = self._programs[birth.program]
-        with self._tracer.span(birth.name, kind="run", trace_id=run.run_id):
-            return await program(EmbeddedContext(run), birth.inputs)
+        with self._tracer.span(
+            birth.name, kind="run", trace_id=run.run_id, workflow=birth.name, user=self._owner
+        ) as span:
+            try:
+                return await program(EmbeddedContext(run), birth.inputs)
+            except asyncio.CancelledError:
+                if run.stop in (Stop.UNLOAD, Stop.RELEASE):  # it goes on later: nothing went wrong
+                    span.set(stopped=str(run.stop))
+                    span.end()
+                raise
 
     def _time_left(self, run: ActiveRun) -> float | None:
         history = run.journal.history

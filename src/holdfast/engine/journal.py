@@ -66,13 +66,11 @@ class _Waiting(NamedTuple):
 class Journal:
     """Append events of one run, in order, and keep its history folded.
 
-    `drain` gives writes (finished spans) that ride along with an append; it is told whether all
-    of them must, because the run comes to rest. `on_news` is called when somebody else's event was taken in. `broken` is why nothing more can be appended.
+    `on_news` is called when somebody else's event was taken in. `broken` is why nothing more can
+    be appended.
     """
 
-    def __init__(
-        self, store: Store, history: History, *, drain: Callable[[bool], Sequence[Operation]]
-    ) -> None:
+    def __init__(self, store: Store, history: History) -> None:
         self.history = history
         self.on_news: Callable[[], None] = lambda: None
         self.broken: BaseException | None = None
@@ -80,7 +78,6 @@ class Journal:
         self._commit = commit_on(store)
         self._run_id = history.birth.id
         self._fence = history.fence
-        self._drain = drain
         self._queue: list[_Waiting] = []
         self._busy = False
         self._idle: list[asyncio.Future[None]] = []
@@ -102,9 +99,8 @@ class Journal:
             return
         data = _encode(event, self.history.prev)
         self._busy = True
-        spans = self._drain(False)  # noqa: FBT003 - positional for speed
         try:
-            commit = self._commit([log_append(self._run_id, (data,), self.history.tail), *spans])
+            commit = self._commit([log_append(self._run_id, (data,), self.history.tail)])
         except Exception as error:
             self._break(error, [])
             raise
@@ -112,7 +108,7 @@ class Journal:
         try:
             await commit  # nothing cancels a commit, so it is done whichever way this ends
         finally:
-            later = self._finish([_Waiting(event, None, None)], [data], spans, commit)
+            later = self._finish([_Waiting(event, None, None)], [data], commit)
         if later is not None:
             await later
 
@@ -148,33 +144,29 @@ class Journal:
         """Write what is queued; `_finish` hears how it went."""
         self._busy = True
         group, self._queue = self._queue, []
-        self._write(group, self._drain(not _is_quiet(group)))
+        self._write(group)
 
-    def _write(self, group: list[_Waiting], spans: Sequence[Operation]) -> None:
+    def _write(self, group: list[_Waiting]) -> None:
         try:
             entries = linked([item.data or b"" for item in group], self.history.prev)
             operations: list[Operation] = [log_append(self._run_id, entries, self.history.tail)]
             if not _is_quiet(group):
                 operations += record_writes(self.history, self._after(group, entries))
-            commit = self._commit([*operations, *spans])
+            commit = self._commit(operations)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             self._break(error, group)
         else:
-            commit.add_done_callback(partial(self._finish, group, entries, spans))
+            commit.add_done_callback(partial(self._finish, group, entries))
 
     def _finish(
-        self,
-        group: list[_Waiting],
-        entries: Sequence[bytes],
-        spans: Sequence[Operation],
-        commit: Commit,
+        self, group: list[_Waiting], entries: Sequence[bytes], commit: Commit
     ) -> asyncio.Future[None] | None:
         """Take in how a commit went; return what tells when the first event is durable, if not now."""
         if (error := commit.exception()) is not None:
             self._break(error, group)
         elif commit.result() is not None:
             group[0] = first = group[0].kept()
-            self._retrying = asyncio.ensure_future(self._retry(group, spans))
+            self._retrying = asyncio.ensure_future(self._retry(group))
             return first.done
         else:
             for (event, _, done), data in zip(group, entries, strict=True):
@@ -189,14 +181,14 @@ class Journal:
         if type(event) is Claimed:
             self._fence = event.fence
 
-    async def _retry(self, group: list[_Waiting], spans: Sequence[Operation]) -> None:
+    async def _retry(self, group: list[_Waiting]) -> None:
         """Take in what others wrote, and try again behind it."""
         try:
             await self._read_news()
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
             self._break(error, group)
         else:
-            self._write(group, spans)
+            self._write(group)
 
     def _end(self) -> None:
         """Go on with what was queued meanwhile, or rest."""

@@ -1,7 +1,6 @@
 """Where the engine keeps what, besides the tasks that its runs are (`holdfast.tasks.keys`).
 
 ====================================  ==========================================================
-log ``("spans", id)``                 the finished spans of a run
 record ``("definition", sha256)``     what the program interprets (a workflow file)
 record ``("holder", id)``             a process that holds leases, alive until it expires
 record ``("inbox", holder, id)``      somebody else wrote to the log of a run that `holder` holds

@@ -34,8 +34,9 @@ FetchPart = Callable[[bytes], bytes | None]
 class Reference:
     """A long value that is kept elsewhere. `parts` are hashes in hex, `size` is in bytes.
 
-    With `chain`, the parts before the first of `parts` are those of the reference whose hash it is:
-    a conversation that grows is kept as one link a turn.
+    With `chain`, the parts before the first of `parts` are those of the turn of that hash and of all
+    before it (`Chain`): a conversation that grows is kept as one link a turn. `style` says how
+    messages were written as text; empty if they were values.
     """
 
     form: Form
@@ -43,18 +44,20 @@ class Reference:
     size: int
     preview: str
     chain: str = ""
+    style: str = ""
 
     def as_value(self) -> Mapping[str, Value]:
         """Return the mapping that stands in the attribute."""
         return {
             MARK: self.form, "parts": self.parts, "size": self.size, "preview": self.preview,
             **({"chain": self.chain} if self.chain else {}),
+            **({"style": self.style} if self.style else {}),
         }  # fmt: skip
 
     @classmethod
     def of(cls, value: object) -> Self | None:
         """Return the reference that an attribute holds; None for any other value."""
-        if not isinstance(value, Mapping) or MARK not in value:
+        if not isinstance(value, Mapping) or MARK not in value or "parts" not in value:
             return None
         found = cast("Mapping[str, object]", value)
         return cls(
@@ -63,6 +66,7 @@ class Reference:
             size=cast("int", found["size"]),
             preview=cast("str", found["preview"]),
             chain=cast("str", found.get("chain", "")),
+            style=cast("str", found.get("style", "")),
         )
 
 

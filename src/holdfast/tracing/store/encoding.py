@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-import orjson
-
-from holdfast.tracing.ring.encoding import (
-    _extras_of as extras_members,
-)
-from holdfast.tracing.ring.encoding import (
-    _has_nan as has_nan,
-)
-from holdfast.tracing.ring.encoding import (
-    _read_extras as read_extras,
-)
-from holdfast.tracing.ring.encoding import (
-    _Tagging as Tagging,
-)
-from holdfast.tracing.ring.encoding import (
-    _untag as untag,
-)
+from holdfast.tracing.ring.encoding import extras_members, read_extras
 from holdfast.tracing.span import HOLDFAST, Span, Status
 
-PLAIN, TAGGED = b"0", b"1"
 Row = Sequence[Any]
 
 
@@ -34,24 +17,6 @@ def row_of(span: Span) -> Row:
         span.span_id, span.parent_id or "", span.name, span.kind, span.start_ns, span.duration_ns,
         span.status, span.error, span.attributes, _extras(span),
     )  # fmt: skip
-
-
-def dump_rows(rows: object) -> bytes:
-    """Return rows as JSON, behind a byte that says whether values are tagged."""
-    try:
-        data = orjson.dumps(rows)
-    except TypeError:
-        pass
-    else:
-        if b"null" not in data or not has_nan(rows, 0):
-            return PLAIN + data
-    return TAGGED + orjson.dumps(Tagging().tag(rows, 0))
-
-
-def load_rows(data: bytes) -> list[Any]:
-    """Return the rows that `dump_rows` wrote."""
-    rows = orjson.loads(memoryview(data)[1:])
-    return cast("list[Any]", untag(rows) if data[:1] == TAGGED else rows)
 
 
 def span_of(trace_id: str, row: Row) -> Span:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from holdfast.storage.files.zstandard import compress, decompress
 from holdfast.tracing.span import Span, Status
-from holdfast.tracing.store.encoding import dump_rows, load_rows, row_of, span_of
+from holdfast.tracing.store.encoding import row_of, span_of
+from holdfast.tracing.values import dump_value, load_value
 
 STATUSES: Sequence[Status] = ("unset", "ok", "error", "cancelled", "open", "lost")
 
@@ -41,7 +42,7 @@ def pack(spans: Sequence[Span], number_of: Callable[[str], int]) -> Pack:
     return Pack(
         size=len(spans),
         columns=compress(columns),
-        bodies=compress(dump_rows(_transposed(bodies))),
+        bodies=compress(dump_value(_transposed(bodies))),
     )
 
 
@@ -69,7 +70,7 @@ def raw_columns(data: bytes) -> bytes:
 def unpack(trace_id: str, held: Pack, name_of: Callable[[int], str]) -> list[Span]:
     """Return the spans of a pack."""
     columns = unpack_columns(held.columns, held.size)
-    ids, parents, kinds, errors, attributes, extras = load_rows(decompress(held.bodies))
+    ids, parents, kinds, errors, attributes, extras = load_value(decompress(held.bodies))
     names = [name_of(number) for number in columns.names]
     statuses = [STATUSES[number] for number in columns.statuses]
     rows = zip(

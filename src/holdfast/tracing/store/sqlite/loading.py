@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from holdfast.tracing.span import Span
-from holdfast.tracing.store.encoding import load_rows, span_of
+from holdfast.tracing.store.encoding import span_of
 from holdfast.tracing.store.packing import Pack, unpack
+from holdfast.tracing.values import load_value
 
 
 class Names:
@@ -98,7 +99,7 @@ def packed_spans(
 def fresh_spans(connection: sqlite3.Connection, trace: str) -> list[Span]:
     """Return the spans of a trace that came in since it was settled, in their order."""
     rows = connection.execute("SELECT data FROM chunks WHERE trace = ? ORDER BY number", (trace,))
-    return [span_of(trace, row) for (data,) in rows.fetchall() for row in load_rows(data)]
+    return [span_of(trace, row) for (data,) in rows.fetchall() for row in load_value(data)]
 
 
 def open_spans(connection: sqlite3.Connection, trace: str, now_ns: int) -> list[Span]:

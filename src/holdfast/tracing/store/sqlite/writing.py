@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from holdfast.frozen import field, frozen
 from holdfast.tracing.entries import Entry, Loss, Opened, Part
 from holdfast.tracing.span import Span
-from holdfast.tracing.store.encoding import dump_rows, row_of
+from holdfast.tracing.store.encoding import row_of
 from holdfast.tracing.store.sqlite.loading import as_held
+from holdfast.tracing.values import dump_value
 
 _MOST_VARIABLES = 900
 
@@ -81,7 +82,7 @@ def touch(connection: sqlite3.Connection, traces: Iterable[str]) -> None:
 def _write_spans(connection: sqlite3.Connection, spans: dict[str, list[Span]]) -> None:
     connection.executemany(
         "INSERT INTO chunks (trace, count, data) VALUES (?, ?, ?)",
-        [(trace, len(each), dump_rows(list(map(row_of, each)))) for trace, each in spans.items()],
+        [(trace, len(each), dump_value(list(map(row_of, each)))) for trace, each in spans.items()],
     )
     for trace in _traces_with_open(connection, list(spans)):
         connection.executemany(

@@ -1,0 +1,259 @@
+"""Wire tracing: the ring that this process writes, and the store that everybody reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.app.places import traces_folder
+from holdfast.clock import Clock
+from holdfast.errors import SettingsError, StorageError
+from holdfast.ids import new_file_id, new_secret
+from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.settings.tracing import TracingSettings
+    from holdfast.tracing.digest import Digester
+    from holdfast.tracing.payload import KeepPart
+    from holdfast.tracing.payloads.keeping import Payloads
+    from holdfast.tracing.redaction.redactor import Hook
+    from holdfast.tracing.span import Span
+    from holdfast.tracing.store.seam import Retention, TraceStore
+    from holdfast.tracing.tracer import Tracer
+
+RINGS, FILE, KEY = "rings", "traces.db", "key"
+_MOST_RINGS = 16
+_TEND_SECONDS = 60.0
+_TAILED = 50
+
+
+@contextmanager
+def open_tracer(settings: Settings, clock: Clock) -> Generator[Tracer]:
+    """Give a tracer whose spans are journaled as they begin and end.
+
+    Nothing is traced over a store in memory: the traces would be gone with it.
+    """
+    from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415 - few commands trace
+
+    folder = traces_folder(settings)
+    if folder is None:
+        yield Tracer(clock=clock, sink=Nowhere())
+        return
+    from holdfast.tracing.ring.ring import Ring  # noqa: PLC0415 - as above
+
+    ring = Ring(folder / RINGS, clock=clock)
+    try:
+        yield Tracer(clock=clock, sink=ring, prepare=payloads_of(settings, ring.part).prepare)
+    finally:
+        ring.close()
+        if _count_rings(folder) > _MOST_RINGS:
+            with suppress(StorageError):  # whoever reads next is told
+                take_in(settings)
+
+
+@contextmanager
+def open_traces(settings: Settings, *, make: bool = True) -> Generator[TraceStore]:
+    """Give the traces of the project, with all that has been journaled until now.
+
+    Without `make` a store is not made where nothing was ever traced: then there are no traces.
+
+    Raises:
+        StorageError: the store of the traces cannot be used.
+    """
+    from holdfast.tracing.collecting import collect  # noqa: PLC0415 - few commands read traces
+    from holdfast.tracing.store.opening import open_trace_store  # noqa: PLC0415 - as above
+
+    folder = traces_folder(settings)
+    address = traces_address(settings, make=make)
+    with open_trace_store(address, digester=digester_of(settings)) as store:
+        if folder is not None and address != _NOWHERE:
+            collect(folder / RINGS, store)
+        yield store
+
+
+def take_in(settings: Settings) -> None:
+    """Move into the store what processes have journaled, and make its digests."""
+    with open_traces(settings) as store:
+        store.settle()
+
+
+@asynccontextmanager
+async def tending(settings: Settings, clock: Clock) -> AsyncGenerator[None]:
+    """Take in what is journaled and remove what is too old, now and then, during the block."""
+    if traces_folder(settings) is None:
+        yield
+        return
+    tender = asyncio.create_task(_tend(settings, clock))
+    try:
+        yield
+    finally:
+        tender.cancel()
+        await asyncio.wait([tender])
+
+
+async def _tend(settings: Settings, clock: Clock) -> None:
+    while True:
+        await clock.sleep(_TEND_SECONDS)
+        with suppress(StorageError):  # the rings keep it; whoever reads the traces is told
+            await asyncio.to_thread(_tend_once, settings, clock)
+
+
+def _tend_once(settings: Settings, clock: Clock) -> None:
+    with open_traces(settings) as store:
+        store.settle()
+        store.sweep(retention_of(settings), now_ns=clock.now_ms() * 1_000_000)
+
+
+class Follower:
+    """Tells what is new in the traces each time it is asked; what was there before is not new."""
+
+    def __init__(self, store: TraceStore, rings: Path | None, *, from_now: bool) -> None:
+        self._store = store
+        self._rings = rings
+        self._seen: dict[str, set[str]] = {}
+        self._sizes: dict[str, object] = {}
+        self._open: dict[str, Sequence[Span]] = {}
+        if from_now:
+            self.news()
+
+    def news(self) -> list[Span]:
+        """Return the spans that have ended since the last time, in the order of their ends."""
+        from holdfast.tracing.collecting import collect  # noqa: PLC0415 - as above
+
+        if self._rings is not None:
+            collect(self._rings, self._store)
+        fresh: list[Span] = []
+        for digest in self._store.traces(limit=_TAILED).traces:
+            trace_id, size = digest.trace_id, (digest.spans, digest.status, digest.errors)
+            if self._sizes.get(trace_id) != size or digest.status == "open":
+                self._sizes[trace_id] = size
+                fresh += self._ended(trace_id)
+        return sorted(fresh, key=lambda span: span.end_ns)
+
+    def open(self) -> list[Span]:
+        """Return the spans that were open the last time."""
+        return [span for spans in self._open.values() for span in spans]
+
+    def _ended(self, trace_id: str) -> list[Span]:
+        spans = self._store.spans(trace_id)
+        seen = self._seen.setdefault(trace_id, set())
+        self._open[trace_id] = [span for span in spans if span.status == "open"]
+        fresh = [span for span in spans if span.status != "open" and span.span_id not in seen]
+        seen.update(span.span_id for span in fresh)
+        return fresh
+
+
+@contextmanager
+def open_follower(settings: Settings, *, from_now: bool) -> Generator[Follower]:
+    """Give what tells news of the traces; unless `from_now`, all there is is news at first."""
+    folder = traces_folder(settings)
+    with open_traces(settings) as store:
+        yield Follower(store, folder / RINGS if folder else None, from_now=from_now)
+
+
+def payloads_of(settings: Settings, keep: KeepPart) -> Payloads:
+    """Return what takes secrets and long values out of spans, as the settings say.
+
+    Raises:
+        SettingsError: the redaction hook cannot be imported.
+    """
+    from holdfast.tracing.payloads.keeping import Payloads  # noqa: PLC0415 - as above
+    from holdfast.tracing.redaction.redactor import Redactor  # noqa: PLC0415 - as above
+
+    tracing, folder = tracing_of(settings), traces_folder(settings)
+    key = project_key(folder) if folder else b"in memory"
+    redactor = Redactor(
+        key=key,
+        names=tracing.redact_keys,
+        patterns=tracing.redact_patterns,
+        hook=_hook_of(tracing.redact_hook),
+    )
+    return Payloads(mode=tracing.payloads, redactor=redactor, key=key, keep=keep)
+
+
+def project_key(folder: Path) -> bytes:
+    """Return the key of the hashes and marks of a project's traces, made at the first time.
+
+    It is no secret that anything depends on: without it equal contents of two projects would have
+    equal hashes.
+    """
+    path = folder / KEY
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = folder / f".{KEY}.{new_file_id()}"
+        beside.touch(mode=0o600)
+        beside.write_bytes(new_secret())
+        with suppress(FileExistsError):  # another process was first
+            os.link(beside, path)
+        beside.unlink()
+        return path.read_bytes()
+
+
+def _hook_of(name: str | None) -> Hook | None:
+    if name is None:
+        return None
+    from importlib import import_module  # noqa: PLC0415 - rarely needed
+
+    module, _, function = name.partition(":")
+    try:
+        return getattr(import_module(module), function)
+    except Exception as error:
+        raise SettingsError(
+            f"tracing.redact_hook: {name!r} cannot be imported: {error}",
+            hint="nothing is traced without the redaction that was asked for; mend it or remove it",
+        ) from error
+
+
+def digester_of(settings: Settings) -> Digester:
+    """Return what makes digests of traces, with the prices that are known."""
+    from holdfast.tracing.digesting import digest_of  # noqa: PLC0415 - as above
+
+    del settings
+    return digest_of
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Return how long traces are kept."""
+    from holdfast.tracing.store.seam import Retention  # noqa: PLC0415 - as above
+
+    tracing = tracing_of(settings)
+    return Retention(
+        days=tracing.keep_days,
+        payload_days=tracing.keep_payload_days,
+        bytes=None if tracing.keep_mib is None else tracing.keep_mib << 20,
+    )
+
+
+def tracing_of(settings: Settings) -> TracingSettings:
+    """Return what is set about tracing, or the usual."""
+    if settings.tracing is not None:
+        return settings.tracing
+    from holdfast.settings.tracing import TracingSettings  # noqa: PLC0415 - as above
+
+    return TracingSettings()
+
+
+_NOWHERE = "memory:"
+
+
+def traces_address(settings: Settings, *, make: bool) -> str:
+    """Return where the traces are; those in memory if there are none and none shall be made."""
+    if settings.tracing is not None and settings.tracing.store is not None:
+        return settings.tracing.store
+    folder = traces_folder(settings)
+    if folder is None or not (make or folder.exists()):
+        return _NOWHERE
+    return f"sqlite:{folder / FILE}"
+
+
+def _count_rings(folder: Path) -> int:
+    try:
+        return sum(1 for _ in (folder / RINGS).iterdir())
+    except OSError:
+        return 0

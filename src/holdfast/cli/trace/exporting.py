@@ -1,0 +1,140 @@
+"""`holdfast trace export`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from holdfast.cli.output import Output, count
+from holdfast.cli.trace.desk import find_trace, traces_of
+from holdfast.cli.trace.parts import add_query, query_of
+from holdfast.clock import SystemClock
+from holdfast.errors import UsageError
+from holdfast.tracing.span import Span
+from holdfast.tracing.store.seam import TraceStore
+
+FORMATS = ("chrome", "speedscope", "otlp", "parquet")
+_PAGE = 100
+
+
+def configure(verb: str, parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    del verb
+    parser.add_argument(
+        "format", choices=FORMATS,
+        help="chrome (Perfetto opens it), speedscope, otlp (JSON lines), parquet (needs "
+        "holdfast[tables])",
+    )  # fmt: skip
+    parser.add_argument(
+        "id",
+        metavar="ID",
+        nargs="*",
+        help="these traces (or say which below); `last` is the newest",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="write to a new file, not to standard output"
+    )
+    parser.add_argument("--force", action="store_true", help="the file may be there already")
+    parser.add_argument(
+        "--to", metavar="URL",
+        help="send OTLP to an endpoint such as http://127.0.0.1:4318/v1/traces; what it does not "
+        "take is sent by the next try",
+    )  # fmt: skip
+    parser.add_argument(
+        "--header", action="append", default=[], metavar="NAME=VALUE",
+        help="a header for the endpoint; VALUE may be ${VARIABLE}",
+    )  # fmt: skip
+    add_query(parser)
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Write the traces."""
+    _check(arguments)
+    with traces_of(arguments, output) as traces:
+        ids = list(_wanted(arguments, traces))
+        if not ids:
+            raise UsageError("no such traces", hint="`holdfast trace list` shows what there is")
+        if arguments.to:
+            return _send(arguments, output, traces, ids)
+        if arguments.format == "parquet":
+            spans = _export_parquet(traces, ids, arguments.out)
+        else:
+            spans = _export_text(arguments, output, traces, ids)
+    output.note(f"wrote {count(len(ids), 'trace')}, {count(spans, 'span')}")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.to and arguments.format != "otlp":
+        raise UsageError("--to sends OTLP only", hint="holdfast trace export otlp --to URL")
+    if arguments.format == "parquet" and arguments.out is None:
+        raise UsageError("Parquet is no text for a terminal", hint="name a file: --out FILE")
+    if arguments.out is not None and arguments.out.exists() and not arguments.force:
+        raise UsageError(f"{arguments.out} is there already", hint="--force replaces it")
+
+
+def _wanted(arguments: argparse.Namespace, traces: TraceStore) -> Iterator[str]:
+    if arguments.id:
+        yield from (find_trace(traces, each) for each in arguments.id)
+        return
+    query, cursor = query_of(arguments, SystemClock().now_ms()), ""
+    while True:
+        page = traces.traces(query, limit=_PAGE, cursor=cursor)
+        yield from (each.trace_id for each in page.traces)
+        cursor = page.cursor
+        if not cursor:
+            return
+
+
+def _export_text(
+    arguments: argparse.Namespace, output: Output, traces: TraceStore, ids: Sequence[str]
+) -> int:
+    every = [traces.spans(each) for each in ids]
+    text = _rendered(arguments.format, every)
+    if arguments.out is None:
+        output.raw(text)
+    else:
+        _write(arguments.out, text)
+    return sum(map(len, every))
+
+
+def _rendered(form: str, every: Sequence[Sequence[Span]]) -> str:
+    if form == "otlp":
+        from holdfast.tracing.otlp.files import lines_of  # noqa: PLC0415 - only here
+
+        return "".join(lines_of(every))
+    if form == "chrome":
+        from holdfast.tracing.exports.chrome import chrome_document  # noqa: PLC0415 - only here
+
+        return json.dumps(chrome_document(every), ensure_ascii=False) + "\n"
+    from holdfast.tracing.exports.speedscope import speedscope_document  # noqa: PLC0415 - only here
+
+    return json.dumps(speedscope_document(every), ensure_ascii=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8", errors="surrogatepass")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _export_parquet(traces: TraceStore, ids: Sequence[str], path: Path) -> int:
+    from holdfast.tracing.store.parquet import export_parquet  # noqa: PLC0415 - only here
+
+    return export_parquet(traces, ids, path)
+
+
+def _send(
+    arguments: argparse.Namespace, output: Output, traces: TraceStore, ids: Sequence[str]
+) -> int:
+    from holdfast.cli.trace.sending import send  # noqa: PLC0415 - only here
+
+    return send(arguments, output, traces, ids)

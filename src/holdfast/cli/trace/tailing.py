@@ -1,0 +1,73 @@
+"""`holdfast trace tail`: spans as they end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+
+from holdfast.app.traces import Follower, open_follower
+from holdfast.cli.output import Output, moment
+from holdfast.cli.settings import settings_of
+from holdfast.cli.trace.printing import SHORT, took
+from holdfast.clock import Clock, SystemClock
+from holdfast.tracing.exports.plain import span_data
+from holdfast.tracing.span import Span
+
+_PAUSE = 0.2
+
+
+def configure(verb: str, parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    del verb
+    parser.add_argument("id", metavar="ID", nargs="?", help="only this trace (or its beginning)")
+    parser.add_argument("--kind", help="only spans of this kind: step, model, tool, ...")
+    parser.add_argument("--failed", action="store_true", help="only what did not end well")
+    parser.add_argument(
+        "--once", action="store_true", help="print what is there now, and what is open, and end"
+    )
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Print spans until somebody interrupts."""
+    with open_follower(settings_of(arguments, output), from_now=not arguments.once) as follower:
+        asyncio.run(_follow(arguments, output, follower, SystemClock()))
+    return 0
+
+
+async def _follow(
+    arguments: argparse.Namespace, output: Output, follower: Follower, clock: Clock
+) -> None:
+    while True:
+        ended = [span for span in follower.news() if _is_wanted(span, arguments)]
+        _print(ended, output)
+        if arguments.once:
+            _print([span for span in follower.open() if _is_wanted(span, arguments)], output)
+            return
+        output.flush()
+        await clock.sleep(_PAUSE)
+
+
+def _is_wanted(span: Span, arguments: argparse.Namespace) -> bool:
+    return (
+        (not arguments.id or span.trace_id.startswith(arguments.id.lower()))
+        and (not arguments.kind or span.kind == arguments.kind)
+        and (not arguments.failed or span.status not in ("ok", "unset", "open"))
+    )
+
+
+def _print(spans: Iterable[Span], output: Output) -> None:
+    for span in spans:
+        if output.as_json:  # a document a line, so that it can be read as it comes
+            output.raw(json.dumps(span_data(span), ensure_ascii=False) + "\n")
+        else:
+            output.line(_line(span))
+
+
+def _line(span: Span) -> str:
+    at = moment(span.end_ns // 1_000_000).partition(" ")[2]
+    status = "" if span.status in ("ok", "unset") else f"  {span.status}"
+    error = f"  {span.error.partition(chr(10))[0]}" if span.error else ""
+    parts: Sequence[str] = (at, span.trace_id[:SHORT], f"{span.kind:<8}", span.name)
+    return "  ".join(parts) + f"  {took(span.duration_ns)}{status}{error}"

@@ -1,0 +1,1 @@
+"""Long values of spans: taken apart, kept once, given back whole."""

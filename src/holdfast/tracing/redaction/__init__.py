@@ -1,0 +1,1 @@
+"""Take secrets out of what is traced, before it is journaled."""
