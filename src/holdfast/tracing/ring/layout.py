@@ -43,6 +43,8 @@ LOST_AT: Final = 64
 SUFFIX: Final = ".seg"
 LOCK: Final = "lock"
 
+BEGINNING: Final = b'["'
+"""How the line of a span that has begun begins."""
 OPENED: Final = 0
 """The beginning of a span."""
 SPAN: Final = 1

@@ -14,10 +14,9 @@ from typing import Final
 from holdfast.errors import StorageTooNew
 from holdfast.frozen import frozen
 from holdfast.tracing.entries import Entry, Loss, Opened, Position
-from holdfast.tracing.ring.encoding import decode
 from holdfast.tracing.ring.layout import HEADER, SUFFIX, VERSION, unpack_header
 from holdfast.tracing.ring.place import is_alive
-from holdfast.tracing.ring.records import Damage, Record, records_in
+from holdfast.tracing.ring.records import Record, records_in
 from holdfast.tracing.ring.segment import segment_path
 from holdfast.tracing.span import Span
 
@@ -131,15 +130,12 @@ class RingFiles:
         for found in records_in(data, at, is_over=is_over):
             if len(entries) >= most:
                 return Position(segment=position.segment, offset=at), False
-            entries.append(self._entry(found))
+            if isinstance(found, Record):
+                entries.append(found.entry)
+            else:
+                entries.append(Loss(count=1, why=f"a damaged record in the ring {self.id!r}"))
             at = found.end
         return Position(segment=position.segment, offset=at), True
-
-    def _entry(self, found: Record | Damage) -> Entry:
-        if isinstance(found, Record):
-            with suppress(ValueError):
-                return decode(found.kind, found.payload)
-        return Loss(count=1, why=f"a damaged record in the ring {self.id!r}")
 
     def _untold(self, number: int) -> list[Entry]:
         """Return the losses that its process had no room left to tell of."""
@@ -202,13 +198,11 @@ def _last_moment(data: bytes) -> int:
     """Return the latest end or beginning that the records of a segment tell of."""
     latest = 0
     for found in records_in(data, HEADER, is_over=True):
-        if isinstance(found, Record):
-            with suppress(ValueError):
-                entry = decode(found.kind, found.payload)
-                if isinstance(entry, Span):
-                    latest = max(latest, entry.end_ns)
-                elif isinstance(entry, Opened):
-                    latest = max(latest, entry.start_ns)
+        entry = found.entry if isinstance(found, Record) else None
+        if isinstance(entry, Span):
+            latest = max(latest, entry.end_ns)
+        elif isinstance(entry, Opened):
+            latest = max(latest, entry.start_ns)
     return latest
 
 

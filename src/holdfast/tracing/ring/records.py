@@ -8,6 +8,8 @@ from typing import Final
 from zlib import crc32
 
 from holdfast.frozen import NamedTuple
+from holdfast.tracing.entries import Entry
+from holdfast.tracing.ring.encoding import decode
 from holdfast.tracing.ring.layout import KINDS, OPENED, RECORD, SPAN
 
 _HEAD: Final = RECORD.size
@@ -16,10 +18,9 @@ _BEGINNING = re.compile(b"[%b]" % re.escape(bytes([ord("["), *KINDS])))
 
 
 class Record(NamedTuple):
-    """A record and where the next one begins."""
+    """What a record holds, and where the next one begins."""
 
-    kind: int
-    payload: bytes
+    entry: Entry
     end: int
 
 
@@ -45,7 +46,9 @@ def records_in(data: bytes, at: int, *, is_over: bool) -> Iterator[Record | Dama
 
 def _record_at(data: bytes, at: int) -> Record | None:
     if data[at : at + 1] == b"[":
-        return _lines_at(data, at)
+        found = _LINES.match(data, at)
+        kind = SPAN if found and found[1] else OPENED
+        return _record(kind, found[0], found.end()) if found else None
     if at + _HEAD > len(data):
         return None
     kind, check, size = RECORD.unpack_from(data, at)
@@ -53,14 +56,14 @@ def _record_at(data: bytes, at: int) -> Record | None:
     if kind not in KINDS or end > len(data):
         return None
     payload = data[at + _HEAD : end]
-    return Record(kind, payload, end) if crc32(payload) == check else None
+    return _record(kind, payload, end) if crc32(payload) == check else None
 
 
-def _lines_at(data: bytes, at: int) -> Record | None:
-    found = _LINES.match(data, at)
-    if found is None:
+def _record(kind: int, payload: bytes, end: int) -> Record | None:
+    try:
+        return Record(decode(kind, payload), end)
+    except ValueError:
         return None
-    return Record(SPAN if found[1] else OPENED, found[0], found.end())
 
 
 def _behind(data: bytes, at: int, *, is_over: bool) -> Damage | None:

@@ -23,12 +23,13 @@ import orjson
 
 from holdfast.clock import Clock
 from holdfast.tracing.active import ActiveSpan
+from holdfast.tracing.entries import Part
 from holdfast.tracing.ring.encoding import end_of, head_of, loss_of
 from holdfast.tracing.ring.layout import (
+    BEGINNING,
     HEADER,
     LONGEST,
     LOSS,
-    OPENED,
     PART,
     VERSION,
     Header,
@@ -38,6 +39,7 @@ from holdfast.tracing.ring.place import RingPlace
 from holdfast.tracing.ring.process import boot_id, started_ticks
 from holdfast.tracing.ring.records import Record, records_in
 from holdfast.tracing.ring.segment import Allocate, Segment, allocate
+from holdfast.tracing.span import Span
 
 FIRST_BYTES: Final = 256 << 10
 FULL_BYTES: Final = 4 << 20
@@ -176,9 +178,9 @@ class Ring:
 
     def _place_one(self, record: bytes) -> None:
         if len(record) > LONGEST:
-            self._lose(f"a record of {len(record)} bytes is too long")
+            self._lose(record, f"a record of {len(record)} bytes is too long")
         elif not self._has_taken(record) and not (self._extend(record) and self._has_taken(record)):
-            self._lose(self._why)
+            self._lose(record, self._why)
 
     def _has_taken(self, record: bytes) -> bool:
         try:
@@ -187,8 +189,11 @@ class Ring:
             return False
         return True
 
-    def _lose(self, why: str) -> None:
-        self._lost, self._why = self._lost + 1, why
+    def _lose(self, record: bytes, why: str) -> None:
+        self._why = why
+        if record.startswith(BEGINNING):
+            return  # the span is lost if its end is
+        self._lost += 1
         if self._segment is not None:
             self._segment.note_lost(self._lost)
 
@@ -253,7 +258,10 @@ class Ring:
         """Count what nobody is ever going to read."""
         if not segment.is_there():
             records = records_in(segment.map[:], HEADER, is_over=True)
-            self._lost += sum(isinstance(each, Record) and each.kind != OPENED for each in records)
+            self._lost += sum(
+                isinstance(each, Record) and isinstance(each.entry, (Span, Part))
+                for each in records
+            )
             self._why = f"{str(segment.path.parent)!r} was removed while it was written"
 
     def _sync_now_and_then(self, seconds: float) -> None:
