@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from holdfast.tracing.analysis.errors import Failure, failures_of
+from holdfast.tracing.analysis.exceptions import Cause, Told
+from holdfast.tracing.analysis.fingerprints import fingerprint_of
+from holdfast.tracing.analysis.patterns import findings_of
 from holdfast.tracing.analysis.text import one_line, text_of_value
+from holdfast.tracing.analysis.times import times_of
 from holdfast.tracing.analysis.trace import Trace, read_trace
 from holdfast.tracing.digest import Call, Sighting, TraceDigest
 from holdfast.tracing.meaning import TokenUsage
@@ -49,7 +53,7 @@ def _digest(trace: Trace) -> TraceDigest:
         usage=TokenUsage(),
         error=_error(trace, failures),
         calls=calls,
-        sightings=[_sighting(each) for each in failures[:_MOST_SIGHTINGS]],
+        sightings=[*map(_sighting, failures), *_silent(trace)][:_MOST_SIGHTINGS],
         labels=_labels(first),
     )
 
@@ -87,6 +91,20 @@ def _sighting(failure: Failure) -> Sighting:
         origin=failure.origin,
         swallowed=failure.swallowed,
     )
+
+
+def _silent(trace: Trace) -> Iterator[Sighting]:
+    """Yield what is wrong in a trace without any span that failed: it has no type, but a class."""
+    for finding in findings_of(trace, times_of(trace)):
+        told = Told(causes=(Cause(kind=finding.error_class.value, message=finding.sentence),))
+        yield Sighting(
+            span_id=trace.span(finding.numbers[0]).span_id,
+            fingerprint=fingerprint_of(told, place=""),
+            error_class=finding.error_class.value,
+            kind="",
+            message=finding.sentence,
+            origin=True,
+        )
 
 
 def _labels(root: Span) -> Mapping[str, str]:

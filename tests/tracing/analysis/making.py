@@ -95,8 +95,8 @@ def path_slowly(tree: Tree) -> dict[str, int]:
             before = [c for c in before if tree.ends[c] > tree.begins[c]]
             ended = [c for c in before if tree.ends[c] <= at]
             running = [c for c in before if tree.ends[c] > at]
-            last = max(ended, key=lambda c: tree.ends[c], default=None)
-            first = min(running, key=lambda c: tree.begins[c], default=None)
+            last = max(ended, key=lambda c: (tree.ends[c], c), default=None)
+            first = min(running, key=lambda c: (tree.begins[c], tree.ends[c], c), default=None)
             if last is not None and (first is None or at - tree.ends[last] <= just):
                 chosen = last
             elif first is not None:

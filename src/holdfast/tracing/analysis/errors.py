@@ -13,6 +13,10 @@ from holdfast.tracing.analysis.text import one_line
 from holdfast.tracing.analysis.trace import Trace, arguments_hash, call_name
 
 _PASSED = 100
+_VAGUE = frozenset(
+    {ErrorClass.OTHER, ErrorClass.PROGRAM, ErrorClass.TOOL, ErrorClass.MODEL, ErrorClass.NETWORK}
+)
+"""Classes that say little of a failure which began elsewhere."""
 
 
 @frozen
@@ -57,13 +61,15 @@ def failures_of(trace: Trace) -> Sequence[Failure]:
     told = {number: told_by(trace.span(number)) for number in numbers}
     recovered = _recovered(trace, numbers)
     explained = _explained(trace, told, recovered)
+    classes = _classes(trace, told, explained)
     to_top: set[int] = set()
     for number in numbers:
         parent = trace.tree.parents[number]
         if parent < 0 or (parent in to_top and number in explained.get(parent, ())):
             to_top.add(number)
     return [
-        _failure(trace, number, told[number], (recovered, explained, to_top)) for number in numbers
+        _failure(trace, number, told[number], classes[number], (recovered, explained, to_top))
+        for number in numbers
     ]
 
 
@@ -71,6 +77,7 @@ def _failure(
     trace: Trace,
     number: int,
     what: Told,
+    error_class: ErrorClass,
     known: tuple[frozenset[int], Mapping[int, frozenset[int]], set[int]],
 ) -> Failure:
     span, (recovered, explained, to_top) = trace.span(number), known
@@ -84,7 +91,7 @@ def _failure(
         span_id=span.span_id,
         kind=what.kind,
         message=what.message or one_line(span.error) or _untold(span.status),
-        error_class=class_of(span, trace.meanings[number].role, what),
+        error_class=error_class,
         fingerprint=fingerprint_of(what, place=f"{span.status} {span.name}"),
         causes=what.causes,
         frames=[frame for frame in what.frames if frame.in_app],
@@ -94,6 +101,18 @@ def _failure(
         passed=passed,
         is_fatal=number in to_top and number not in explained and number not in recovered,
     )
+
+
+def _classes(
+    trace: Trace, told: Mapping[int, Told], explained: Mapping[int, frozenset[int]]
+) -> Mapping[int, ErrorClass]:
+    """Return the class of each failure; one that says little has that of what it passed on."""
+    classes: dict[int, ErrorClass] = {}
+    for number in sorted(told, reverse=True):
+        own = class_of(trace.span(number), trace.meanings[number].role, told[number])
+        below = explained.get(number)
+        classes[number] = classes[min(below)] if below and own in _VAGUE else own
+    return classes
 
 
 def _untold(status: str) -> str:

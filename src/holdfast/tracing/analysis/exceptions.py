@@ -30,7 +30,9 @@ _TYPED = re.compile(
     re.DOTALL,
 )
 _NAMED = re.compile(r"(?P<type>[A-Z]\w*(?:\.[A-Z]\w*)*): (?P<message>.+)", re.DOTALL)
-_PYTHON = re.compile(r'^[\s|]*File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>.+)$')
+_PYTHON = re.compile(
+    r'^[\s|]*File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>.+)$', re.MULTILINE
+)
 _SCRIPT = re.compile(
     r"^\s*at (?:async )?(?:(?P<function>[\w$.<>\[\] ]+?) \()?(?P<file>[^()\s]+?):(?P<line>\d+):\d+\)?$"
 )
@@ -171,6 +173,8 @@ def _blocks(stack: str) -> Sequence[Cause]:
 
 def _block(text: str) -> Cause:
     frames = [frame for line in text.splitlines() if (frame := _frame(line)) is not None]
+    if not _PYTHON.search(text):
+        frames.reverse()  # the others tell the innermost call first
     kind, message = "", ""
     lines = [line.strip(" |+-") for line in text.strip().splitlines()]
     # Python says what happened below the calls, JavaScript and Java above them.
@@ -185,8 +189,7 @@ def _block(text: str) -> Cause:
 def _java_block(text: str) -> Cause:
     block = _block(text)
     kind, _, message = text.partition("\n")[0].partition(": ")
-    frames = tuple(reversed(block.frames))
-    return Cause(kind=kind.strip() or block.kind, message=message, frames=frames)
+    return Cause(kind=kind.strip() or block.kind, message=message, frames=block.frames)
 
 
 def _frame(line: str) -> Frame | None:

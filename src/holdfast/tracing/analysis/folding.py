@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from holdfast.frozen import frozen
-from holdfast.tracing.analysis.suspects import Case
+from holdfast.tracing.analysis.suspects import SUSPICIOUS, Case
 from holdfast.tracing.analysis.times import gaps_of, percentile
 from holdfast.tracing.analysis.trace import Trace, arguments_hash, call_name
 from holdfast.tracing.analysis.waits import Pause, pauses_of
@@ -74,7 +74,7 @@ class Row:
 def fold(case: Case, *, folded: int = FOLDED) -> Sequence[Row]:
     """Return the rows of a trace, parents above children, in the order in which they began.
 
-    The spans that are suspected first, and those above them, are never inside a group.
+    Spans that are suspected for more than being long, and those above them, are never in a group.
     """
     folding = _Folding(case, folded)
     stack: list[tuple[Sequence[int], Kind, int]] = []
@@ -103,7 +103,8 @@ class _Folding:
         self._whole = max(1, self._tree.end - self._origin)
         self._kept: set[int] = set()
         for suspect in case.suspects[:3]:
-            self._kept |= {suspect.number, *self._tree.way_up(suspect.number)}
+            if suspect.score >= SUSPICIOUS:
+                self._kept |= {suspect.number, *self._tree.way_up(suspect.number)}
 
     def siblings(self, numbers: Sequence[int]) -> list[tuple[Sequence[int], Kind]]:
         """Return siblings with those put together that are to be one row."""

@@ -108,7 +108,9 @@ def _fill_with(tree: Tree, window: Segment, chosen: Iterable[int]) -> tuple[list
 def _chosen(tree: Tree, window: Segment, children: Sequence[int]) -> Iterator[int]:
     """Yield the critical children where some ran at the same time, the last first."""
     begins, ends = tree.begins, tree.ends
-    ordered = sorted(children, key=ends.__getitem__)
+    ordered = sorted(
+        (child for child in children if begins[child] < ends[child]), key=ends.__getitem__
+    )
     _, low, at = window
     just = (at - low) >> _JUST
     earliest = _earliest(ordered, begins)

@@ -29,6 +29,9 @@ _SILENT = {
     _C.INVALID_OUTPUT: 63.0, _C.SLOW: 58.0, _C.EMPTY_RESULT: 50.0,
 }  # fmt: skip
 _SWALLOWED, _CALLED_OFF, _ABSENT, _MENDED = 66.0, 43.0, 42.0, 40.0
+SUSPICIOUS = 40.0
+"""A lower score says only that a span is much of the critical path."""
+
 _HALF = 0.5
 _FATAL, _BEFORE = 100.0, 110.0
 _UNREADABLE = frozenset({_C.INVALID_OUTPUT, _C.VALIDATION, _C.PROGRAM, _C.OTHER, _C.TOOL})
