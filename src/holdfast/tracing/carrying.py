@@ -127,8 +127,8 @@ def _line() -> str:
 
 def _carry_submit(original: _Original) -> _Original:
     def submit(self: object, work: _Original, /, *args: Any, **named: Any) -> Any:
-        place = here(frame_of(1))
-        return original(self, _Call(place, work) if place else work, *args, **named)
+        # A thread that is started for this work does other work later: it carries nothing itself.
+        return _Call(None, original)(self, _Call(here(frame_of(1)), work), *args, **named)
 
     return submit
 
