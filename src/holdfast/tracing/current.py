@@ -90,7 +90,8 @@ class Within:
         self._place = _standing(span)
 
     def __enter__(self) -> Self:
-        enter(self._place, frame_of(1))
+        if self._place.behind is not NOWHERE:
+            enter(self._place, frame_of(1))
         return self
 
     def __exit__(
