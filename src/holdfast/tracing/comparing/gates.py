@@ -49,6 +49,9 @@ _SHARES: Mapping[str, float] = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _OF_TIMES = frozenset({"p50", "p95", "p99", "mean"})
 _OF_RUNS = frozenset({"errors", "cost", "tokens"})
 _LEAST = 5
+_BEYOND = 3
+"""So many independent values must lie beyond a quantile to tell where it is."""
+
 _DRAWS = 4000
 _HINT = "write for instance 'p95>20%', 'search:p50>500ms', 'errors>0', or several with commas"
 
@@ -246,6 +249,8 @@ def _estimate(
     if metric not in _SHARES:
         return _means(metric, base, head, alpha)
     share, design = _SHARES[metric], _design(name, sides)
+    if min(len(base), len(head)) / design * (1 - share) < _BEYOND:
+        return f"not enough data for {metric} ({len(base)} and {len(head)} values)"
     low, high = ratio_interval(
         base, head, share, confidence=1 - 2 * alpha, random=random, design=design
     )
