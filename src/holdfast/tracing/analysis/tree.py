@@ -175,19 +175,16 @@ def _walk(parents: Sequence[int], begins: Sequence[int]) -> tuple[list[int], lis
     return walked, numbers
 
 
-def _children(parents: Sequence[int]) -> tuple[list[Sequence[int]], list[int]]:
+def _children(parents: Sequence[int]) -> tuple[Sequence[Sequence[int]], Sequence[int]]:
     """Return the children of each span, and the roots."""
-    children: list[Sequence[int]] = [()] * len(parents)
-    lists: dict[int, list[int]] = {}
-    roots: list[int] = []
+    children: list[list[int] | tuple[()]] = [()] * (len(parents) + 1)  # the last are those of -1
     for number, parent in enumerate(parents):
-        if parent < 0:
-            roots.append(number)
-        elif parent in lists:
-            lists[parent].append(number)
+        below = children[parent]
+        if below:
+            below.append(number)
         else:
-            children[parent] = lists[parent] = [number]
-    return children, roots
+            children[parent] = [number]
+    return children, children.pop()
 
 
 def _depths(parents: Sequence[int]) -> Sequence[int]:

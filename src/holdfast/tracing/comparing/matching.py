@@ -17,9 +17,11 @@ from holdfast.tracing.comparing.sequences import Match, best, common
 
 @frozen
 class Keys:
-    """What a span is compared by, by number: alone, and with all below it and what came out."""
+    """What spans are compared by, by number; `whole` is a hash of a span and all below it."""
 
     names: Sequence[Hashable]
+    arguments: Sequence[str]
+    outputs: Sequence[str]
     calls: Sequence[Hashable]
     whole: Sequence[bytes]
 
@@ -39,20 +41,22 @@ def keys_of(trace: Trace) -> Keys:
     """Return what the spans of a run are compared by."""
     tree = trace.tree
     names = [(span.kind, call_name(trace, number)) for number, span in enumerate(tree.spans)]
-    calls = [(*name, arguments_hash(trace, number)) for number, name in enumerate(names)]
+    arguments = [arguments_hash(trace, number) for number in range(len(names))]
+    outputs = [output_hash(trace, number) for number in range(len(names))]
+    calls = list(zip(names, arguments, strict=True))
     whole = [b""] * len(names)
     for number in range(len(names) - 1, -1, -1):
-        said = repr((calls[number], output_hash(trace, number), trace.failed(number)))
+        said = repr((calls[number], outputs[number], trace.failed(number)))
         hashed = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8)
         for child in tree.children[number]:
             hashed.update(whole[child])
         whole[number] = hashed.digest()
-    return Keys(names=names, calls=calls, whole=whole)
+    return Keys(names=names, arguments=arguments, outputs=outputs, calls=calls, whole=whole)
 
 
-def match(base: Trace, head: Trace) -> Matched:
-    """Return which spans of two runs are the same."""
-    matching = _Matching(base, head)
+def match(base: Trace, head: Trace, keys: tuple[Keys, Keys]) -> Matched:
+    """Return which spans of two runs are the same, by what they are compared by."""
+    matching = _Matching(base, head, keys)
     pairs: list[Match] = []
     removed: list[int] = []
     added: list[int] = []
@@ -71,9 +75,9 @@ def match(base: Trace, head: Trace) -> Matched:
 
 
 class _Matching:
-    def __init__(self, base: Trace, head: Trace) -> None:
+    def __init__(self, base: Trace, head: Trace, keys: tuple[Keys, Keys]) -> None:
         self._base, self._head = base, head
-        self._base_keys, self._head_keys = keys_of(base), keys_of(head)
+        self._base_keys, self._head_keys = keys
 
     def siblings(self, base: Sequence[int], head: Sequence[int]) -> Matched:
         """Match the children of a span with those of its like."""

@@ -8,9 +8,9 @@ from typing import Literal
 
 from holdfast.frozen import frozen, replace
 from holdfast.tracing.analysis.times import own_times
-from holdfast.tracing.analysis.trace import Trace, arguments_hash, output_hash, read_trace
+from holdfast.tracing.analysis.trace import Trace, read_trace
 from holdfast.tracing.analysis.words import count_of, took
-from holdfast.tracing.comparing.matching import Matched, match
+from holdfast.tracing.comparing.matching import Keys, Matched, keys_of, match
 from holdfast.tracing.span import Span
 
 What = Literal[
@@ -92,24 +92,26 @@ def compare_runs(
     the run, and by a millisecond.
     """
     before, after = read_trace(base), read_trace(head)
-    matched = match(before, after)
-    changes = sorted(
-        _Comparison(before, after, matched, tolerance).changes(), key=lambda each: each.at
-    )
+    keys = keys_of(before), keys_of(after)
+    comparison = _Comparison(before, after, match(before, after, keys), keys, tolerance)
+    changes = sorted(comparison.changes(), key=lambda each: each.at)
     diverged = [each for each in changes if each.what not in _TIMES and not each.is_consequence]
     return RunComparison(
         base_ns=before.tree.end - before.tree.begin,
         head_ns=after.tree.end - after.tree.begin,
-        matched=len(matched.pairs),
+        matched=len(comparison.matched.pairs),
         changes=changes,
         first_divergence=diverged[0] if diverged else None,
     )
 
 
 class _Comparison:
-    def __init__(self, base: Trace, head: Trace, matched: Matched, tolerance: float) -> None:
+    def __init__(
+        self, base: Trace, head: Trace, matched: Matched, keys: tuple[Keys, Keys], tolerance: float
+    ) -> None:
         self._base, self._head = base, head
-        self._matched = matched
+        self.matched = matched
+        self._keys = keys
         self._tolerance = tolerance
         self._own = own_times(base.tree), own_times(head.tree)
         self._head_of: Mapping[int, int] = dict(matched.pairs)
@@ -127,21 +129,21 @@ class _Comparison:
         yield from self._times()
 
     def _structure(self) -> Iterator[Change]:
-        for number in self._matched.added:
+        for number in self.matched.added:
             tree = self._head.tree
             yield Change(
                 what="added", name=tree.spans[number].name, head_id=tree.spans[number].span_id,
                 head_ns=tree.ends[number] - tree.begins[number],
                 spans=tree.stops[number] - number, at=number,
             )  # fmt: skip
-        for number in self._matched.removed:
+        for number in self.matched.removed:
             tree = self._base.tree
             yield Change(
                 what="removed", name=tree.spans[number].name, base_id=tree.spans[number].span_id,
                 base_ns=tree.ends[number] - tree.begins[number],
                 spans=tree.stops[number] - number, at=self._place_of_removed(number),
             )  # fmt: skip
-        for i, j in self._matched.moved:
+        for i, j in self.matched.moved:
             if not (_is_parallel(self._base, i) or _is_parallel(self._head, j)):
                 yield self._change("moved", i, j)
 
@@ -157,17 +159,17 @@ class _Comparison:
     def _values(self, kinds: Sequence[What]) -> Iterator[Change]:
         differ = {"arguments": self._arguments_differ, "output": self._outputs_differ,
                   "status": self._statuses_differ}  # fmt: skip
-        for i, j in self._matched.pairs:
+        for i, j in self.matched.pairs:
             for what in kinds:
                 if differ[what](i, j):
                     yield self._change(what, i, j)
                     break
 
     def _arguments_differ(self, i: int, j: int) -> bool:
-        return arguments_hash(self._base, i) != arguments_hash(self._head, j)
+        return self._keys[0].arguments[i] != self._keys[1].arguments[j]
 
     def _outputs_differ(self, i: int, j: int) -> bool:
-        return output_hash(self._base, i) != output_hash(self._head, j)
+        return self._keys[0].outputs[i] != self._keys[1].outputs[j]
 
     def _statuses_differ(self, i: int, j: int) -> bool:
         before, after = self._base.span(i).status, self._head.span(j).status
@@ -191,7 +193,7 @@ class _Comparison:
         return self._head.tree.parents[int(change.at)]
 
     def _times(self) -> Iterator[Change]:
-        for i, j in self._matched.pairs:
+        for i, j in self.matched.pairs:
             before, after = self._own[0][i], self._own[1][j]
             difference = abs(after - before)
             least = max(_LEAST_NS, self._run_ns // 100, round(self._tolerance * before))

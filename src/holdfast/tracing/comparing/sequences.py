@@ -51,6 +51,8 @@ def _ends(base: Sequence[Hashable], head: Sequence[Hashable]) -> tuple[int, int]
 
 
 def _table(rows: int, columns: int, worth: Callable[[int, int], float]) -> list[Match]:
+    if not rows or not columns:
+        return []
     scores = [[0.0] * (columns + 1) for _ in range(rows + 1)]
     worths = [[worth(i, j) for j in range(columns)] for i in range(rows)]
     for i in range(rows - 1, -1, -1):
