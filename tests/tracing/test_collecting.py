@@ -86,10 +86,13 @@ def test_a_closed_ring_is_read_to_its_end_and_deleted(
     folder: Path, store: TraceStore, ring: Ring, tracer: Tracer
 ) -> None:
     trace = new_run_id()
-    tracer.start("left", parent=None, trace_id=trace)
+    left = tracer.start("left", parent=None, trace_id=trace)
+    tracer.start("later", parent=None).end()
     ring.close()
-    assert collect(folder, store) == Collected(entries=1, lost=1)
-    assert names(store, trace) == {"left": "lost"}
+    assert collect(folder, store) == Collected(entries=3, lost=1)
+    (span,) = store.spans(trace)
+    assert (span.name, span.status) == ("left", "lost")
+    assert 0 < span.duration_ns < SystemClock().now_ms() * 1_000_000 - left.start_ns + 2_000_000
     assert list(folder.iterdir()) == []
 
 
@@ -189,6 +192,31 @@ def test_a_collector_may_die_anywhere(
 
 def _numbers(folder: Path) -> list[str]:
     return [path.stem for path in folder.glob("*.seg")]
+
+
+def test_one_collector_at_a_time_has_a_ring(
+    folder: Path, store: TraceStore, ring: Ring, tracer: Tracer
+) -> None:
+    tracer.start("span", parent=None).end()
+    ring.close()
+    asked = threading.Event()
+
+    class Watched(DyingStore):
+        def position(self, ring: str) -> Position:
+            asked.set()
+            return super().position(ring)
+
+    watched = Watched(store, at=99, after=True)
+    (files,) = rings(folder)
+    thread = threading.Thread(target=collect, args=(folder, watched))
+    with files.held() as is_held:
+        assert is_held
+        thread.start()
+        assert not asked.wait(0.2)
+    assert asked.wait(5)
+    thread.join()
+    with files.held() as is_held:
+        assert not is_held
 
 
 def test_many_collect_at_once_and_each_entry_comes_in_once(

@@ -196,6 +196,26 @@ def test_cancelled_spans_count_where_nothing_above_failed() -> None:
     assert set(stopped) == {"run", "b"}
 
 
+def test_a_run_that_was_taken_up_again_did_not_fail_in_its_first_life() -> None:
+    found = failures(
+        span("r1", None, 0, 9, name="answer", kind="run", status="lost"),
+        span("s1", "r1", 1, 9, status="lost"),
+        span("r2", None, 20, 30, name="answer", kind="run", status="cancelled"),
+        span("s2", "r2", 21, 30, status="cancelled"),
+        span("r3", None, 40, 50, name="answer", kind="run"),
+    )
+    assert {name: each.recovered for name, each in found.items()} == {"r1": True, "s1": True}
+    assert [name for name, each in found.items() if each.origin] == ["s1"]
+    assert not any(each.is_fatal for each in found.values())
+
+
+def test_a_run_that_was_put_away_to_wait_called_nothing_off() -> None:
+    assert not failures(
+        span("run", None, 0, 9, kind="run", stopped="unload"),
+        span("s", "run", 1, 9, status="cancelled"),
+    )
+
+
 def test_what_the_tracer_tells_of_an_exception_is_read_back() -> None:
     kept = Kept()
     tracer = Tracer(clock=ManualClock(), sink=kept)

@@ -10,10 +10,11 @@ from hypothesis import given
 from benchmarks.ours.faults import SHAPES, TUNED, cases, place_of
 from benchmarks.ours.injecting import FAULTS, inject
 from benchmarks.ours.speaking import SPEECHES
+from holdfast.frozen import replace
 from holdfast.tracing.analysis.suspects import case_of, rank_suspects
 from holdfast.tracing.analysis.trace import read_trace
 from holdfast.tracing.analysis.verdict import verdict_of
-from holdfast.tracing.span import Span
+from holdfast.tracing.span import Span, SpanLink
 from tests.tracing.analysis.making import span, wild
 
 
@@ -205,6 +206,25 @@ def test_the_line_tells_what_was_under_way_at_the_end() -> None:
     off = span("run", None, 0, 10, kind="run", status="cancelled")
     outcome, text, _ = line(off, span("s", "run", 1, 10, name="read", status="cancelled"))
     assert (outcome, text) == ("cancelled", "called off: read was under way for 9.0 ms")
+
+
+def test_the_last_life_of_a_run_decides() -> None:
+    first = span("r1", None, 0, 10, name="answer", kind="run", status="lost")
+    second = span("r2", None, 20, 30, name="answer", kind="run")
+    step = span("s", "r2", 20, 30, name="read")
+    verdict = verdict_of([first, second, step])
+    assert verdict.outcome in {"slow", "waited"}
+    assert "it was taken up again 1 time" in [each.text for each in verdict.support]
+    waits = replace(second, attributes={"stopped": "unload"})
+    assert line(first, waits, step)[:2] == (
+        "waited", "waits: it goes on when what it waits for is there",
+    )  # fmt: skip
+
+
+def test_links_to_other_traces_are_told() -> None:
+    linked = replace(RUN, links=(SpanLink(trace_id="b" * 32, span_id="x"),))
+    texts = [each.text for each in verdict_of([linked]).support]
+    assert f"it is linked to 1 trace: {'b' * 32}" in texts
 
 
 def test_there_is_a_verdict_on_no_spans() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.clock import SystemClock
@@ -78,6 +78,8 @@ def same(one: object, other: object) -> bool:
 
 
 @given(attributes=st.dictionaries(texts, values, max_size=4))
+@example(attributes={"a": math.nan, "b": None, "c": [math.inf, -math.inf]})
+@example(attributes={"$": {"$": 1}, "a": "null"})
 def test_values_come_back_as_they_were(ring: Ring, last: Last, attributes: dict) -> None:
     assert same(attributes, recorded(ring, last, attributes))
 
