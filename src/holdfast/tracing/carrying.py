@@ -50,7 +50,7 @@ def carry() -> Undo:
         _patch(ProcessPoolExecutor, "submit", _carry_submit_to_process),
         _patch(threading.Thread, "start", _carry_start),
         _patch(asyncio.BaseEventLoop, "create_task", _carry_task),
-        _patch(contextvars, "copy_context", lambda _: snapshot),
+        _patch(contextvars, "copy_context", _carry_context),
         _patch(subprocess.Popen, "__init__", _carry_popen),
         _patch(BaseProcess, "start", _carry_process),
     ]
@@ -159,6 +159,13 @@ def _carry_task(original: _Original) -> _Original:
         return original(self, work, **named)
 
     return create_task
+
+
+def _carry_context(original: _Original) -> _Original:  # noqa: ARG001 - `snapshot` calls it
+    def copy_context() -> contextvars.Context:
+        return snapshot()
+
+    return copy_context
 
 
 def _carry_popen(original: _Original) -> _Original:

@@ -148,7 +148,7 @@ class Ring:
             self._sync()
             self._leave_place()
             self._closed.set()
-            self._closed = threading.Event()
+            self._closed, self._is_synced = threading.Event(), False
 
     def _write(self, record: bytes) -> None:
         try:
@@ -232,8 +232,7 @@ class Ring:
             raise
         if self._sync_seconds is not None:
             self._unsynced.append(segment)
-            if self._place is None:
-                self._sync_now_and_then(self._sync_seconds)
+            self._sync_now_and_then(self._sync_seconds)
         self._place, self._number = place, self._number + 1
         return segment
 
@@ -265,7 +264,9 @@ class Ring:
             self._why = f"{str(segment.path.parent)!r} was removed while it was written"
 
     def _sync_now_and_then(self, seconds: float) -> None:
-        closed = self._closed
+        if self._is_synced:
+            return
+        self._is_synced, closed = True, self._closed
 
         def sync() -> None:
             while not closed.wait(seconds):
@@ -280,7 +281,8 @@ class Ring:
             with suppress(OSError):
                 segment.sync()
             if segment is not self._segment:
-                self._unsynced.remove(segment)
+                with suppress(ValueError):  # a thread may have been quicker
+                    self._unsynced.remove(segment)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
@@ -292,7 +294,7 @@ class Ring:
         self._number = 0
         self._lost, self._why = 0, ""
         self._retry_ns: int | None = None
-        self._closed = threading.Event()
+        self._closed, self._is_synced = threading.Event(), False
         self._unsynced: deque[Segment] = deque()
 
     def before_fork(self) -> None:
@@ -308,13 +310,20 @@ class Ring:
         self._reset()
 
 
+_forking: list[Ring] = []
+
+
 def _before_fork() -> None:
-    for ring in list(_rings):
+    held = list(_rings)
+    for ring in held:
         ring.before_fork()
+    _forking[:] = held
 
 
 def _after_fork(*, in_child: bool) -> None:
-    for ring in list(_rings):
+    held = list(_forking)
+    _forking.clear()
+    for ring in held:
         ring.after_fork(in_child=in_child)
 
 
