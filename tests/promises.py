@@ -60,4 +60,5 @@ PROMISES = {
     "suite-spends-within-budget": "A suite asks real models only within its budget, and recorded answers cost nothing.",
     "payloads-are-whole": "A prompt or an answer in a trace comes back whole, without its secrets; nothing is cut.",
     "secrets-never-traced": "A secret that is recognised is in no journal, database or export of traces.",
+    "otlp-loses-nothing": "A span that goes out by OTLP and comes back says all that it said.",
 }

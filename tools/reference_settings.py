@@ -39,6 +39,9 @@ MEANINGS = {
     "tracing.keep_mib": "How large the traces may grow, in MiB; the oldest go first. Without it as large as "
     "they get.",
     "tracing.release": "The name of the release that this project traces, for `holdfast trace compare`.",
+    "prices": "What models cost that no provider above has prices for: a table a model, `NAME` or "
+    "`PROVIDER/NAME`, with `currency` (`sat` or a code), prices for a million tokens (`input`, `output`, "
+    "`cache_read`, `cache_write`, `reasoning`, ...), `request`, and `since`; or a list of such tables.",
     "money.currency": "The currency that costs are shown in beside sats, such as `EUR`.",
     "money.bitcoin": "What a bitcoin is worth in that currency, by the day from which it holds: "
     "`bitcoin = { 2026-11-01 = 81000 }`.",
@@ -164,7 +167,6 @@ def _default(key: str) -> str:
 
 def _variable(key: str) -> str:
     name = key.rpartition(".")[2]
-    known = name in {**load._GENERAL, **load._ENGINE} and not key.startswith(
-        ("providers.", "tracing.")
-    )  # noqa: SLF001
+    general = {**load._GENERAL, **load._ENGINE}  # noqa: SLF001 - nowhere else
+    known = name in general and not key.startswith(("providers.", "tracing."))
     return code(load._spell(name)) if known else ""  # noqa: SLF001

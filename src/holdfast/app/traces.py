@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ from holdfast.settings import Settings
 
 if TYPE_CHECKING:
     from holdfast.settings.tracing import TracingSettings
+    from holdfast.tracing.billing.money import Exchange
+    from holdfast.tracing.billing.prices import PriceBook
     from holdfast.tracing.digest import Digester
     from holdfast.tracing.payload import KeepPart
     from holdfast.tracing.payloads.keeping import Payloads
@@ -211,11 +215,48 @@ def _hook_of(name: str | None) -> Hook | None:
 
 
 def digester_of(settings: Settings) -> Digester:
-    """Return what makes digests of traces, with the prices that are known."""
-    from holdfast.tracing.digesting import digest_of  # noqa: PLC0415 - as above
+    """Return what makes digests of traces, with the prices and rates that are set.
 
-    del settings
-    return digest_of
+    Raises:
+        SettingsError: the prices have mistakes.
+    """
+    from holdfast.tracing.digesting import digest_of  # noqa: PLC0415 - few commands read traces
+
+    return partial(digest_of, book=_book_of(settings), exchange=_exchange_of(settings))
+
+
+def _book_of(settings: Settings) -> PriceBook:
+    """Return the prices of the settings, those of providers first."""
+    from holdfast.tracing.billing.prices import SAT, ModelPrice, PriceBooks, PriceTable  # noqa: PLC0415
+
+    configured = {
+        f"{provider.name}/{model}": [
+            ModelPrice(
+                currency=SAT,
+                per_million={
+                    "input": Fraction(price.input_msat_per_million, 1000),
+                    "output": Fraction(price.output_msat_per_million, 1000),
+                },
+                request=Fraction(price.request_msat, 1000),
+            )
+        ]
+        for provider in settings.providers
+        for model, price in provider.models.items()
+        if price is not None
+    }
+    return PriceBooks([PriceTable(configured), PriceTable.read(settings.prices or {})])
+
+
+def _exchange_of(settings: Settings) -> Exchange | None:
+    money = settings.money
+    if money is None or money.currency is None:
+        return None
+    from datetime import date  # noqa: PLC0415 - as above
+
+    from holdfast.tracing.billing.money import Exchange  # noqa: PLC0415 - as above
+
+    rates = {date.fromisoformat(day): rate for day, rate in money.rates.items()}
+    return Exchange(money.currency, rates)
 
 
 def retention_of(settings: Settings) -> Retention:

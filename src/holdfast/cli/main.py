@@ -29,6 +29,7 @@ COMMANDS = {
     "list": "list the newest runs",
     "show": "show all about a run: state, variables, steps, time, cost, error",
     "trace": "where the time of runs went, what went wrong, what it cost; compare, export",
+    "serve": "take traces in over OTLP and give them to viewers, on this machine",
     "suite": "try a workflow on purpose: scenarios with recorded answers or within a budget",
     "task": "create, find, claim, share and end tasks",
     "session": "named pieces of work that anybody can take up again",

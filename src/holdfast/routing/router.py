@@ -25,7 +25,7 @@ from holdfast.routing.seam import (
     Usage,
 )
 from holdfast.routing.structured import extract_json
-from holdfast.tracing.tracer import Tracer
+from holdfast.tracing.tracer import ActiveSpan, Tracer
 
 _EXCERPT = 200
 
@@ -136,13 +136,18 @@ class Router:
         with self._tracer.span(
             f"{provider.name}/{model}", kind="model", provider=provider.name, model=model
         ) as span:
-            reply = await provider.complete(replace(request, model=model), on_text)
+            span.set(input=[{"role": m.role, "content": m.content} for m in request.messages])
+            reply = await provider.complete(
+                replace(request, model=model), _timed(on_text, span, self._tracer)
+            )
             span.set(
                 input_tokens=reply.usage.input_tokens,
                 output_tokens=reply.usage.output_tokens,
                 cost_msat=reply.cost_msat,
                 extractive=reply.extractive,
                 calls=reply.calls,
+                finish_reason=reply.finish_reason,
+                output=reply.text,
             )
             return reply
 
@@ -163,6 +168,20 @@ class Router:
             "holdfast.toml, or a provider: a table [providers.NAME] with base_url, api_key and "
             "models",
         )
+
+
+def _timed(on_text: OnText | None, span: ActiveSpan, tracer: Tracer) -> OnText | None:
+    """Return `on_text` so that it notes on a span when the first piece came."""
+    if on_text is None:
+        return None
+    begin = tracer.now_ns()
+
+    def note(piece: str) -> None:
+        if "ttft_ns" not in span.attributes:
+            span.set(ttft_ns=tracer.now_ns() - begin)
+        on_text(piece)
+
+    return note
 
 
 def _expense(candidate: Candidate) -> tuple[bool, int]:

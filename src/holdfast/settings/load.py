@@ -18,6 +18,7 @@ from holdfast.settings.values import (
     as_ack,
     as_names,
     as_seconds,
+    as_table,
     as_text,
     as_whole,
     suggestion,
@@ -51,7 +52,8 @@ class Settings:
     `root` is the folder of `holdfast.toml` or, without one, where the search for it began. A path
     in `store` is absolute. `model` is None where no default was set. `lease_seconds` is how long
     a silent process keeps a run, `concurrency` how many steps of one process run at once. `tracing`
-    and `money` are None where nothing was said about them. `warnings` are sentences to show once.
+    `money` and `prices` (by model, as `PriceTable.read` takes them) are None where nothing was said
+    about them. `warnings` are sentences to show once.
     """
 
     root: Path
@@ -65,6 +67,7 @@ class Settings:
     providers: tuple[ProviderConfig, ...] = ()
     tracing: TracingSettings | None = None
     money: MoneySettings | None = None
+    prices: Table | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -99,6 +102,11 @@ def load_settings(
     return Settings(root=root, file=file, warnings=tuple(found.warnings), **known)
 
 
+def environment_value(name: str) -> str | None:
+    """Return the value of a variable that a person named, None if it is not set."""
+    return os.environ.get(name)
+
+
 def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
     values = _collect(top, _GENERAL, root)
     if engine := top.section("engine"):
@@ -113,6 +121,8 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
         from holdfast.settings.tracing import read_tracing  # noqa: PLC0415 - as above
 
         values["tracing"] = read_tracing(tracing)
+    if prices := top.take("prices", as_table, None):
+        values["prices"] = prices
     if money := top.section("money"):
         from holdfast.settings.tracing import read_money  # noqa: PLC0415 - as above
 

@@ -11,8 +11,10 @@ from holdfast.tracing.analysis.patterns import findings_of
 from holdfast.tracing.analysis.text import one_line, text_of_value
 from holdfast.tracing.analysis.times import times_of
 from holdfast.tracing.analysis.trace import Trace, read_trace
-from holdfast.tracing.digest import Call, Sighting, TraceDigest
-from holdfast.tracing.meaning import TokenUsage
+from holdfast.tracing.billing.bills import bill_of, calls_of
+from holdfast.tracing.billing.money import Exchange
+from holdfast.tracing.billing.prices import PriceBook
+from holdfast.tracing.digest import Sighting, TraceDigest
 from holdfast.tracing.span import Span, Status
 
 _WORST: Sequence[Status] = ("error", "lost", "cancelled", "open", "ok", "unset")
@@ -21,23 +23,29 @@ _MOST_SIGHTINGS = 100
 _MOST_MESSAGE = 500
 
 
-def digest_of(spans: Sequence[Span]) -> TraceDigest:
+def digest_of(
+    spans: Sequence[Span], *, book: PriceBook | None = None, exchange: Exchange | None = None
+) -> TraceDigest:
     """Return the digest of one trace from all its spans, in any order; never raises.
+
+    `book` has prices for calls whose cost nobody told, `exchange` turns sats and a currency into one
+    another.
 
     The status is the worst of the spans at the top: a failure below a span that went on is in
     `errors`, and in `sightings` as swallowed.
     """
     try:
-        return _digest(read_trace(spans))
+        return _digest(read_trace(spans), book, exchange)
     except Exception as failure:  # noqa: BLE001 - a span must not keep others from being listed
         return _bare(spans, failure)
 
 
-def _digest(trace: Trace) -> TraceDigest:
+def _digest(trace: Trace, book: PriceBook | None, exchange: Exchange | None) -> TraceDigest:
     tree = trace.tree
     first = tree.spans[tree.roots[0]]
     failures = failures_of(trace)
-    calls: Sequence[Call] = ()
+    calls = calls_of(tree.spans, trace.meanings, book=book, exchange=exchange)
+    bill = bill_of(calls)
     return TraceDigest(
         trace_id=first.trace_id,
         name=first.name,
@@ -50,7 +58,11 @@ def _digest(trace: Trace) -> TraceDigest:
         session=_said(trace, "session"),
         user=_said(trace, "user"),
         release=_said(trace, "release"),
-        usage=TokenUsage(),
+        usage=bill.usage,
+        cost_msat=bill.msat,
+        cost_micros=bill.micros,
+        currency=bill.currency,
+        cost_known=not bill.unknown,
         error=_error(trace, failures),
         calls=calls,
         sightings=[*map(_sighting, failures), *_silent(trace)][:_MOST_SIGHTINGS],

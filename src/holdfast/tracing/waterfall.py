@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from textwrap import wrap
 
 from holdfast.tracing.analysis.folding import FOLDED, Mark, Piece, Row, fold
 from holdfast.tracing.analysis.suspects import Case, case_of
-from holdfast.tracing.analysis.text import one_line
-from holdfast.tracing.analysis.times import percentile, speeds_of
+from holdfast.tracing.analysis.text import first_number, one_line
+from holdfast.tracing.analysis.times import percentile, speeds_of, with_below
 from holdfast.tracing.analysis.trace import read_trace
 from holdfast.tracing.analysis.tree import tree_of
 from holdfast.tracing.analysis.verdict import Sentence, Verdict, judge
-from holdfast.tracing.analysis.words import count_of, percent, took
+from holdfast.tracing.analysis.words import count_of, percent, sats, took
 from holdfast.tracing.digest import TraceDigest
 from holdfast.tracing.digesting import digest_of
 from holdfast.tracing.span import Span
@@ -23,8 +24,9 @@ _DRAWN: Mapping[Mark, str] = {
     "below": "─", "own": "▒", "work": "█", "first": "░", "wait": "·", "failed": "x", "gap": "?",
 }  # fmt: skip
 _LEGEND = "* on the critical path; █ work, ▒ own time, ─ below, ░ to the first token, · waiting, x failed try"
-_LEAST_LINES = 8
+_LEAST_LINES, _LEAST_WIDTH = 10, 40
 _DEEPEST = 12
+_VERDICT_LINES = 3
 _USUAL = frozenset({"ok", "unset"})
 
 
@@ -67,20 +69,21 @@ def text_of(
     width: int = 100,
     digest: TraceDigest | None = None,
 ) -> str:
-    """Return a trace of any size as at most `lines` lines (at least 8) of at most `width` characters.
+    """Return a trace of any size as at most `lines` lines (at least 10) of at most `width` characters.
 
     It says what became of it and why, what it cost, and the tree folded to what matters; what was
     left out is counted. Without `digest` it is made here, without prices.
     """
     if not spans:
         return "there are no spans\n"
-    lines, width = max(_LEAST_LINES, lines), max(40, width)
+    lines, width = max(_LEAST_LINES, lines), max(_LEAST_WIDTH, width)
     case = case_of(read_trace(spans))
     verdict = judge(case)
-    head = _head(case, verdict, digest or digest_of(spans))
+    digest = digest or digest_of(spans)
+    head = _head(case, verdict, digest, width)
     support = [f"- {each.text}" for each in _support(verdict, max(0, (lines - 12) // 4))]
     room = lines - len(head) - len(support) - 3 - bool(support)
-    tree, left_out = _tree(case, room, width)
+    tree, left_out = _tree(case, _Facts(case, digest), room, width)
     said = [*head, "", *tree, _left_out(case, left_out), _LEGEND]
     if support:
         said += ["", *support]
@@ -101,13 +104,13 @@ def _support(verdict: Verdict, most: int) -> Sequence[Sentence]:
     return verdict.support[:most]
 
 
-def _head(case: Case, verdict: Verdict, digest: TraceDigest) -> Sequence[str]:
+def _head(case: Case, verdict: Verdict, digest: TraceDigest, width: int) -> Sequence[str]:
     spans = count_of(digest.spans, "span")
     errors = f", {digest.errors:,} failed" if digest.errors else ""
     name = one_line(digest.name, 60) or "unnamed"
     return (
         f"{name}  {digest.trace_id}  {digest.status}  {took(digest.duration_ns)}  {spans}{errors}",
-        verdict.line.text,
+        *wrap(printable(verdict.line.text), width)[:_VERDICT_LINES],
         _bill(case, digest),
     )
 
@@ -137,7 +140,7 @@ def _count(number: int | None) -> str:
 def _cost(digest: TraceDigest) -> str:
     known: list[str] = []
     if digest.cost_msat is not None:
-        known.append(f"{digest.cost_msat / 1000:,.3f}".rstrip("0").rstrip(".") + " sat")
+        known.append(sats(digest.cost_msat))
     if digest.cost_micros is not None and digest.currency:
         known.append(f"{digest.cost_micros / 1e6:.4f} {digest.currency}")
     if not known:
@@ -151,7 +154,7 @@ def _left_out(case: Case, left_out: int) -> str:
     return f"left out: {left_out:,} of {count_of(len(case.trace.tree.spans), 'span')}"
 
 
-def _tree(case: Case, room: int, width: int) -> tuple[Sequence[str], int]:
+def _tree(case: Case, facts: _Facts, room: int, width: int) -> tuple[Sequence[str], int]:
     """Return as many rows as there is room for, and how many spans they do not stand for."""
     rows = fold(case)
     weights = _weights(case, rows)
@@ -163,10 +166,10 @@ def _tree(case: Case, room: int, width: int) -> tuple[Sequence[str], int]:
         for place, hidden in zip(shown, _hidden(rows, shown), strict=True)
     ]
     column = min(max(map(len, names)), width * 2 // 5)
-    drawn = max(10, min(30, width - column - 40))
+    drawn = max(10, min(30, width - column - 45))
     said = [
         f"{'*' if rows[place].is_critical else ' '} {_cut(name, column).ljust(column)} "
-        f"|{bar(rows[place], total, drawn)}| {_facts(case, rows[place])}"
+        f"|{bar(rows[place], total, drawn)}| {facts.of(rows[place])}"
         for place, name in zip(shown, names, strict=True)
     ]
     return said, len(case.trace.tree.spans) - sum(
@@ -203,17 +206,56 @@ def _name(row: Row, hidden: int) -> str:
     return f"{depth}{one_line(row.name, 60)}{more}"
 
 
-def _facts(case: Case, row: Row) -> str:
-    """Return what stands behind the bar."""
-    parts = [took(row.took_ns)]
-    if row.kind == "group":
-        parts.append(f"sum {took(row.sum_ns)}, p95 {took(row.p95_ns)}")
-    if row.kind == "tries":
-        parts.append(f"{row.count} tries")
-    if row.path_ns and row.depth:
-        parts.append(percent(row.path_ns, case.times.total_ns))
-    if row.kind == "group" and row.failed:
-        parts.append(f"{row.failed} failed")
-    elif row.kind != "gap" and row.span.status not in _USUAL:
-        parts.append(f"{row.span.status} {one_line(row.span.error, 60)}".strip())
-    return "  ".join(parts)
+class _Facts:
+    """Say what stands behind a bar. Money and tokens are those of the row and all below it."""
+
+    def __init__(self, case: Case, digest: TraceDigest) -> None:
+        self._case = case
+        self._total_ns = case.times.total_ns
+        self._origins = {failure.number for failure in case.failures if failure.origin}
+        self._speeds = {speed.span_id: speed for speed in speeds_of(case.trace)}
+        calls = {call.span_id: call for call in digest.calls}
+        numbers = case.trace.tree.numbers()
+        size = len(case.trace.tree.spans)
+        costs, tokens = [0] * size, [0] * size
+        for id_, call in calls.items():
+            if id_ in numbers:
+                costs[numbers[id_]] = call.msat or 0
+                tokens[numbers[id_]] = (call.usage.total_input or 0) + (
+                    call.usage.total_output or 0
+                )
+        self._costs = with_below(case.trace.tree, costs)
+        self._tokens = with_below(case.trace.tree, tokens)
+
+    def of(self, row: Row) -> str:
+        """Return the facts of a row, the most telling first."""
+        parts = [took(row.took_ns)]
+        if row.kind == "group":
+            parts.append(f"sum {took(row.sum_ns)}, p95 {took(row.p95_ns)}")
+        if row.kind == "tries":
+            parts.append(f"{row.count} tries")
+        if row.path_ns and row.depth:
+            parts.append(percent(row.path_ns, self._total_ns))
+        if row.kind == "group" and row.failed:
+            parts.append(f"{row.failed} failed")
+        elif row.kind != "gap" and row.span.status not in _USUAL:
+            said = one_line(row.span.error, 60) if row.number in self._origins else ""
+            parts.append(f"{row.span.status} {said}".strip())
+        if row.kind != "gap":
+            parts += self._more(row)
+        return "  ".join(parts)
+
+    def _more(self, row: Row) -> Iterator[str]:
+        attempts = first_number(row.span.attributes, ("attempts",))
+        if attempts is not None and attempts > 1 and row.kind == "span":
+            yield f"{attempts} tries"
+        speed = self._speeds.get(row.span.span_id)
+        if speed is not None and speed.ttft_ns is not None and row.kind == "span":
+            fast = f", {speed.per_second:.0f}/s" if speed.per_second else ""
+            yield f"first {took(speed.ttft_ns)}{fast}"
+        tokens = sum(self._tokens[number] for number in row.numbers)
+        if tokens:
+            yield f"{tokens:,} tok"
+        cost = sum(self._costs[number] for number in row.numbers)
+        if cost:
+            yield f"{sats(cost)}"

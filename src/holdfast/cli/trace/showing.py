@@ -92,8 +92,9 @@ def _show_saving(spans: Sequence[Span], name: str, output: Output) -> None:
     if not any(span.name == name for span in spans):
         raise UsageError(f"no span of this trace is called {name!r}")
     saving = what_if(tree_of(spans), name)
-    output.data({"name": name, "saved_ms": saving.saved_ns / 1e6, "share": saving.share})
-    output.line(f"20 % faster {name} saves {saving.share:.1%} of the run ({took(saving.saved_ns)})")
+    saved = saving.before_ns - saving.after_ns
+    output.data({"name": name, "saved_ms": saved / 1e6, "share": saving.share})
+    output.line(f"20 % faster {name} saves {saving.share:.1%} of the run ({took(saved)})")
 
 
 def _find_span(spans: Sequence[Span], text: str) -> Span:

@@ -70,3 +70,19 @@ def salvage(data: bytes) -> bytes:
     except zstd.ZstdError:
         pass
     return b"".join(parts)
+
+
+def bounded_decompress(data: bytes, most: int) -> bytes:
+    """Return what was compressed, no more than `most` bytes of it, whoever compressed it.
+
+    Raises:
+        ValueError: the data is damaged, or ends in the middle.
+    """
+    frame = zstd.ZstdDecompressor()
+    try:
+        found = frame.decompress(data, most)
+    except zstd.ZstdError as error:
+        raise ValueError(str(error)) from error
+    if not frame.eof and len(found) < most:
+        raise ValueError("it ends in the middle")
+    return found

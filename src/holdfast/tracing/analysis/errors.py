@@ -10,7 +10,7 @@ from holdfast.tracing.analysis.classes import ErrorClass, class_of
 from holdfast.tracing.analysis.exceptions import Cause, Frame, Told, told_by
 from holdfast.tracing.analysis.fingerprints import fingerprint_of
 from holdfast.tracing.analysis.text import one_line
-from holdfast.tracing.analysis.trace import Trace, arguments_hash, call_name
+from holdfast.tracing.analysis.trace import Trace, arguments_hash, call_name, is_unloaded, lives_of
 
 _PASSED = 100
 _VAGUE = frozenset(
@@ -24,9 +24,9 @@ class Failure:
     """One span that failed.
 
     `origin` is true where the failure began: no failed span below explains it. `swallowed`: the
-    span above went on as if nothing had been. `recovered`: the same call worked later. `passed`
-    are the spans above that failed with it, the nearest first, up to 100; `is_fatal`: it began
-    here and went up to the top of the trace.
+    span above went on as if nothing had been. `recovered`: the same call worked later, or the run
+    was taken up again. `passed` are the spans above that failed with it, the nearest first, up to
+    100. `is_fatal`: it began here and ended the run.
     """
 
     number: int
@@ -50,27 +50,44 @@ def failures_of(trace: Trace) -> Sequence[Failure]:
 
     Cancelled spans count where nothing above them failed: then somebody called the work off.
     """
-    numbers: list[int] = []
-    below_failure: list[bool] = []
-    for number, parent in enumerate(trace.tree.parents):
-        above = parent >= 0 and (below_failure[parent] or trace.failed(parent))
-        below_failure.append(above)
-        called_off = trace.span(number).status == "cancelled" and not above
-        if called_off or trace.failed(number):
-            numbers.append(number)
+    ended = {root for lives in lives_of(trace) for root in lives[:-1]}
+    numbers = _failed_numbers(trace, ended)
     told = {number: told_by(trace.span(number)) for number in numbers}
     recovered = _recovered(trace, numbers)
     explained = _explained(trace, told, recovered)
     classes = _classes(trace, told, explained)
+    mended = recovered | _below(trace, ended, numbers)
     to_top: set[int] = set()
     for number in numbers:
         parent = trace.tree.parents[number]
         if parent < 0 or (parent in to_top and number in explained.get(parent, ())):
             to_top.add(number)
     return [
-        _failure(trace, number, told[number], classes[number], (recovered, explained, to_top))
+        _failure(trace, number, told[number], classes[number], (mended, explained, to_top))
         for number in numbers
     ]
+
+
+def _failed_numbers(trace: Trace, ended: set[int]) -> list[int]:
+    """Return what failed, and what was called off; not what an earlier life was doing at its end."""
+    numbers: list[int] = []
+    excused: list[bool] = []
+    for number, parent in enumerate(trace.tree.parents):
+        if parent < 0:
+            above = number in ended or is_unloaded(trace.span(number))
+        else:
+            above = excused[parent] or trace.failed(parent)
+        excused.append(above)
+        called_off = trace.span(number).status == "cancelled" and not above
+        if called_off or trace.failed(number):
+            numbers.append(number)
+    return numbers
+
+
+def _below(trace: Trace, roots: set[int], numbers: Sequence[int]) -> frozenset[int]:
+    """Return the spans that lie below some roots, and these."""
+    inside = [range(root, trace.tree.stops[root]) for root in roots]
+    return frozenset(number for number in numbers if any(number in each for each in inside))
 
 
 def _failure(

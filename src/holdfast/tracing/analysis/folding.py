@@ -51,6 +51,8 @@ class Row:
     kind: Kind = "span"
     took_ns: int = 0
     number: int = -1
+    numbers: tuple[int, ...] = ()
+    """Which spans the row is, those below them left out; `number` is that of `span`."""
     count: int = 1
     sum_ns: int = 0
     p95_ns: int = 0
@@ -157,6 +159,7 @@ class _Folding:
             kind=kind,
             took_ns=max(tree.ends[number] for number in numbers) - begin,
             number=shown,
+            numbers=tuple(numbers),
             count=len(numbers),
             sum_ns=sum(lengths),
             p95_ns=percentile(lengths, 0.95),

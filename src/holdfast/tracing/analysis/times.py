@@ -101,7 +101,7 @@ def times_of(trace: Trace) -> Times:
         own_ns=own_times(tree),
         path=path,
         path_own_ns=path_own,
-        path_ns=_with_below(tree, path_own),
+        path_ns=with_below(tree, path_own),
         waiting_ns=waiting,
         unaccounted_ns=max(0, unaccounted - paused),
         waits=waits,
@@ -136,7 +136,8 @@ def gaps_of(tree: Tree, number: int) -> Sequence[tuple[int, int]]:
     return [(begin, until) for begin, until in gaps if until > begin]
 
 
-def _with_below(tree: Tree, own: Sequence[int]) -> Sequence[int]:
+def with_below(tree: Tree, own: Sequence[int]) -> Sequence[int]:
+    """Return for each span the sum of what it and all below it have."""
     total = list(own)
     for number in range(len(total) - 1, -1, -1):
         parent = tree.parents[number]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from holdfast.frozen import frozen
-from holdfast.tracing.analysis.kinds import meaning_of
 from holdfast.tracing.analysis.text import first_text, text_of_value
 from holdfast.tracing.analysis.tree import Tree, tree_of
+from holdfast.tracing.dialects import meaning_of
 from holdfast.tracing.meaning import Meaning, Role
 from holdfast.tracing.payload import MARK
 from holdfast.tracing.span import Span, Value
@@ -41,6 +41,25 @@ class Trace:
     def failed(self, number: int) -> bool:
         """Tell whether a span failed."""
         return self.tree.spans[number].status in FAILED
+
+
+def lives_of(trace: Trace) -> Sequence[Sequence[int]]:
+    """Return the roots that are lives of one run, the first first: it was taken up each time.
+
+    A run that waits is unloaded and goes on later, one whose process died is taken over: each time
+    it has another root of the same kind and name.
+    """
+    lives: dict[tuple[str, str], list[int]] = {}
+    for root in trace.tree.roots:
+        span = trace.span(root)
+        key = (span.kind, span.name) if span.kind == "run" else ("", span.span_id)
+        lives.setdefault(key, []).append(root)
+    return list(lives.values())
+
+
+def is_unloaded(span: Span) -> bool:
+    """Tell whether a run was only put away: it goes on when what it waits for is there."""
+    return span.kind == "run" and bool(span.attributes.get("stopped"))
 
 
 def read_trace(spans: Sequence[Span]) -> Trace:

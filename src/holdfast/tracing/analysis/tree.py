@@ -56,6 +56,11 @@ class Tree:
         """Return the number of each span by its id."""
         return {span.span_id: number for number, span in enumerate(self.spans)}
 
+    def linked(self) -> Sequence[str]:
+        """Return the other traces that its spans are linked to, such as work that outlived it."""
+        found = {link.trace_id: None for span in self.spans for link in span.links}
+        return [each for each in found if each != self.spans[0].trace_id]
+
     def way_up(self, number: int) -> Sequence[int]:
         """Return the numbers of the spans above one, the nearest first."""
         way: list[int] = []

@@ -16,7 +16,7 @@ from holdfast.tracing.analysis.replay import savings_of
 from holdfast.tracing.analysis.suspects import Case, Suspect, case_of
 from holdfast.tracing.analysis.text import one_line
 from holdfast.tracing.analysis.times import names_of
-from holdfast.tracing.analysis.trace import Trace, read_trace
+from holdfast.tracing.analysis.trace import Trace, is_unloaded, lives_of, read_trace
 from holdfast.tracing.analysis.waits import Why
 from holdfast.tracing.analysis.words import count_of, listed, percent, took
 from holdfast.tracing.span import Span
@@ -66,7 +66,8 @@ def judge(case: Case) -> Verdict:
 
 
 def _line(case: Case) -> tuple[Outcome, Sentence]:
-    statuses = {case.trace.span(root).status for root in case.trace.tree.roots}
+    last = [case.trace.span(lives[-1]) for lives in lives_of(case.trace)]
+    statuses = {span.status for span in last}
     first = case.suspects[0] if case.suspects else None
     if "error" in statuses and case.fatal and first is not None:
         return "failed", _failed(case, first)
@@ -77,9 +78,12 @@ def _line(case: Case) -> tuple[Outcome, Sentence]:
     if "cancelled" in statuses and "ok" not in statuses:
         return "cancelled", _stopped(case, "cancelled", "called off")
     if "error" in statuses:
-        root = next(each for each in case.trace.tree.roots if case.trace.failed(each))
-        return "failed", Sentence(
-            text="failed, and nothing says why", span_ids=(case.trace.span(root).span_id,)
+        failed = next(span for span in last if span.status == "error")
+        return "failed", Sentence(text="failed, and nothing says why", span_ids=(failed.span_id,))
+    if any(map(is_unloaded, last)):
+        return "waited", Sentence(
+            text="waits: it goes on when what it waits for is there",
+            span_ids=tuple(span.span_id for span in last if is_unloaded(span)),
         )
     return _of_success(case, first)
 
@@ -219,6 +223,14 @@ def _about_time(case: Case, line: Sentence) -> Iterator[Sentence]:
 
 def _about_the_record(trace: Trace) -> Iterator[Sentence]:
     tree = trace.tree
+    times = max((len(lives) for lives in lives_of(trace)), default=1)
+    if times > 1:
+        yield Sentence(text=f"it was taken up again {count_of(times - 1, 'time')}")
+    linked = tree.linked()
+    if linked:
+        text = f"it is linked to {count_of(len(linked), 'trace')}: {listed([*linked])}"
+        ids = [span.span_id for span in tree.spans if span.links][:8]
+        yield Sentence(text=text, span_ids=ids)
     if tree.orphans:
         text = f"the parent of {count_of(len(tree.orphans), 'span')} is not here"
         yield Sentence(text=text, span_ids=tree.orphans[:8])

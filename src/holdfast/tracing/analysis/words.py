@@ -28,6 +28,11 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def sats(msat: int) -> str:
+    """Return an amount of money: `0 sat`, `1.234 sat`, `12,000 sat`."""
+    return f"{msat / 1000:,.3f}".rstrip("0").rstrip(".") + " sat"
+
+
 def listed(names: list[str], most: int = 4) -> str:
     """Return names in a row, the first few of many."""
     shown = ", ".join(names[:most])

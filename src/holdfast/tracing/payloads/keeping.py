@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Literal, cast
 
+from holdfast.frozen import replace
 from holdfast.storage.files.zstandard import compress
 from holdfast.tracing.payload import PREVIEW, Chain, Form, KeepPart, Reference
 from holdfast.tracing.payloads.writing import messages_of, read_messages
 from holdfast.tracing.redaction.redactor import Redactor
-from holdfast.tracing.span import Value
+from holdfast.tracing.span import Span, Value
 from holdfast.tracing.values import dump_value
 
 Mode = Literal["full", "previews", "off"]
@@ -57,6 +58,23 @@ class Payloads:
                     changed = dict(attributes)
                 changed[name] = new
         return attributes if changed is None else changed
+
+    def prepare_span(self, span: Span) -> Span:
+        """Return a span that somebody else made as it may be kept: attributes, events and error."""
+        attributes = self.prepare(dict(span.attributes))
+        events = [
+            replace(each, attributes=self.prepare(dict(each.attributes)))
+            if each.attributes
+            else each
+            for each in span.events
+        ]
+        error = self._redactor.text(span.error) if span.error else ""
+        return replace(span, attributes=attributes, events=events, error=error)
+
+    def forget(self, hashes: Iterable[bytes]) -> None:
+        """Give parts again that could not be kept."""
+        for hash_ in hashes:
+            self._known.pop(hash_, None)
 
     def _text(self, name: str, text: str) -> Value:
         if self._redactor.is_secret_name(name):

@@ -1,0 +1,1 @@
+"""What model calls cost: tokens by the rules of providers, dated prices, money in whole numbers."""

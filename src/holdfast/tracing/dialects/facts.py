@@ -1,0 +1,137 @@
+"""What a dialect can say of a span, and how its attributes are read. Nothing here raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from holdfast.frozen import field, slotted
+from holdfast.tracing.billing.usage import count_of
+from holdfast.tracing.meaning import Role, TokenUsage
+from holdfast.tracing.span import Attributes, Span, Value
+
+
+@slotted
+class Facts:
+    """What one convention says of a span; what it does not say is empty."""
+
+    dialect: str
+    role: Role | None = None
+    provider: str = ""
+    model: str = ""
+    usage: TokenUsage | None = None
+    finish_reasons: tuple[str, ...] = ()
+    ttft_ns: int | None = None
+    streamed: bool | None = None
+    cost: dict[str, int] = field(default_factory=dict[str, int])
+    tool: str = ""
+    input: Value = None
+    output: Value = None
+    session: str = ""
+    user: str = ""
+    release: str = ""
+    workflow: str = ""
+
+
+def text(attributes: Attributes, *keys: str) -> str:
+    """Return the first text that one of the keys holds."""
+    for key in keys:
+        value = attributes.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def count(attributes: Attributes, *keys: str) -> int | None:
+    """Return the first count of tokens that one of the keys holds."""
+    for key in keys:
+        number = count_of(attributes.get(key))
+        if number is not None:
+            return number
+    return None
+
+
+def number(attributes: Attributes, *keys: str) -> float | None:
+    """Return the first number that one of the keys holds, also one written as text."""
+    for key in keys:
+        value = attributes.get(key)
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                continue
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18:
+            return value
+    return None
+
+
+def first(attributes: Attributes, *keys: str) -> Value:
+    """Return the first value that is there at all."""
+    for key in keys:
+        if (value := attributes.get(key)) is not None:
+            return value
+    return None
+
+
+def texts(value: Value) -> tuple[str, ...]:
+    """Return a text or a list of texts as texts."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return tuple(each for each in value if isinstance(each, str))
+    return ()
+
+
+def flag(attributes: Attributes, *keys: str) -> bool | None:
+    """Return the first truth that one of the keys holds."""
+    return next((value for key in keys if isinstance(value := attributes.get(key), bool)), None)
+
+
+def seconds_to_ns(seconds: float | None) -> int | None:
+    """Return a length of time in nanoseconds."""
+    return None if seconds is None or not 0 <= seconds < 1e9 else round(seconds * 1e9)
+
+
+def since_event(span: Span, names: Iterable[str]) -> int | None:
+    """Return how long after its beginning one of these events of a span came first."""
+    wanted = frozenset(names)
+    times = [event.at_ns - span.start_ns for event in span.events if event.name in wanted]
+    return min((each for each in times if each >= 0), default=None)
+
+
+def micros(amount: float | None, currency: str = "USD") -> dict[str, int]:
+    """Return an amount of a currency in millionths."""
+    return {} if amount is None or not 0 <= amount < 1e9 else {currency: round(amount * 1e6)}
+
+
+def has(attributes: Attributes, *prefixes: str) -> bool:
+    """Whether the name of any attribute begins so."""
+    return any(name.startswith(prefixes) for name in attributes)
+
+
+def gathered(attributes: Attributes, prefix: str) -> Value:
+    """Return the list that was flattened into `PREFIX.0.role`, `PREFIX.0.content`, ...; None if none."""
+    items: dict[int, dict[str, Value]] = {}
+    start = f"{prefix}."
+    for name, value in attributes.items():
+        if name.startswith(start):
+            place, _, rest = name[len(start) :].partition(".")
+            if place.isdecimal() and len(place) < 7 and rest:
+                items.setdefault(int(place), {})[rest] = value
+    if not items:
+        return None
+    return [_nested(items[place]) for place in sorted(items)]
+
+
+def _nested(members: Mapping[str, Value]) -> Value:
+    """Return members whose names are ways as mappings within mappings."""
+    made: dict[str, Value] = {}
+    for name, value in members.items():
+        *way, last = name.split(".")
+        at: dict[str, Value] = made
+        for step in way:
+            inner = at.setdefault(step, {})
+            if not isinstance(inner, dict):
+                inner = at[step] = {"value": inner}
+            at = inner
+        at[last] = value
+    return made

@@ -1,0 +1,83 @@
+"""Langfuse's attributes on OpenTelemetry spans (`langfuse.*`).
+
+Source: the documentation of Langfuse's OpenTelemetry endpoint, property mapping of version 3 and 4.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import cast
+
+from holdfast.tracing.billing.usage import usage_of
+from holdfast.tracing.dialects.facts import Facts, first, has, micros, number, text
+from holdfast.tracing.meaning import Role, TokenUsage
+from holdfast.tracing.span import Attributes, Span, Value
+
+_ROLES: dict[str, Role] = {
+    "generation": "model",
+    "embedding": "embedding",
+    "agent": "agent",
+    "tool": "tool",
+    "chain": "step",
+    "retriever": "retrieval",
+    "evaluator": "evaluation",
+    "guardrail": "guardrail",
+    "span": "other",
+}
+_AT = "langfuse.observation."
+
+
+def read(span: Span) -> Facts | None:
+    """Return what Langfuse's attributes say."""
+    attributes = span.attributes
+    if not has(attributes, "langfuse."):
+        return None
+    return Facts(
+        dialect="langfuse",
+        role=_ROLES.get(text(attributes, f"{_AT}type").lower()),
+        model=text(attributes, f"{_AT}model.name"),
+        usage=_usage(attributes),
+        ttft_ns=_ttft(span),
+        cost=micros(_cost(attributes)),
+        input=first(attributes, f"{_AT}input", "langfuse.trace.input"),
+        output=first(attributes, f"{_AT}output", "langfuse.trace.output"),
+        session=text(attributes, "langfuse.session.id", "session.id"),
+        user=text(attributes, "langfuse.user.id", "user.id"),
+        release=text(attributes, "langfuse.release"),
+        workflow=text(attributes, "langfuse.trace.name"),
+    )
+
+
+def _usage(attributes: Attributes) -> TokenUsage | None:
+    details = _mapping(attributes.get(f"{_AT}usage_details"))
+    if not details:
+        return None
+    names = {"input": "input_tokens", "output": "output_tokens", "total": "total_tokens"}
+    return usage_of({names.get(name, name): value for name, value in details.items()})
+
+
+def _cost(attributes: Attributes) -> float | None:
+    details = _mapping(attributes.get(f"{_AT}cost_details"))
+    return number(cast("Attributes", details), "total") if details else None
+
+
+def _ttft(span: Span) -> int | None:
+    begun = text(span.attributes, f"{_AT}completion_start_time").strip('"')
+    try:
+        at = datetime.fromisoformat(begun)
+    except ValueError:
+        return None
+    waited = round(at.timestamp() * 1e9) - span.start_ns if at.tzinfo else -1
+    return waited if waited >= 0 else None
+
+
+def _mapping(value: Value) -> Mapping[str, object]:
+    """Return a mapping that may be written as JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}

@@ -1,0 +1,36 @@
+"""Logfire of Pydantic: `logfire.*`, and the events and responses of its model instrumentations.
+
+Source: logfire 4 and 5, `logfire._internal.constants` and the instrumentation of OpenAI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from holdfast.tracing.billing.usage import usage_of
+from holdfast.tracing.dialects.facts import Facts, first, has, text
+from holdfast.tracing.meaning import Role
+from holdfast.tracing.span import Span
+
+
+def read(span: Span) -> Facts | None:
+    """Return what Logfire's attributes say."""
+    attributes = span.attributes
+    if not has(attributes, "logfire.") and "all_messages_events" not in attributes:
+        return None
+    response = attributes.get("response_data")
+    usage = None
+    if isinstance(response, Mapping) and isinstance(response.get("usage"), Mapping):
+        usage = usage_of(cast("Mapping[str, object]", response["usage"]))
+    asked = attributes.get("request_data")
+    model = text(cast("Mapping[str, str]", asked), "model") if isinstance(asked, Mapping) else ""
+    role: Role | None = "model" if usage is not None or model else None
+    return Facts(
+        dialect="logfire",
+        role=role,
+        model=model,
+        usage=usage,
+        input=first(attributes, "request_data", "all_messages_events", "events"),
+        output=first(attributes, "response_data", "final_result"),
+    )

@@ -1,0 +1,1 @@
+"""OTLP, the wire format of OpenTelemetry: in and out, as JSON and as protobuf."""

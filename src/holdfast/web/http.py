@@ -1,0 +1,150 @@
+"""Requests and answers of ASGI (version 3, `http` scope), as much as our faces need."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, cast
+from urllib.parse import parse_qs
+
+import orjson
+
+from holdfast.frozen import field, frozen
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MOST_BYTES = 64 << 20
+"""The longest body, also after it was decompressed."""
+
+
+class Refused(Exception):
+    """An answer other than success: a status, and a sentence that says what to change."""
+
+    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+
+
+@frozen
+class Answer:
+    """What is sent back."""
+
+    body: bytes
+    status: int = 200
+    kind: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Request:
+    """A request: its method, path, headers in lower case, and its body when it is asked for."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        pairs = cast("list[tuple[bytes, bytes]]", scope["headers"])
+        self.headers = {name.decode("latin-1"): each.decode("latin-1") for name, each in pairs}
+        self._query: bytes = scope.get("query_string", b"")
+        self._receive = receive
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters behind the question mark, the last of each name."""
+        return {name: each[-1] for name, each in parse_qs(self._query.decode("latin-1")).items()}
+
+    async def body(self) -> bytes:
+        """Return the whole body, decompressed.
+
+        Raises:
+            Refused: it is too long, or compressed in a way that is not known or broken.
+        """
+        return unpacked(await self._raw_body(), self.headers.get("content-encoding", ""))
+
+    async def _raw_body(self) -> bytes:
+        if int(self.headers.get("content-length") or 0) > MOST_BYTES:
+            raise _too_long()
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "the request ended before its body did")
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > MOST_BYTES:
+                raise _too_long()
+            parts.append(part)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+def unpacked(body: bytes, encoding: str) -> bytes:
+    """Return a body without its compression, which may not blow it up beyond the limit."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            return _inflated(body, 31)
+        case "deflate":
+            return _inflated(body, 15)
+        case "zstd":
+            return _unzstd(body)
+        case other:
+            raise Refused(415, f"the encoding {other!r} is not known: send gzip, deflate or zstd")
+
+
+def _inflated(body: bytes, bits: int) -> bytes:
+    inflater = zlib.decompressobj(bits)
+    try:
+        found = inflater.decompress(body, MOST_BYTES + 1)
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise Refused(400, f"the compressed body is broken: {error}") from error
+    if len(found) > MOST_BYTES:
+        raise _too_long()
+    if not inflater.eof:
+        raise Refused(400, "the compressed body ends in the middle")
+    return found
+
+
+def _unzstd(body: bytes) -> bytes:
+    from holdfast.storage.files.zstandard import bounded_decompress  # noqa: PLC0415 - rarely sent
+
+    try:
+        found = bounded_decompress(body, MOST_BYTES + 1)
+    except ValueError as error:
+        raise Refused(400, f"the compressed body is broken: {error}") from error
+    if len(found) > MOST_BYTES:
+        raise _too_long()
+    return found
+
+
+def _too_long() -> Refused:
+    return Refused(413, f"the body has more than {MOST_BYTES >> 20} MiB: send it in parts")
+
+
+def json_answer(value: object, status: int = 200) -> Answer:
+    """Return a value as JSON."""
+    return Answer(body=orjson.dumps(value), status=status)
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send an answer."""
+    headers = {
+        "content-type": answer.kind,
+        "content-length": str(len(answer.body)),
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+        **answer.headers,
+    }
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(name.encode(), each.encode("latin-1")) for name, each in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})
