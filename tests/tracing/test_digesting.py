@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.frozen import replace
+from holdfast.tracing.billing.money import Exchange
 from holdfast.tracing.digesting import digest_of
 from holdfast.tracing.span import Event, Span, SpanLink, Value
 from tests.tracing.analysis.making import MS, TRACE, raised, span, wild
@@ -103,6 +108,33 @@ def test_what_is_wrong_without_a_failure_is_sighted_too() -> None:
     digest = digest_of([span("run", None, 0, 9, kind="run"), *tries])
     assert [(each.error_class, each.kind) for each in digest.sightings] == [("retry_storm", "")]
     assert digest.sightings[0].fingerprint
+
+
+def test_the_last_life_of_a_run_says_how_it_ended() -> None:
+    died = span("r1", None, 0, 9, name="answer", kind="run", status="lost")
+    ended = span("r2", None, 20, 30, name="answer", kind="run")
+    assert digest_of([died, ended]).status == "ok"
+    assert digest_of([died]).status == "lost"
+
+
+def test_what_models_used_is_summed_and_an_unknown_cost_is_unknown() -> None:
+    def call(id_: str, **more: Value) -> Span:
+        return span(id_, "run", 1, 2, kind="model", provider="p", model="m", input_tokens=10, output_tokens=2, **more)  # fmt: skip
+
+    run = span("run", None, 0, 9, kind="run")
+    digest = digest_of([run, call("a", cost_msat=5), call("b", cost_msat=6)])
+    assert (digest.cost_msat, digest.cost_known) == (11, True)
+    assert (digest.usage.total_input, digest.usage.total_output) == (20, 4)
+    digest = digest_of([run, call("a", cost_msat=5), call("b")])
+    assert (digest.cost_msat, digest.cost_known, len(digest.calls)) == (5, False, 2)
+
+
+def test_a_trace_that_cannot_be_read_is_listed_all_the_same() -> None:
+    exchange = Exchange("USD", {date(2020, 1, 1): Decimal(50_000)})
+    call = span("a", None, 0, 1, kind="model", provider="p", model="m", cost_msat=5)
+    digest = digest_of([replace(call, start_ns=2**80)], exchange=exchange)
+    assert (digest.name, digest.spans, digest.cost_known) == ("a", 1, False)
+    assert digest.labels["unread"].startswith("ValueError: year ")
 
 
 def test_a_part_of_a_trace_has_a_digest() -> None:

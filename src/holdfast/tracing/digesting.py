@@ -10,7 +10,7 @@ from holdfast.tracing.analysis.fingerprints import fingerprint_of
 from holdfast.tracing.analysis.patterns import findings_of
 from holdfast.tracing.analysis.text import one_line, text_of_value
 from holdfast.tracing.analysis.times import times_of
-from holdfast.tracing.analysis.trace import Trace, read_trace
+from holdfast.tracing.analysis.trace import Trace, lives_of, read_trace
 from holdfast.tracing.billing.bills import bill_of, calls_of
 from holdfast.tracing.billing.money import Exchange
 from holdfast.tracing.billing.prices import PriceBook
@@ -31,8 +31,9 @@ def digest_of(
     `book` has prices for calls whose cost nobody told, `exchange` turns sats and a currency into one
     another.
 
-    The status is the worst of the spans at the top: a failure below a span that went on is in
-    `errors`, and in `sightings` as swallowed.
+    The status is the worst of the spans at the top, of a run that was taken up again that of its
+    last life: a failure below a span that went on is in `errors`, and in `sightings` as swallowed.
+    What cannot be read is listed with its times alone, and the label `unread` says why.
     """
     try:
         return _digest(read_trace(spans), book, exchange)
@@ -71,7 +72,7 @@ def _digest(trace: Trace, book: PriceBook | None, exchange: Exchange | None) -> 
 
 
 def _status(trace: Trace) -> Status:
-    found = {trace.span(root).status for root in trace.tree.roots}
+    found = {trace.span(lives[-1]).status for lives in lives_of(trace)}
     worst: Status = next(each for each in _WORST if each in found)
     return "ok" if worst == "unset" else worst
 

@@ -93,7 +93,7 @@ def test_any_trace_fits_and_cannot_move_the_cursor(
 ) -> None:
     text = text_of(spans, lines=lines, width=width)
     said = text.splitlines()
-    assert 0 < len(said) <= max(8, lines)
+    assert 0 < len(said) <= max(10, lines)
     assert all(len(line) <= max(40, width) for line in said)
     assert all(each.isprintable() for line in said for each in line)
 
