@@ -61,4 +61,5 @@ PROMISES = {
     "payloads-are-whole": "A prompt or an answer in a trace comes back whole, without its secrets; nothing is cut.",
     "secrets-never-traced": "A secret that is recognised is in no journal, database or export of traces.",
     "otlp-loses-nothing": "A span that goes out by OTLP and comes back says all that it said.",
+    "traces-survive-kills": "A span that was taken in is in the store of traces, whatever kills the process after that.",
 }

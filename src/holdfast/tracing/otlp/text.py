@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import orjson
@@ -141,27 +141,25 @@ def _attributes(raw: Json) -> dict[str, Value]:
     return {str(each["key"]): _value(each.get("value")) for each in _list(raw, "attributes")}
 
 
-def _value(raw: Any) -> Value:  # noqa: PLR0911 - a return for each kind of value
+def _value(raw: Any) -> Value:
     if not isinstance(raw, dict) or not raw:
         return None
     kind, held = next(iter(cast("dict[str, Any]", raw).items()))
-    match kind.replace("_v", "V"):
-        case "stringValue":
-            return str(held)
-        case "boolValue":
-            return bool(held)
-        case "intValue":
-            return int(held)
-        case "doubleValue":
-            return _SPECIAL[held] if held in _SPECIAL else float(held)
-        case "arrayValue":
-            return [_value(each) for each in _list(held, "values")]
-        case "kvlistValue":
-            return {str(each["key"]): _value(each.get("value")) for each in _list(held, "values")}
-        case "bytesValue":
-            return b64decode(held)
-        case _:
-            return None
+    read = _VALUES.get(kind.replace("_v", "V"))
+    return None if read is None else read(held)
+
+
+_VALUES: Mapping[str, Callable[[Any], Value]] = {
+    "stringValue": str,
+    "boolValue": bool,
+    "intValue": int,
+    "doubleValue": lambda held: _SPECIAL[held] if held in _SPECIAL else float(held),
+    "arrayValue": lambda held: [_value(each) for each in _list(held, "values")],
+    "kvlistValue": lambda held: {
+        str(each["key"]): _value(each.get("value")) for each in _list(held, "values")
+    },
+    "bytesValue": b64decode,
+}
 
 
 def _list(raw: Json, *names: str) -> Sequence[Any]:

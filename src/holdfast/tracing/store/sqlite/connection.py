@@ -45,6 +45,15 @@ class Database:
         with self._turn("BEGIN") as connection:
             yield connection
 
+    def give_back(self) -> None:
+        """Give free pages back to the file system."""
+        with self._lock:
+            try:
+                # As a script: each step frees a page, and `execute` takes one step only.
+                self._connection.executescript("PRAGMA incremental_vacuum")
+            except sqlite3.Error as error:
+                raise translate(error, self.path) from error
+
     @contextmanager
     def _turn(self, begin: str) -> Generator[sqlite3.Connection]:
         with self._lock:

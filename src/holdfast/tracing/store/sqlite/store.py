@@ -275,8 +275,7 @@ class SqliteTraceStore:
 
     def _give_back(self) -> int:
         """Give free pages back to the file system; return how many bytes are in use."""
-        with self._database.writing() as connection:
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+        self._database.give_back()
         with self._database.reading() as connection:
             return keeping.used(connection)
 

@@ -1,0 +1,494 @@
+"""A trace store keeps spans whole, counts them once, and finds them again, in whatever order they came."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
+from holdfast.testing.clock import ManualClock
+from holdfast.tracing.entries import Loss, Opened, Part, Position
+from holdfast.tracing.payload import Reference
+from holdfast.tracing.span import Event, Source, Span, SpanLink
+from holdfast.tracing.store.opening import open_trace_store
+from holdfast.tracing.store.seam import Query, Retention, TraceStore
+from tests.tracing.store.making import EPOCH, HOUR, plain_digest, span, span_id, trace_id
+
+DAY = 24 * HOUR
+Opener = Callable[[], TraceStore]
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TraceStore]:
+    address = f"sqlite:{tmp_path}/traces.db" if request.param == "file" else "memory:"
+    with open_trace_store(address, digester=plain_digest) as opened:
+        yield opened
+
+
+@pytest.fixture
+def reopen(tmp_path: Path) -> Opener:
+    return lambda: open_trace_store(f"sqlite:{tmp_path}/traces.db", digester=plain_digest)
+
+
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
+    | st.text(max_size=6) | st.binary(max_size=6)
+)  # fmt: skip
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+attributes = st.dictionaries(st.text(max_size=6), values, max_size=3)
+odd_spans = st.builds(
+    span,
+    trace=st.integers(0, 2), number=st.integers(0, 6), name=st.text(max_size=6),
+    kind=st.sampled_from(["step", "model", "client"]), attributes=attributes,
+    error=st.text(max_size=6), status=st.sampled_from(["ok", "error", "lost", "unset"]),
+    duration_ns=st.integers(0, 10**12),
+    events=st.lists(st.builds(Event, at_ns=st.integers(0, 10), name=st.text(max_size=3), attributes=attributes), max_size=1),
+    links=st.lists(st.builds(SpanLink, trace_id=st.just("a" * 32), span_id=st.just("b" * 16)), max_size=1),
+    source=st.builds(Source, resource=attributes, scope=st.text(max_size=3)),
+)  # fmt: skip
+
+
+def said(found: Span) -> dict[str, Any]:
+    members = {name: getattr(found, name) for name in Span.__slots__}
+    return {**members, "events": list(found.events), "links": list(found.links)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches=st.lists(st.lists(odd_spans, min_size=1, max_size=5), min_size=1, max_size=4))
+def test_every_span_comes_back_as_it_was_the_last_version_of_each(
+    batches: list[list[Span]],
+) -> None:
+    with open_trace_store("memory:", digester=plain_digest) as store:
+        latest: dict[tuple[str, str], Span] = {}
+        for place, batch in enumerate(batches):
+            store.add(batch)
+            latest.update(((each.trace_id, each.span_id), each) for each in batch)
+            if place % 2:
+                store.settle()
+        for settled in (False, True):
+            for number in range(3):
+                found = {each.span_id: said(each) for each in store.spans(trace_id(number))}
+                expected = {
+                    key[1]: said(each) for key, each in latest.items() if key[0] == trace_id(number)
+                }
+                assert found == expected, settled
+            store.settle()
+
+
+def test_numbers_that_are_none_survive(store: TraceStore) -> None:
+    store.add([span(0, 0, attributes={"nan": math.nan, "s": "\ud800"}, name="\udfff")])
+    store.settle()
+    (found,) = store.spans(trace_id(0))
+    assert math.isnan(found.attributes["nan"])  # pyright: ignore[reportArgumentType]
+    assert (found.attributes["s"], found.name) == ("\ud800", "\udfff")
+    assert [each.name for each in store.statistics(exact=True)] == ["\udfff"]
+
+
+def test_a_late_span_opens_a_settled_trace_again_and_nothing_is_counted_twice(
+    store: TraceStore,
+) -> None:
+    for part in range(12):
+        store.add([span(0, part)])
+        store.settle()
+    store.add([span(0, 3, name="renamed", duration_ns=5)])
+    for exact in (False, True):
+        counted = {each.name: each.count for each in store.statistics(exact=exact)}
+        assert counted == {"name 0": 3, "name 1": 4, "name 2": 4, "renamed": 1}
+    assert store.digest(trace_id(0)).spans == 12  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_a_release_that_is_learnt_late_moves_what_was_counted(store: TraceStore) -> None:
+    store.add([span(0, 1)])
+    store.settle()
+    assert [each.count for each in store.statistics(Query(release="v2"))] == []
+    store.add([span(0, 0, attributes={"release": "v2"})])
+    assert sum(each.count for each in store.statistics(Query(release="v2"))) == 2
+    assert sum(each.count for each in store.statistics()) == 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 10**13), min_size=1, max_size=200))
+def test_estimated_percentiles_are_within_one_per_cent(durations: list[int]) -> None:
+    with open_trace_store("memory:", digester=plain_digest) as store:
+        store.add([span(0, n, name="n", duration_ns=each) for n, each in enumerate(durations)])
+        (estimated,) = store.statistics()
+        ordered = sorted(durations)
+        for share, got in (
+            (0.5, estimated.p50_ns),
+            (0.95, estimated.p95_ns),
+            (0.99, estimated.p99_ns),
+        ):
+            true = ordered[int(share * (len(ordered) - 1))]
+            assert abs(got - true) <= 0.01001 * true
+
+
+def test_percentiles_are_the_same_with_and_without_numpy(
+    store: TraceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add([span(t, n, duration_ns=n * n, status="error" if n % 5 == 0 else "ok")
+               for t in range(3) for n in range(40)])  # fmt: skip
+    with_numpy = store.statistics(exact=True)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert store.statistics(exact=True) == with_numpy
+
+
+def test_open_spans_show_until_they_end_and_an_end_that_came_first_counts(
+    store: TraceStore,
+) -> None:
+    opened = [
+        Opened(trace_id=trace_id(0), span_id=span_id(n), parent_id=None, name="o", kind="step", start_ns=EPOCH)
+        for n in range(3)
+    ]  # fmt: skip
+    store.add([span(0, 2)])
+    store.add(opened)
+    states = {each.span_id: each.status for each in store.spans(trace_id(0))}
+    assert states == {span_id(0): "open", span_id(1): "open", span_id(2): "ok"}
+    assert store.state().open_spans == 2
+    store.add([span(0, 0), span(0, 1)])
+    assert {each.status for each in store.spans(trace_id(0))} == {"ok"}
+    assert store.state().open_spans == 0
+
+
+def test_a_ring_is_taken_in_once_and_its_open_spans_are_lost_when_it_dies(
+    store: TraceStore,
+) -> None:
+    begin, middle, end = Position(), Position(segment=0, offset=50), Position(segment=1, offset=0)
+    open_one = Opened(
+        trace_id=trace_id(0), span_id=span_id(1), parent_id=span_id(0), name="o", kind="tool",
+        start_ns=EPOCH,
+    )  # fmt: skip
+    assert store.position("r") == begin
+    assert store.advance("r", [open_one, Loss(count=3, why="disk full")], was=begin, now=middle)
+    assert not store.advance("r", [span(0, 5)], was=begin, now=end)
+    assert store.position("r") == middle
+    assert store.advance("r", [span(0, 0)], was=middle, now=end)
+    assert store.bury("r", at_ns=EPOCH + 700) == 1
+    assert store.bury("r", at_ns=EPOCH + 900) == 0
+    lost = next(each for each in store.spans(trace_id(0)) if each.status == "lost")
+    assert (lost.span_id, lost.duration_ns, lost.parent_id) == (span_id(1), 700, span_id(0))
+    assert (store.state().lost, store.state().losses) == (3, {"disk full": 3})
+
+
+def test_pages_neither_skip_nor_repeat_while_traces_are_added(store: TraceStore) -> None:
+    for number in range(25):
+        store.add([span(number, 0)])
+    seen: list[str] = []
+    cursor = ""
+    for turn in range(100):
+        page = store.traces(limit=4, cursor=cursor)
+        seen += [each.trace_id for each in page.traces]
+        store.add([span(100 + turn, 0)])
+        cursor = page.cursor
+        if not cursor:
+            break
+    assert seen == [trace_id(number) for number in reversed(range(25))]
+    with pytest.raises(UsageError, match="no cursor"):
+        store.traces(cursor="nonsense")
+
+
+def test_traces_are_found_by_everything_that_a_query_says(store: TraceStore) -> None:
+    store.add(
+        [
+            span(0, 0, attributes={"user": "ada", "workflow": "brief", "release": "v1"}),
+            span(0, 1, status="error", error="the disk burns"),
+        ]
+    )
+    store.add([span(1, 0, name="other", duration_ns=10**9, attributes={"note": "kelp forest"}), span(1, 4, kind="model", attributes={"model": "big", "cost": 7})])  # fmt: skip
+    first, second = trace_id(0), trace_id(1)
+    cases = [
+        (Query(user="ada"), first), (Query(workflow="brief"), first), (Query(release="v1"), first),
+        (Query(error_class="tool"), first), (Query(fingerprint="the disk burns"), first),
+        (Query(text="burn"), first), (Query(name="other"), second), (Query(model="big"), second),
+        (Query(text="kelp"), second), (Query(at_least_ns=10**8), second),
+        (Query(since_ns=EPOCH + HOUR // 8), second), (Query(until_ns=EPOCH + HOUR // 8), first),
+        (Query(span="name 1", user="ada"), first), (Query(trace_id=second), second),
+    ]  # fmt: skip
+    for query, expected in cases:
+        assert [each.trace_id for each in store.traces(query).traces] == [expected], query
+    assert store.traces(Query(text='" OR *')).traces == []
+    assert [each.trace_id for each in store.traces(order="slowest").traces] == [second, first]
+    assert store.find(first[:31]) == [second, first]
+    assert store.find("f") == []
+
+
+def test_bills_errors_and_the_slowest_are_summed(store: TraceStore) -> None:
+    for number in range(3):
+        store.add(
+            [
+                span(number, 0, attributes={"user": "ada"}),
+                span(number, 1, kind="model", attributes={"cost": 10} if number else {}),
+                span(number, 2, status="error", error="boom", duration_ns=number * 100),
+            ]
+        )
+    (row,) = store.costs("model")
+    assert (row.calls, row.unknown, row.cost_msat, row.input) == (3, 1, 20, 30)
+    assert [each.key for each in store.costs("user")] == ["ada"]
+    assert sum(each.calls for each in store.costs("day")) == 3
+    (group,) = store.errors()
+    assert (group.count, group.traces_count, group.cost_msat) == (3, 3, None)
+    assert group.traces[0] == trace_id(2)
+    assert [each.duration_ns for each in store.slowest("name 2", limit=2)] == [200, 100]
+    assert sum(map(len, store.durations("name 2").values())) == 3
+    assert len(store.calls(limit=2)) == 2
+
+
+def test_sweeping_removes_the_oldest_but_nothing_pinned_or_open(store: TraceStore) -> None:
+    for number in range(8):
+        store.add([span(number, 0, start_ns=EPOCH + number * DAY)])
+    store.pin(trace_id(0))
+    store.add([Opened(trace_id=trace_id(1), span_id=span_id(9), parent_id=None, name="o", kind="s", start_ns=EPOCH + DAY)])  # fmt: skip
+    swept = store.sweep(Retention(days=3), now_ns=EPOCH + 7 * DAY)
+    left = [each.trace_id for each in store.traces(limit=50).traces]
+    assert swept.traces == 2
+    assert left == [trace_id(n) for n in (7, 6, 5, 4, 1, 0)]
+    assert sum(each.count for each in store.statistics()) == 6
+
+
+def test_sweeping_by_size_ends_below_it_and_gives_the_space_back(
+    reopen: Opener, tmp_path: Path
+) -> None:
+    with reopen() as store:
+        for number in range(60):
+            noise = os.urandom(3000).hex()
+            store.add([span(number, 0, attributes={"noise": noise})])
+        before = store.state().bytes
+        store.sweep(Retention(bytes=before // 2), now_ns=EPOCH)
+        assert store.state().bytes <= before * 0.6
+        assert store.traces(limit=1).traces[0].trace_id == trace_id(59)
+
+
+def test_parts_live_as_long_as_a_trace_refers_to_them(tmp_path: Path) -> None:
+    clock = ManualClock(start_ms=EPOCH // 1_000_000)
+    with open_trace_store("memory:", digester=plain_digest, clock=clock) as store:
+        used, free = b"u" * 16, b"f" * 16
+        reference = Reference(form="text", parts=(used.hex(),), size=3, preview="x").as_value()
+        store.add([Part(hash=used, data=b"1"), Part(hash=free, data=b"2")])
+        store.add([span(0, 0, attributes={"input": reference})])
+        store.sweep(Retention(days=30), now_ns=EPOCH)
+        assert store.part(free) == b"2"  # it was given a moment ago: its span may be on its way
+        clock.advance(2 * 3600)
+        store.sweep(Retention(days=30), now_ns=clock.now_ms() * 1_000_000)
+        assert (store.part(used), store.part(free)) == (b"1", None)
+        clock.advance(40 * 86400)
+        store.sweep(Retention(payload_days=30), now_ns=clock.now_ms() * 1_000_000)
+        assert store.part(used) is None
+        assert len(store.spans(trace_id(0))) == 1
+
+
+def test_what_is_forgotten_is_gone_pinned_or_not(store: TraceStore) -> None:
+    store.add([span(0, 0, attributes={"user": "ada"}), span(1, 0, attributes={"user": "bob"})])
+    store.pin(trace_id(0))
+    assert store.forget(Query(user="ada")) == 1
+    assert [each.trace_id for each in store.traces().traces] == [trace_id(1)]
+    assert list(store.spans(trace_id(0))) == []
+    assert sum(each.count for each in store.statistics()) == 1
+    assert store.traces(Query(text="name")).traces[0].trace_id == trace_id(1)
+
+
+def test_people_ask_in_sql_and_can_only_read(reopen: Opener) -> None:
+    with reopen() as store:
+        store.add([span(0, 0, attributes={"a": {"b": 1}}), span(0, 1)])
+        columns, rows = store.ask(
+            "SELECT name, json_extract(attributes, '$.a.b') AS b FROM spans ORDER BY start"
+        )  # type: ignore[attr-defined]
+        assert (columns, rows) == (["name", "b"], [("name 0", 1), ("name 1", None)])
+        assert store.ask("SELECT count(*) FROM traces")[1] == [(1,)]  # type: ignore[attr-defined]
+        for bad in (
+            "DELETE FROM packs", "SELECT 1; SELECT 2", "SELEKT", "ATTACH 'x' AS y",
+            "PRAGMA user_version", "UPDATE digests SET pinned = 1", "SELECT load_extension('x')",
+            "CREATE TABLE x (a)",
+        ):  # fmt: skip
+            with pytest.raises(UsageError):
+                store.ask(bad)  # type: ignore[attr-defined]
+        assert store.state().traces == 1
+
+
+def test_a_newer_file_and_a_foreign_one_are_refused_and_left(
+    tmp_path: Path, reopen: Opener
+) -> None:
+    import sqlite3
+
+    with reopen():
+        pass
+    connection = sqlite3.connect(tmp_path / "traces.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StorageTooNew, match="schema 99"):
+        reopen()
+    (tmp_path / "traces.db").write_bytes(b"not a database at all, but long enough to be read")
+    with pytest.raises(StorageCorrupt):
+        reopen()
+    assert (tmp_path / "traces.db").read_bytes().startswith(b"not a database")
+
+
+def test_threads_that_add_at_once_lose_nothing(store: TraceStore) -> None:
+    def work(trace: int) -> None:
+        for number in range(40):
+            store.add([span(trace, number)])
+            if number % 10 == 0:
+                store.settle()
+
+    threads = [threading.Thread(target=work, args=(trace,)) for trace in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(store.spans(trace_id(trace))) for trace in range(6)] == [40] * 6
+    assert sum(each.count for each in store.statistics()) == 240
+
+
+def _add_from_a_process(path: str, trace: int) -> None:
+    with open_trace_store(f"sqlite:{path}", digester=plain_digest) as store:
+        for number in range(30):
+            store.add([span(trace, number)])
+            store.settle(most=3)
+
+
+def test_processes_that_add_and_settle_at_once_lose_nothing(tmp_path: Path, reopen: Opener) -> None:
+    context = multiprocessing.get_context("spawn")
+    path = str(tmp_path / "traces.db")
+    processes = [context.Process(target=_add_from_a_process, args=(path, n)) for n in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    with reopen() as store:
+        assert [len(store.spans(trace_id(n))) for n in range(3)] == [30] * 3
+        assert sum(each.count for each in store.statistics()) == 90
+
+
+_VICTIM = """
+import sys
+from holdfast.tracing.store.opening import open_trace_store
+from tests.tracing.store.making import plain_digest, span
+with open_trace_store("sqlite:" + sys.argv[1], digester=plain_digest) as store:
+    number = 0
+    while True:
+        store.add([span(number % 5, number)])
+        print(number, flush=True)
+        number += 1
+        if number % 20 == 0:
+            store.settle()
+"""
+
+
+@pytest.mark.promise("traces-survive-kills")
+def test_what_was_added_survives_a_kill(tmp_path: Path, reopen: Opener) -> None:
+    for turn in range(3):
+        (tmp_path / "traces.db").unlink(missing_ok=True)
+        victim = subprocess.Popen(
+            [sys.executable, "-c", _VICTIM, str(tmp_path / "traces.db")],
+            stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
+        )  # fmt: skip
+        assert victim.stdout is not None
+        with victim:
+            acknowledged = [int(victim.stdout.readline()) for _ in range(50 + 30 * turn)]
+            victim.send_signal(signal.SIGKILL)
+            rest = victim.stdout.read()
+        acknowledged += [int(line) for line in rest.splitlines() if rest.endswith("\n") or line]
+        with reopen() as store:
+            kept = {each.span_id for n in range(5) for each in store.spans(trace_id(n))}
+            assert {span_id(number) for number in acknowledged} <= kept
+            assert sum(each.count for each in store.statistics()) == len(kept)
+        for leftover in tmp_path.glob("traces.db*"):
+            leftover.unlink()
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Any order of adding, settling, burying, pinning, sweeping and forgetting, against a plain model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = open_trace_store("memory:", digester=plain_digest)
+        self.ended: dict[int, dict[int, Span]] = {}
+        self.opened: dict[int, set[int]] = {}
+        self.pinned: set[int] = set()
+
+    traces = st.integers(0, 3)
+    numbers = st.integers(0, 7)
+
+    @rule(trace=traces, number=numbers, duration=st.integers(0, 10**9), name=st.sampled_from("ab"))
+    def add(self, trace: int, number: int, duration: int, name: str) -> None:
+        added = span(trace, number, duration_ns=duration, name=name)
+        self.store.add([added])
+        self.ended.setdefault(trace, {})[number] = added
+        self.opened.get(trace, set()).discard(number)
+
+    @rule(trace=traces, number=numbers)
+    def begin(self, trace: int, number: int) -> None:
+        self.store.add(
+            [Opened(trace_id=trace_id(trace), span_id=span_id(number), parent_id=None, name="o", kind="s", start_ns=EPOCH)]
+        )  # fmt: skip
+        if number not in self.ended.get(trace, {}):
+            self.opened.setdefault(trace, set()).add(number)
+
+    @rule()
+    def settle(self) -> None:
+        self.store.settle(most=1)
+
+    @rule(trace=traces)
+    def pin(self, trace: int) -> None:
+        if self.store.pin(trace_id(trace)):
+            self.pinned.add(trace)
+
+    @rule(trace=traces)
+    def forget(self, trace: int) -> None:
+        self.store.forget(Query(trace_id=trace_id(trace)))
+        self.ended.pop(trace, None)
+        self.opened.pop(trace, None)
+        self.pinned.discard(trace)
+
+    @rule()
+    def sweep(self) -> None:
+        self.store.sweep(Retention(days=0.0000001), now_ns=EPOCH + 10 * DAY)
+        for trace in list(self.ended):
+            if trace not in self.pinned and not self.opened.get(trace):
+                del self.ended[trace]
+
+    @invariant()
+    def holds_what_was_added(self) -> None:
+        for trace in range(4):
+            found = {each.span_id: each for each in self.store.spans(trace_id(trace))}
+            ended = {span_id(n): each for n, each in self.ended.get(trace, {}).items()}
+            opened = {span_id(n) for n in self.opened.get(trace, set())}
+            assert found.keys() == ended.keys() | opened
+            assert all(said(found[key]) == said(each) for key, each in ended.items())
+
+    @invariant()
+    def counts_each_span_once(self) -> None:
+        every = [each for spans in self.ended.values() for each in spans.values()]
+        for exact in (False, True):
+            counted = {
+                each.name: (each.count, each.total_ns)
+                for each in self.store.statistics(exact=exact)
+            }
+            for name in "ab":
+                mine = [each.duration_ns for each in every if each.name == name]
+                assert counted.get(name, (0, 0)) == (len(mine), sum(mine))
+
+    def teardown(self) -> None:
+        self.store.__exit__(None, None, None)
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
