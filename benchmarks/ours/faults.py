@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from benchmarks.ours.injecting import FAULTS, Injected, Work, World, inject, parsed
+from benchmarks.ours.acting import World
+from benchmarks.ours.injecting import FAULTS, Injected, Work, inject, parsed
 from benchmarks.ours.runtime import Request, answer
 from benchmarks.ours.speaking import SPEECHES
 from holdfast.tracing.analysis.suspects import rank_suspects

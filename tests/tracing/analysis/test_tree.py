@@ -37,6 +37,14 @@ def test_a_circle_is_cut_where_it_began() -> None:
     assert made.orphans == []
 
 
+def test_what_hangs_below_a_circle_stays_there() -> None:
+    made = tree(
+        span("early", "c", 0, 1), span("a", "c", 1, 9), span("b", "a", 2, 5), span("c", "b", 3, 4)
+    )
+    assert (made.cut, len(made.roots)) == (["a"], 1)
+    assert made.spans[made.parents[made.numbers()["early"]]].span_id == "c"
+
+
 def test_of_doubles_the_finished_one_counts() -> None:
     made = tree(span("a", None, 0, 9), span("a", None, 0, 5, status="open"), span("b", None, 1, 2))
     assert made.spans[0].duration_ns == 9 * MS
@@ -53,6 +61,13 @@ def test_the_clock_of_another_process_is_set_right_by_as_little_as_is_needed() -
     assert [begin // MS for begin in made.begins] == [100, 100, 110]
 
 
+def test_a_clock_that_is_ahead_is_put_back() -> None:
+    made = tree(
+        span("call", None, 100, 200, source=HERE), span("serve", "call", 190, 250, source=THERE)
+    )
+    assert made.shifts == {"serve": -50 * MS}
+
+
 def test_all_calls_of_a_process_are_shifted_alike_if_that_fits_all() -> None:
     made = tree(
         span("top", None, 0, 1000, source=HERE),
@@ -67,7 +82,7 @@ def test_all_calls_of_a_process_are_shifted_alike_if_that_fits_all() -> None:
 def test_what_was_only_sent_off_may_begin_after_its_sender() -> None:
     made = tree(
         span("send", None, 0, 10, kind="producer", source=HERE),
-        span("work", "send", 500, 600, kind="consumer", source=THERE),
+        span("work", "send", 500, 505, kind="consumer", source=THERE),
     )
     assert made.shifts == {}
 
