@@ -8,6 +8,7 @@ from typing import Protocol, Self, TypeAlias, cast
 
 from holdfast.frozen import replace
 from holdfast.tracing.current import (
+    COLLECTION,
     CURRENT,
     GENERATORS,
     NOWHERE,
@@ -110,11 +111,11 @@ class ActiveSpan(Place):
             self.extras = Extras()
         return self.extras
 
-    def set(self, **attributes: Value) -> None:
+    def set(self, /, **attributes: Value) -> None:
         """Add attributes or replace them."""
         self.attributes.update(attributes)
 
-    def event(self, name: str, at_ns: int | None = None, **attributes: Value) -> None:
+    def event(self, name: str, /, at_ns: int | None = None, **attributes: Value) -> None:
         """Note that something happened, now or at an instant of the Unix epoch."""
         self.note(name, attributes, at_ns)
 
@@ -123,7 +124,7 @@ class ActiveSpan(Place):
         at = self.tracer.now_ns() + self.anchor_ns if at_ns is None else at_ns
         self.rest.events.append(Event(at_ns=at, name=name, attributes=attributes))
 
-    def link(self, link: Link, **attributes: Value) -> None:
+    def link(self, link: Link, /, **attributes: Value) -> None:
         """Say that another span has to do with this one."""
         self.rest.links.append(
             SpanLink(trace_id=link.trace_id, span_id=link.span_id or "", attributes=attributes)
@@ -218,6 +219,11 @@ class ActiveSpan(Place):
         ]
 
     def __enter__(self) -> Self:
+        if not self.start_ns:
+            tracer = self.tracer
+            self._begin = begin = tracer.now_ns()
+            self.start_ns = self.anchor_ns + begin
+            tracer.opened(self)  # first: Ctrl-C in it must not leave this the current one
         outer = _get()
         frame = frame_of(1)
         code = frame.f_code
@@ -225,17 +231,13 @@ class ActiveSpan(Place):
             code.co_flags & GENERATORS
             or (outer is not None and outer.odd)
             or code is STACK
+            or COLLECTION.thread
             or self.outer is not NOWHERE
         ):
             enter(self, frame)
         else:
             self.outer = outer
             _set(self)
-        if not self.start_ns:
-            tracer = self.tracer
-            self._begin = begin = tracer.now_ns()
-            self.start_ns = self.anchor_ns + begin
-            tracer.opened(self)
         return self
 
     def __exit__(
@@ -247,7 +249,7 @@ class ActiveSpan(Place):
         if error is not None:
             self.fail(error)
         outer = self.outer
-        if self.odd or _get() is not self or (outer is not None and outer.odd):
+        if self.odd or COLLECTION.thread or _get() is not self or (outer is not None and outer.odd):
             leave(self)
         else:
             _set(outer)

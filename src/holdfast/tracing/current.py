@@ -13,12 +13,14 @@ consumer resumed inside a span of his own. Frames of contextlib stand for those 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from functools import lru_cache
 from opcode import opmap
+from threading import get_ident
 from types import CodeType, FrameType, TracebackType
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -141,12 +143,35 @@ _RESUME = opmap["RESUME"]
 _AFTER_AWAIT = 3
 
 
+class Collection:
+    """The thread in which garbage is collected now, 0 if it is not.
+
+    Until Python 3.12 that may happen inside of `ContextVar.set`, and a finalizer that sets the same
+    variable then leaves it with freed memory. So a span that a finalizer opens is not made current,
+    and one that it closes, such as that of an abandoned generator, is only marked.
+    """
+
+    __slots__ = ("thread",)
+
+    def __init__(self) -> None:
+        self.thread = 0
+
+    def note(self, phase: str, info: object) -> None:  # noqa: ARG002 - what `gc` calls
+        """Take note that a collection starts or stops."""
+        self.thread = get_ident() if phase == "start" else 0
+
+
+COLLECTION: Final = Collection()
+if sys.version_info < (3, 12):
+    gc.callbacks.append(COLLECTION.note)
+
+
 def enter(place: Place, frame: FrameType) -> None:
     """Make a place the innermost one; `frame` is that of the block that it is for.
 
     Nothing happens inside its own block.
     """
-    if place.outer is not NOWHERE:
+    if place.outer is not NOWHERE or COLLECTION.thread == get_ident():
         return
     outer = CURRENT.get()
     if outer is not None and outer.odd:
@@ -165,7 +190,9 @@ def enter(place: Place, frame: FrameType) -> None:
 def leave(place: Place) -> None:
     """Take a place away, whoever has come in meanwhile."""
     top = CURRENT.get()
-    if top is place or _are_left(top, place):
+    if COLLECTION.thread == get_ident():
+        top = None
+    elif top is place or _are_left(top, place):
         CURRENT.set(_pruned(place.outer))
     if top is place and place.region is None:
         place.outer = None  # whoever has a copy needs no more, and chains do not grow

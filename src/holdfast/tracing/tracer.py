@@ -89,6 +89,7 @@ class Tracer:
     def span(
         self,
         name: str,
+        /,  # so that an attribute may be called `name`, and names are compared with fewer others
         *,
         kind: str = "internal",
         trace_id: str | None = None,
@@ -169,7 +170,7 @@ class Tracer:
         span.begin(start_ns)
         return span
 
-    def detached(self, name: str, *, kind: str = "internal", **attributes: Value) -> ActiveSpan:
+    def detached(self, name: str, /, *, kind: str = "internal", **attributes: Value) -> ActiveSpan:
         """Begin the trace of work that outlives what started it: linked to that, not inside it."""
         place = self._look(_get(), frame_of(1))
         span = self.start(name, kind=kind, parent=None, attributes=attributes)

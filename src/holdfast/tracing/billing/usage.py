@@ -174,6 +174,9 @@ def _anthropic(report: _Report) -> TokenUsage | None:
         for name in ("cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation")
     ):
         return None
+    total = report("total_tokens")
+    if total is not None and total == _sum(report("input_tokens"), report("output_tokens")):
+        return None  # the sum says that what was cached is among the tokens in
     short = report("cache_creation.ephemeral_5m_input_tokens")
     long = report("cache_creation.ephemeral_1h_input_tokens")
     written = report("cache_creation_input_tokens")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from holdfast.frozen import field, slotted
 from holdfast.tracing.billing.usage import count_of
 from holdfast.tracing.meaning import Role, TokenUsage
 from holdfast.tracing.span import Attributes, Span, Value
+
+Names = tuple[str, ...]
+"""The names of the attributes of a span, in their order."""
 
 
 @slotted
@@ -103,23 +107,32 @@ def micros(amount: float | None, currency: str = "USD") -> dict[str, int]:
     return {} if amount is None or not 0 <= amount < 1e9 else {currency: round(amount * 1e6)}
 
 
-def has(attributes: Attributes, *prefixes: str) -> bool:
-    """Whether the name of any attribute begins so."""
-    return any(name.startswith(prefixes) for name in attributes)
+def has(names: Iterable[str], *prefixes: str) -> bool:
+    """Whether any name begins so."""
+    return any(name.startswith(prefixes) for name in names)
 
 
 def gathered(attributes: Attributes, prefix: str) -> Value:
     """Return the list that was flattened into `PREFIX.0.role`, `PREFIX.0.content`, ...; None if none."""
+    keys = _flattened(tuple(attributes), f"{prefix}.")
+    if not keys:
+        return None
     items: dict[int, dict[str, Value]] = {}
-    start = f"{prefix}."
-    for name, value in attributes.items():
+    for name, place, rest in keys:
+        items.setdefault(place, {})[rest] = attributes[name]
+    return [_nested(items[place]) for place in sorted(items)]
+
+
+@lru_cache(maxsize=1024)
+def _flattened(names: tuple[str, ...], start: str) -> Sequence[tuple[str, int, str]]:
+    """Return names of a flattened list, each with its place and what it says of the item there."""
+    found: list[tuple[str, int, str]] = []
+    for name in names:
         if name.startswith(start):
             place, _, rest = name[len(start) :].partition(".")
             if place.isdecimal() and len(place) < 7 and rest:
-                items.setdefault(int(place), {})[rest] = value
-    if not items:
-        return None
-    return [_nested(items[place]) for place in sorted(items)]
+                found.append((name, int(place), rest))
+    return found
 
 
 def _nested(members: Mapping[str, Value]) -> Value:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from holdfast.tracing.billing.usage import split
 from holdfast.tracing.dialects.facts import (
     Facts,
+    Names,
     count,
     first,
     flag,
@@ -47,11 +48,14 @@ _FIRST_TOKEN = (
 )  # fmt: skip
 
 
-def read(span: Span) -> Facts | None:
+def applies(names: Names) -> bool:
+    """Whether attributes of these names are of this convention."""
+    return has(names, "gen_ai.")
+
+
+def read(span: Span) -> Facts:
     """Return what `gen_ai.` attributes say."""
     attributes = span.attributes
-    if not has(attributes, "gen_ai."):
-        return None
     operation = text(attributes, "gen_ai.operation.name")
     return Facts(
         dialect=f"genai-{_version(attributes)}",

@@ -13,10 +13,13 @@ _ROLES = frozenset(get_args(Role))
 _KINDS: dict[str, Role] = {"human": "wait", "queue": "wait", "sleep": "wait"}
 
 
-def read(span: Span) -> Facts | None:
+def is_ours(span: Span) -> bool:
+    """Whether a span is of a kind of ours."""
+    return span.kind not in CARRIERS and span.kind != "unspecified"
+
+
+def read(span: Span) -> Facts:
     """Return what our own kinds and attributes say."""
-    if span.kind in CARRIERS or span.kind == "unspecified":
-        return None
     attributes = span.attributes
     role = _KINDS.get(span.kind, span.kind)
     facts = Facts(

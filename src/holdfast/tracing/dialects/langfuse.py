@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import cast
 
 from holdfast.tracing.billing.usage import usage_of
-from holdfast.tracing.dialects.facts import Facts, first, has, micros, number, text
+from holdfast.tracing.dialects.facts import Facts, Names, first, has, micros, number, text
 from holdfast.tracing.meaning import Role, TokenUsage
 from holdfast.tracing.span import Attributes, Span, Value
 
@@ -29,11 +29,14 @@ _ROLES: dict[str, Role] = {
 _AT = "langfuse.observation."
 
 
-def read(span: Span) -> Facts | None:
+def applies(names: Names) -> bool:
+    """Whether attributes of these names are of this convention."""
+    return has(names, "langfuse.")
+
+
+def read(span: Span) -> Facts:
     """Return what Langfuse's attributes say."""
     attributes = span.attributes
-    if not has(attributes, "langfuse."):
-        return None
     return Facts(
         dialect="langfuse",
         role=_ROLES.get(text(attributes, f"{_AT}type").lower()),

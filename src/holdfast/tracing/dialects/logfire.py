@@ -9,16 +9,19 @@ from collections.abc import Mapping
 from typing import cast
 
 from holdfast.tracing.billing.usage import usage_of
-from holdfast.tracing.dialects.facts import Facts, first, has, text
+from holdfast.tracing.dialects.facts import Facts, Names, first, has, text
 from holdfast.tracing.meaning import Role
 from holdfast.tracing.span import Span
 
 
-def read(span: Span) -> Facts | None:
+def applies(names: Names) -> bool:
+    """Whether attributes of these names are of this convention."""
+    return has(names, "logfire.", "all_messages_events")
+
+
+def read(span: Span) -> Facts:
     """Return what Logfire's attributes say."""
     attributes = span.attributes
-    if not has(attributes, "logfire.") and "all_messages_events" not in attributes:
-        return None
     response = attributes.get("response_data")
     usage = None
     if isinstance(response, Mapping) and isinstance(response.get("usage"), Mapping):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from holdfast.tracing.billing.usage import split
 from holdfast.tracing.dialects.facts import (
     Facts,
+    Names,
     count,
     first,
     gathered,
@@ -35,12 +36,15 @@ _ROLES: dict[str, Role] = {
 }
 
 
-def read(span: Span) -> Facts | None:
+def applies(names: Names) -> bool:
+    """Whether attributes of these names are of this convention."""
+    return has(names, "openinference.", "llm.token_count", "llm.model_name", "llm.input_messages")
+
+
+def read(span: Span) -> Facts:
     """Return what OpenInference's attributes say."""
     attributes = span.attributes
     kind = text(attributes, "openinference.span.kind")
-    if not kind and not has(attributes, "llm.token_count", "llm.model_name", "llm.input_messages"):
-        return None
     count_prefix = "llm.token_count."
     return Facts(
         dialect="openinference",

@@ -5,7 +5,9 @@ Sources: semantic conventions 1.20 to 1.41, old and new names.
 
 from __future__ import annotations
 
-from holdfast.tracing.dialects.facts import Facts, first, has, text
+from functools import lru_cache
+
+from holdfast.tracing.dialects.facts import Facts, Names, first, has, text
 from holdfast.tracing.meaning import Role
 from holdfast.tracing.span import Span
 
@@ -18,23 +20,41 @@ _ROLES: tuple[tuple[str, Role], ...] = (
 )
 
 
-def read(span: Span) -> Facts | None:
+_WHO = ("enduser.id", "user.id", "session.id")
+
+
+def applies(names: Names) -> bool:
+    """Whether attributes of these names are of these conventions."""
+    return has(names, "mcp.", *(prefix for prefix, _ in _ROLES), *_WHO)
+
+
+def read(span: Span) -> Facts:
     """Return what the stable conventions say."""
     attributes = span.attributes
     facts = Facts(
         dialect="otel",
         user=text(attributes, "enduser.id", "user.id"),
         session=text(attributes, "session.id"),
-        release=text(span.source.resource, "service.version", "deployment.release"),
     )
-    if has(attributes, "mcp."):
+    facts.role, is_mcp = _role_of(tuple(attributes))
+    if is_mcp:
         return _read_mcp(span, facts)
-    facts.role = next((role for prefix, role in _ROLES if has(attributes, prefix)), None)
     if facts.role == "database":
         facts.input = first(attributes, "db.query.text", "db.statement")
-    if facts.role is None and not (facts.user or facts.session or facts.release):
-        return None
     return facts
+
+
+@lru_cache(maxsize=4096)
+def _role_of(names: Names) -> tuple[Role | None, bool]:
+    """Return the role that names tell, and whether they are of MCP."""
+    roles: list[Role] = [role for prefix, role in _ROLES if has(names, prefix)]
+    return (roles[0] if roles else None), has(names, "mcp.")
+
+
+def release_of(span: Span) -> str:
+    """Return the release that made a span, as its resource says."""
+    resource = span.source.resource
+    return text(resource, "service.version", "deployment.release") if resource else ""
 
 
 def _read_mcp(span: Span, facts: Facts) -> Facts:

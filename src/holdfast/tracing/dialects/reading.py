@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar, cast
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import cast
 
+from holdfast.frozen import members_of
 from holdfast.tracing.dialects import (
     genai,
     holdfast,
@@ -14,21 +16,20 @@ from holdfast.tracing.dialects import (
     plain,
     traceloop,
 )
-from holdfast.tracing.dialects.facts import Facts
+from holdfast.tracing.dialects.facts import Facts, Names
 from holdfast.tracing.meaning import Meaning, ModelUse, Role, TokenUsage
 from holdfast.tracing.span import Span
 
-T = TypeVar("T")
-Reader = Callable[[Span], Facts | None]
+Reader = Callable[[Span], Facts]
 
-DIALECTS: tuple[Reader, ...] = (
-    holdfast.read, genai.read, openinference.read, traceloop.read, langfuse.read, logfire.read,
-    plain.read,
-)  # fmt: skip
-"""A new convention is one module and a line here; where two say the same, the earlier one counts."""
+DIALECTS = (genai, openinference, traceloop, langfuse, logfire, plain)
+"""A new convention is one module and a name here; where two say the same, the earlier one counts."""
 
 _OTHER = cast("Role", "other")
 _CALLS: frozenset[Role] = frozenset({"model", "embedding"})
+_NOTHING = Meaning(role="other")
+_NO_USAGE = TokenUsage()
+_FACTS = tuple(member.name for member in members_of(Facts))
 
 
 def meaning_of(span: Span) -> Meaning:
@@ -37,46 +38,57 @@ def meaning_of(span: Span) -> Meaning:
     A span that is no model call but tells tokens repeats the sums of those below it: it has no
     `model`, and `count_usage` is false.
     """
-    told = [facts for read in DIALECTS if (facts := read(span)) is not None]
+    told = [read(span) for read in readers_of(tuple(span.attributes))]
+    if holdfast.is_ours(span):
+        told.insert(0, holdfast.read(span))
+    release = plain.release_of(span)
     if not told:
-        return Meaning(role="other")
-    roles: list[Role] = [each.role for each in told if each.role is not None]
-    role = roles[0] if roles else _OTHER
-    usage = _first((each.usage for each in told if _counts(each.usage)), None)
+        return Meaning(role="other", release=release) if release else _NOTHING
+    facts = told[0] if len(told) == 1 else joined(told)
+    role = facts.role or _OTHER
+    is_call = role in _CALLS
     return Meaning(
         role=role,
-        model=_use(told, usage) if role in _CALLS else None,
-        tool=_first((each.tool for each in told), ""),
-        input=_first((each.input for each in told), None),
-        output=_first((each.output for each in told), None),
-        session=_first((each.session for each in told), ""),
-        user=_first((each.user for each in told), ""),
-        release=_first((each.release for each in told), ""),
-        workflow=_first((each.workflow for each in told), ""),
-        count_usage=role in _CALLS,
+        model=_use(facts) if is_call else None,
+        tool=facts.tool,
+        input=facts.input,
+        output=facts.output,
+        session=facts.session,
+        user=facts.user,
+        release=facts.release or release,
+        workflow=facts.workflow,
+        count_usage=is_call,
         dialects=tuple(each.dialect for each in told),
     )
 
 
-def _use(told: list[Facts], usage: TokenUsage | None) -> ModelUse:
+@lru_cache(maxsize=4096)
+def readers_of(names: Names) -> Sequence[Reader]:
+    """Return what reads attributes of these names, the convention that counts first."""
+    return [each.read for each in DIALECTS if each.applies(names)]
+
+
+def joined(told: Sequence[Facts]) -> Facts:
+    """Return what several conventions say, of each fact what the first of them says."""
+    first, *rest = told
+    for other in rest:
+        for name in _FACTS:
+            mine = getattr(first, name)
+            # 0 and false are facts, what is otherwise empty is none
+            if not mine and mine is not False and mine != 0:
+                setattr(first, name, getattr(other, name))
+        if first.usage is not None and first.usage.input is None and first.usage.output is None:
+            first.usage = other.usage or first.usage
+    return first
+
+
+def _use(facts: Facts) -> ModelUse:
     return ModelUse(
-        provider=_first((each.provider for each in told), ""),
-        model=_first((each.model for each in told), ""),
-        usage=usage or TokenUsage(),
-        finish_reasons=_first((each.finish_reasons for each in told), ()),
-        ttft_ns=_first((each.ttft_ns for each in told), None),
-        streamed=_first((each.streamed for each in told), None),
-        told_cost=_first((each.cost or None for each in told), None),
+        provider=facts.provider,
+        model=facts.model,
+        usage=facts.usage or _NO_USAGE,
+        finish_reasons=facts.finish_reasons,
+        ttft_ns=facts.ttft_ns,
+        streamed=facts.streamed,
+        told_cost=facts.cost or None,
     )
-
-
-def _counts(usage: TokenUsage | None) -> bool:
-    return usage is not None and usage != TokenUsage()
-
-
-def _first(values: Iterable[T], otherwise: T) -> T:
-    """Return the first value that says something; 0 and false do."""
-    for value in values:
-        if value is not None and value not in ("", ()):
-            return value
-    return otherwise

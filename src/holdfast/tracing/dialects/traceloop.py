@@ -6,7 +6,7 @@ Source: opentelemetry-semantic-conventions-ai 0.4 (`SpanAttributes`, `TraceloopS
 from __future__ import annotations
 
 from holdfast.tracing.billing.usage import split
-from holdfast.tracing.dialects.facts import Facts, count, first, flag, has, text, texts
+from holdfast.tracing.dialects.facts import Facts, Names, count, first, flag, has, text, texts
 from holdfast.tracing.meaning import Role
 from holdfast.tracing.span import Span
 
@@ -18,11 +18,14 @@ _ROLES: dict[str, Role] = {
 }
 
 
-def read(span: Span) -> Facts | None:
+def applies(names: Names) -> bool:
+    """Whether attributes of these names are of this convention."""
+    return has(names, "traceloop.", "llm.request.type", "llm.usage.")
+
+
+def read(span: Span) -> Facts:
     """Return what Traceloop's attributes say."""
     attributes = span.attributes
-    if not has(attributes, "traceloop.", "llm.request.type", "llm.usage."):
-        return None
     asked = text(attributes, "llm.request.type")
     role: Role | None = _ROLES.get(text(attributes, "traceloop.span.kind").lower())
     if role is None and asked:
