@@ -81,6 +81,12 @@ def test_the_rank_test_is_that_of_the_textbook() -> None:
     assert found.p == pytest.approx(2 * (1 - NormalDist().cdf(z)))
 
 
+def test_ties_are_corrected_for() -> None:
+    # Four against four: U = 14; ties of 2, 4 and 2 take 72 / 56 from 9, so the variance is 10.286.
+    found = rank_test([[1.0], [1.0], [2.0], [2.0]], [[2.0], [2.0], [3.0], [3.0]])
+    assert found.p == pytest.approx(2 * (1 - NormalDist().cdf((14 - 8 - 0.5) / 10.285714**0.5)))
+
+
 def test_equal_values_are_no_difference() -> None:
     found = rank_test([[1.0]] * 9, [[1.0]] * 9)
     assert (found.p, found.delta) == (1.0, 0.0)

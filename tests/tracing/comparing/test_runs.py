@@ -53,6 +53,34 @@ def test_what_two_long_sequences_have_in_common_grows_in_both(seed: int) -> None
     assert len(found) > 250
 
 
+@given(st.integers(0, 2**32))
+def test_long_sequences_of_few_words_are_matched_in_order_too(seed: int) -> None:
+    chance = random.Random(seed)
+    base: list[object] = [chance.randrange(20) for _ in range(300)]
+    head: list[object] = [chance.randrange(20) for _ in range(300)]
+    for place in (50, 150, 250):
+        base[place] = head[place + chance.randrange(-40, 40)] = f"unique {place}"
+    found = common(base, head)
+    assert all(base[i] == head[j] for i, j in found)
+    assert all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(found))
+
+
+@given(
+    st.lists(st.lists(st.sampled_from((0.0, 1.0, 1.5, 3.0)), min_size=4, max_size=4), max_size=5)
+)
+def test_the_best_matches_are_worth_most_together(worths: list[list[float]]) -> None:
+    def most(i: int, j: int) -> float:
+        if i == len(worths) or j == 4:
+            return 0.0
+        taken = worths[i][j] + most(i + 1, j + 1)
+        return max(taken, most(i + 1, j), most(i, j + 1))
+
+    found = best(len(worths), 4, lambda i, j: worths[i][j])
+    assert found is not None
+    assert sum(worths[i][j] for i, j in found) == most(0, 0)
+    assert all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(found))
+
+
 def test_long_sequences_do_not_take_long() -> None:
     base = [*range(20_000), "x"]
     head = ["y", *(each for each in base if each != 7), "z"]
@@ -191,6 +219,29 @@ def test_of_turns_that_look_alike_the_missing_one_is_found_by_what_is_in_them() 
     found = compare_runs(run("abcde"), run("abde"))
     assert told(found) == [("removed", "turn")]
     assert found.changes[0].base_id == "t2"
+
+
+def test_of_turns_that_changed_the_one_that_is_most_alike_is_the_same() -> None:
+    def turn(id_: str, at: int, *asked: str) -> list[Span]:
+        calls = [call(f"{id_}.{n}", id_, at + n * 10, at + n * 10 + 9, "ask", each, each) for n, each in enumerate(asked)]  # fmt: skip
+        return [span(id_, "run", at, at + 90, name="turn"), *calls]
+
+    base = [RUN, *turn("t1", 0, "a", "b", "c"), *turn("t2", 100, "d", "e", "f")]
+    head = [RUN, *turn("t2", 0, "d", "e", "x")]
+    found = compare_runs(base, head)
+    assert next((each.what, each.name, each.base_id) for each in found.changes) == (
+        "removed",
+        "turn",
+        "t1",
+    )
+    assert ("arguments", "ask") in told(found)
+
+
+def test_what_is_missing_before_a_difference_is_the_first_divergence() -> None:
+    other = [RUN, BASE[1], call("c", "run", 200, 400, "write", "report", "not done")]
+    found = compare_runs(BASE, other)
+    assert told(found) == [("removed", "read"), ("output", "write")]
+    assert first(found) == ("removed", "read")
 
 
 def agent(size: int, chance: random.Random) -> list[Span]:
