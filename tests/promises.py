@@ -63,4 +63,5 @@ PROMISES = {
     "otlp-loses-nothing": "A span that goes out by OTLP and comes back says all that it said.",
     "traces-survive-kills": "A span that was taken in is in the store of traces, whatever kills the process after that.",
     "tokens-counted-once": "No token of a model call is counted twice, whatever its provider says holds what.",
+    "otlp-acknowledged-is-stored": "Spans that the OTLP port has acknowledged are stored, whatever kills it then.",
 }
