@@ -185,6 +185,12 @@ def test_the_line_tells_of_what_went_unnoticed() -> None:
     assert text == "ended well, but get failed and the run went on (OSError: x)"
 
 
+def test_nothing_is_said_twice() -> None:
+    verdict = verdict_of([RUN, span("s", "run", 0, 900, name="read"), span("w", "run", 900, 990)])
+    texts = [verdict.line.text, *(each.text for each in verdict.support)]
+    assert sum("critical path" in text for text in texts) == 1
+
+
 def test_the_line_tells_waiting_apart_from_slowness() -> None:
     outcome, text, _ = line(RUN, span("ask", "run", 0, 900, kind="human"))
     assert (outcome, text) == ("waited", "waited 90 % of its time, mostly for a person")

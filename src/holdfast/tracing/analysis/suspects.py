@@ -21,6 +21,7 @@ from holdfast.tracing.analysis.errors import Failure, failures_of
 from holdfast.tracing.analysis.patterns import Finding, findings_of
 from holdfast.tracing.analysis.times import Times, times_of
 from holdfast.tracing.analysis.trace import Trace, call_name, read_trace
+from holdfast.tracing.analysis.words import percent
 from holdfast.tracing.span import Span
 
 _C = ErrorClass
@@ -193,7 +194,8 @@ def _slowest(trace: Trace, times: Times) -> Iterator[Suspect]:
     for number, share in enumerate(times.path_own_ns):
         if share * 20 > times.total_ns and not trace.is_wait(number):
             part = share / times.total_ns
-            sentence = f"{trace.span(number).name} is {part:.0%} of the critical path"
+            name, whole = trace.span(number).name, percent(share, times.total_ns)
+            sentence = f"{name} is {whole} of the critical path"
             score = (39 if part > _HALF else 10) + 10 * part
             yield _suspect(trace, number, score, _C.SLOW, sentence)
 

@@ -13,7 +13,7 @@ from holdfast.tracing.analysis.classes import ErrorClass
 from holdfast.tracing.analysis.errors import Failure
 from holdfast.tracing.analysis.exceptions import Cause
 from holdfast.tracing.analysis.replay import savings_of
-from holdfast.tracing.analysis.suspects import Case, Suspect, case_of
+from holdfast.tracing.analysis.suspects import SUSPICIOUS, Case, Suspect, case_of
 from holdfast.tracing.analysis.text import one_line
 from holdfast.tracing.analysis.times import names_of
 from holdfast.tracing.analysis.trace import Trace, is_unloaded, lives_of, read_trace
@@ -193,8 +193,10 @@ def _about_doubts(case: Case, line: Sentence) -> Iterator[Sentence]:
     seen: set[tuple[ErrorClass, str]] = set()
     for suspect in case.suspects:
         key = suspect.error_class, suspect.sentence
-        if suspect.score < _DOUBT - 10 or suspect.number in fatal or key in seen:
+        if suspect.score < SUSPICIOUS or suspect.number in fatal or key in seen:
             continue
+        if suspect.error_class is ErrorClass.SLOW and suspect.score < _DOUBT:
+            continue  # that much is said of the time
         seen.add(key)
         if one_line(suspect.sentence) not in line.text:
             yield Sentence(text=one_line(suspect.sentence), span_ids=(suspect.span_id,))

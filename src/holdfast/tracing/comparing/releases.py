@@ -24,6 +24,9 @@ from holdfast.tracing.comparing.ranks import (
 Durations = Mapping[str, Mapping[str, Sequence[int]]]
 """How long spans took in nanoseconds, by their name and by the trace that they are of."""
 
+Values = Mapping[str, Sequence[int]]
+"""The same of one name."""
+
 Finding = Literal["slower", "faster", "same", "unsure"]
 """`same`: no difference was seen, and one of `SEEN` would have been. `unsure`: too little data."""
 
@@ -141,8 +144,6 @@ def compare_releases(
 
 
 _ORDER: Mapping[Finding, int] = {"slower": 0, "faster": 1, "unsure": 2, "same": 3}
-
-Values = Mapping[str, Sequence[int]]
 
 
 class _Tests:
