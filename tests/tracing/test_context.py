@@ -287,6 +287,32 @@ def test_a_generator_that_nobody_closes_ends_its_span_when_it_is_collected(
     assert parents(kept)["after"] == "top"
 
 
+def test_a_span_of_a_finalizer_is_recorded_and_changes_nothing_for_others(
+    tracer: Tracer, kept: Kept
+) -> None:
+    class Cyclic:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            with tracer.span("finalizer"):
+                pass
+
+    with tracer.span("top", trace_id=TRACE) as top:
+        Cyclic()
+        numbers = stream(tracer)
+        next(numbers)
+        around = [numbers]
+        around.append(around)  # type: ignore[arg-type]
+        del numbers, around
+        gc.collect()
+        assert tracer.current() is top
+        sync_leaf(tracer, "after")
+    found = parents(kept)
+    assert (found["finalizer"], found["after"], found["stream"]) == ("top", "top", "top")
+    assert kept["stream"].attributes == {CLOSED_EARLY: True}
+
+
 def test_a_span_that_was_left_open_is_not_current_after_its_parent(
     tracer: Tracer, kept: Kept
 ) -> None:

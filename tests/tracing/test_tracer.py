@@ -82,6 +82,12 @@ async def test_tasks_and_threads_see_the_span_they_were_made_in(tracer: Tracer, 
     assert {kept[name].parent_id for name in ("a", "b", "thread")} == {top}
 
 
+def test_an_attribute_may_be_called_as_an_argument_is(tracer: Tracer, kept: Kept) -> None:
+    with tracer.span("span", trace_id="t", name="a", self="b", parent="c") as span:
+        span.set(self="d")
+    assert kept["span"].attributes == {"name": "a", "self": "d", "parent": "c"}
+
+
 names = st.text(max_size=20)
 spans = st.builds(
     Span,

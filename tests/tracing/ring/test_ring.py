@@ -118,6 +118,31 @@ def test_many_threads_write_at_once(folder: Path) -> None:
     assert losses(found) == 0
 
 
+def test_a_new_segment_may_be_full_before_its_maker_comes_back(folder: Path) -> None:
+    """A thread makes a segment, and others fill it before it is its turn again."""
+    tracer = Tracer(clock=SystemClock(), sink=(ring := small(folder)))
+    names = [f"span {number}" for number in range(20)]
+
+    make(tracer, *names)
+    extend = ring._extend
+
+    def extend_and_be_late(record: bytes) -> bool:
+        done = extend(record)
+        others = threading.Thread(target=make, args=(tracer, *["other"] * 12))
+        ring._extend = extend  # type: ignore[method-assign]
+        ring._lock.release()
+        others.start()
+        others.join()
+        ring._lock.acquire()
+        return done
+
+    ring._extend = extend_and_be_late  # type: ignore[method-assign]
+    make(tracer, *["late"] * 20)
+    found = read(folder)
+    assert spans(found).count("late") == 20
+    assert losses(found) == 0
+
+
 def test_only_the_owner_may_look_into_it(folder: Path) -> None:
     make(Tracer(clock=SystemClock(), sink=Ring.open(folder, clock=SystemClock())), "a")
     (ring,) = rings(folder)
@@ -350,6 +375,7 @@ def test_an_interrupt_in_the_middle_of_a_spill_loses_nothing(folder: Path) -> No
 
     with pytest.raises(KeyboardInterrupt):
         make_many()
+    assert tracer.current() is None
     make(tracer, "span")
     opened = [each for each in read(folder) if isinstance(each, Opened)]
     assert len(opened) == made[0] + 1

@@ -179,7 +179,7 @@ class Ring:
     def _place_one(self, record: bytes) -> None:
         if len(record) > LONGEST:
             self._lose(record, f"a record of {len(record)} bytes is too long")
-        elif not self._has_taken(record) and not (self._extend(record) and self._has_taken(record)):
+        elif not self._has_taken(record) and not self._extend(record):
             self._lose(record, self._why)
 
     def _has_taken(self, record: bytes) -> bool:
@@ -198,7 +198,10 @@ class Ring:
             self._segment.note_lost(self._lost)
 
     def _extend(self, record: bytes) -> bool:
-        """Make the next segment the current one; false if there is no room for it."""
+        """Make the next segment the current one, the record in it; false if there is no room.
+
+        The record goes in before others see the segment: they might fill it up in the meantime.
+        """
         now = self._clock.monotonic_ns()
         if self._retry_ns is not None and now < self._retry_ns:
             return False
@@ -214,6 +217,7 @@ class Ring:
         if self._lost:
             new.put(pack_record(LOSS, loss_of(self._lost, self._why)))
             self._lost = 0
+        new.put(record)
         self._segment, self._put = new, new.put
         return True
 
