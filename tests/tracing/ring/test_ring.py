@@ -128,7 +128,7 @@ def test_a_new_segment_may_be_full_before_its_maker_comes_back(folder: Path) -> 
 
     def extend_and_be_late(record: bytes) -> bool:
         done = extend(record)
-        others = threading.Thread(target=make, args=(tracer, *["other"] * 12))
+        others = threading.Thread(target=make, args=(tracer, *["other"] * 60))
         ring._extend = extend  # type: ignore[method-assign]
         ring._lock.release()
         others.start()
