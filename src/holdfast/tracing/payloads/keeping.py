@@ -12,7 +12,7 @@ from holdfast.storage.files.zstandard import compress
 from holdfast.tracing.payload import PREVIEW, Chain, Form, KeepPart, Reference
 from holdfast.tracing.payloads.writing import messages_of, read_messages
 from holdfast.tracing.redaction.redactor import Redactor
-from holdfast.tracing.span import Span, Value
+from holdfast.tracing.span import Attributes, Span, Value
 from holdfast.tracing.values import dump_value
 
 Mode = Literal["full", "previews", "off"]
@@ -45,7 +45,7 @@ class Payloads:
         self._messages: dict[tuple[object, ...], tuple[object, bytes, int]] = {}
         self._is_content: dict[str, bool] = {}
 
-    def prepare(self, attributes: dict[str, Value]) -> Mapping[str, Value]:
+    def prepare(self, attributes: Attributes) -> Attributes:
         """Return the attributes to journal: the same mapping if nothing has to change."""
         changed: dict[str, Value] | None = None
         for name, value in attributes.items():
@@ -61,14 +61,14 @@ class Payloads:
 
     def prepare_span(self, span: Span) -> Span:
         """Return a span that somebody else made as it may be kept: attributes, events and error."""
-        attributes = self.prepare(dict(span.attributes))
+        attributes = self.prepare(span.attributes)
+        error = self._redactor.text(span.error) if span.error else ""
+        if attributes is span.attributes and error == span.error and not span.events:
+            return span
         events = [
-            replace(each, attributes=self.prepare(dict(each.attributes)))
-            if each.attributes
-            else each
+            replace(each, attributes=self.prepare(each.attributes)) if each.attributes else each
             for each in span.events
         ]
-        error = self._redactor.text(span.error) if span.error else ""
         return replace(span, attributes=attributes, events=events, error=error)
 
     def forget(self, hashes: Iterable[bytes]) -> None:

@@ -66,6 +66,7 @@ FORMS = (
         "earer ", "asic ",
     ),
 )  # fmt: skip
+_BEGINS = tuple(begin for form in FORMS for begin in form.begins)
 _ASSIGNED_WORDS = (
     "password", "passwd", "secret", "token", "apikey", "api_key", "api-key", "accesskey",
     "access_key", "access-key", "credential",
@@ -89,21 +90,25 @@ def find_secrets(text: str, *, by_entropy: bool = False) -> Sequence[Secret]:
     """
     if len(text) < _LEAST:
         return ()
-    found = [
-        Secret(form.what, match.start(), match.end())
-        for form in FORMS
-        if any(begin in text for begin in form.begins)
-        for match in form.pattern.finditer(text)
-    ]
-    found += _assigned(text)
+    found: list[Secret] = []
+    holds = text.__contains__
+    if any(map(holds, _BEGINS)):
+        found += [
+            Secret(form.what, match.start(), match.end())
+            for form in FORMS
+            if any(map(holds, form.begins))
+            for match in form.pattern.finditer(text)
+        ]
+    lower = text.lower()
+    if any(map(lower.__contains__, _ASSIGNED_WORDS)):
+        found += _assigned(text, lower)
     if by_entropy and len(text) >= 32:
         found += _random_words(text)
     return _apart(found) if found else ()
 
 
-def _assigned(text: str) -> Iterator[Secret]:
+def _assigned(text: str, lower: str) -> Iterator[Secret]:
     """Yield values that are given to a name such as `password`."""
-    lower = text.lower()
     if len(lower) != len(text):  # few letters have lower ones of another length
         lower = text
     for word in _ASSIGNED_WORDS:
