@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
@@ -109,9 +110,8 @@ def wait_for(seen: Callable[[], bool], limit: float) -> float:
 
 def resident_mib(pid: int) -> float:
     """Return the most memory that a process ever had, in MiB."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        line = next(each for each in status if each.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    return int(next(each for each in lines if each.startswith("VmHWM")).split()[1]) / 1024
 
 
 def pin(cpu: int) -> None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
 from holdfast.testing.clock import ManualClock
@@ -25,7 +19,7 @@ from holdfast.tracing.payload import Reference
 from holdfast.tracing.span import Event, Source, Span, SpanLink
 from holdfast.tracing.store.opening import open_trace_store
 from holdfast.tracing.store.seam import Query, Retention, TraceStore
-from tests.tracing.store.making import EPOCH, HOUR, plain_digest, span, span_id, trace_id
+from tests.tracing.store.making import EPOCH, HOUR, plain_digest, said, span, span_id, trace_id
 
 DAY = 24 * HOUR
 Opener = Callable[[], TraceStore]
@@ -65,11 +59,6 @@ odd_spans = st.builds(
     links=st.lists(st.builds(SpanLink, trace_id=st.just("a" * 32), span_id=st.just("b" * 16)), max_size=1),
     source=st.builds(Source, resource=attributes, scope=st.text(max_size=3)),
 )  # fmt: skip
-
-
-def said(found: Span) -> dict[str, Any]:
-    members = {name: getattr(found, name) for name in Span.__slots__}
-    return {**members, "events": list(found.events), "links": list(found.links)}
 
 
 @settings(max_examples=60, deadline=None)
@@ -338,157 +327,3 @@ def test_a_newer_file_and_a_foreign_one_are_refused_and_left(
     with pytest.raises(StorageCorrupt):
         reopen()
     assert (tmp_path / "traces.db").read_bytes().startswith(b"not a database")
-
-
-def test_threads_that_add_at_once_lose_nothing(store: TraceStore) -> None:
-    def work(trace: int) -> None:
-        for number in range(40):
-            store.add([span(trace, number)])
-            if number % 10 == 0:
-                store.settle()
-
-    threads = [threading.Thread(target=work, args=(trace,)) for trace in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [len(store.spans(trace_id(trace))) for trace in range(6)] == [40] * 6
-    assert sum(each.count for each in store.statistics()) == 240
-
-
-def _add_from_a_process(path: str, trace: int) -> None:
-    with open_trace_store(f"sqlite:{path}", digester=plain_digest) as store:
-        for number in range(30):
-            store.add([span(trace, number)])
-            store.settle(most=3)
-
-
-def test_processes_that_add_and_settle_at_once_lose_nothing(tmp_path: Path, reopen: Opener) -> None:
-    context = multiprocessing.get_context("spawn")
-    path = str(tmp_path / "traces.db")
-    processes = [context.Process(target=_add_from_a_process, args=(path, n)) for n in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
-    with reopen() as store:
-        assert [len(store.spans(trace_id(n))) for n in range(3)] == [30] * 3
-        assert sum(each.count for each in store.statistics()) == 90
-
-
-_VICTIM = """
-import sys
-from holdfast.tracing.store.opening import open_trace_store
-from tests.tracing.store.making import plain_digest, span
-with open_trace_store("sqlite:" + sys.argv[1], digester=plain_digest) as store:
-    number = 0
-    while True:
-        store.add([span(number % 5, number)])
-        print(number, flush=True)
-        number += 1
-        if number % 20 == 0:
-            store.settle()
-"""
-
-
-@pytest.mark.promise("traces-survive-kills")
-def test_what_was_added_survives_a_kill(tmp_path: Path, reopen: Opener) -> None:
-    for turn in range(3):
-        (tmp_path / "traces.db").unlink(missing_ok=True)
-        victim = subprocess.Popen(
-            [sys.executable, "-c", _VICTIM, str(tmp_path / "traces.db")],
-            stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
-        )  # fmt: skip
-        assert victim.stdout is not None
-        with victim:
-            acknowledged = [int(victim.stdout.readline()) for _ in range(50 + 30 * turn)]
-            victim.send_signal(signal.SIGKILL)
-            rest = victim.stdout.read()
-        acknowledged += [int(line) for line in rest.splitlines() if rest.endswith("\n") or line]
-        with reopen() as store:
-            kept = {each.span_id for n in range(5) for each in store.spans(trace_id(n))}
-            assert {span_id(number) for number in acknowledged} <= kept
-            assert sum(each.count for each in store.statistics()) == len(kept)
-        for leftover in tmp_path.glob("traces.db*"):
-            leftover.unlink()
-
-
-class StoreMachine(RuleBasedStateMachine):
-    """Any order of adding, settling, burying, pinning, sweeping and forgetting, against a plain model."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store = open_trace_store("memory:", digester=plain_digest)
-        self.ended: dict[int, dict[int, Span]] = {}
-        self.opened: dict[int, set[int]] = {}
-        self.pinned: set[int] = set()
-
-    traces = st.integers(0, 3)
-    numbers = st.integers(0, 7)
-
-    @rule(trace=traces, number=numbers, duration=st.integers(0, 10**9), name=st.sampled_from("ab"))
-    def add(self, trace: int, number: int, duration: int, name: str) -> None:
-        added = span(trace, number, duration_ns=duration, name=name)
-        self.store.add([added])
-        self.ended.setdefault(trace, {})[number] = added
-        self.opened.get(trace, set()).discard(number)
-
-    @rule(trace=traces, number=numbers)
-    def begin(self, trace: int, number: int) -> None:
-        self.store.add(
-            [Opened(trace_id=trace_id(trace), span_id=span_id(number), parent_id=None, name="o", kind="s", start_ns=EPOCH)]
-        )  # fmt: skip
-        if number not in self.ended.get(trace, {}):
-            self.opened.setdefault(trace, set()).add(number)
-
-    @rule()
-    def settle(self) -> None:
-        self.store.settle(most=1)
-
-    @rule(trace=traces)
-    def pin(self, trace: int) -> None:
-        if self.store.pin(trace_id(trace)):
-            self.pinned.add(trace)
-
-    @rule(trace=traces)
-    def forget(self, trace: int) -> None:
-        self.store.forget(Query(trace_id=trace_id(trace)))
-        self.ended.pop(trace, None)
-        self.opened.pop(trace, None)
-        self.pinned.discard(trace)
-
-    @rule()
-    def sweep(self) -> None:
-        self.store.sweep(Retention(days=0.0000001), now_ns=EPOCH + 10 * DAY)
-        for trace in list(self.ended):
-            if trace not in self.pinned and not self.opened.get(trace):
-                del self.ended[trace]
-
-    @invariant()
-    def holds_what_was_added(self) -> None:
-        for trace in range(4):
-            found = {each.span_id: each for each in self.store.spans(trace_id(trace))}
-            ended = {span_id(n): each for n, each in self.ended.get(trace, {}).items()}
-            opened = {span_id(n) for n in self.opened.get(trace, set())}
-            assert found.keys() == ended.keys() | opened
-            assert all(said(found[key]) == said(each) for key, each in ended.items())
-
-    @invariant()
-    def counts_each_span_once(self) -> None:
-        every = [each for spans in self.ended.values() for each in spans.values()]
-        for exact in (False, True):
-            counted = {
-                each.name: (each.count, each.total_ns)
-                for each in self.store.statistics(exact=exact)
-            }
-            for name in "ab":
-                mine = [each.duration_ns for each in every if each.name == name]
-                assert counted.get(name, (0, 0)) == (len(mine), sum(mine))
-
-    def teardown(self) -> None:
-        self.store.__exit__(None, None, None)
-
-
-TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
