@@ -229,6 +229,7 @@ keep_days = 30
 keep_payload_days = 7.5
 keep_mib = 512
 release = "v2"
+opentelemetry = true
 [money]
 currency = "eur"
 bitcoin = { 2026-11-01 = 81000, 2026-11-20 = 79500.5 }
@@ -239,6 +240,7 @@ bitcoin = { 2026-11-01 = 81000, 2026-11-20 = 79500.5 }
     assert (tracing.store, tracing.payloads) == ("postgres://team/traces", "previews")
     assert (tracing.keep_days, tracing.keep_payload_days, tracing.keep_mib) == (30, 7.5, 512)
     assert (tracing.redact_keys, tracing.redact_patterns) == (("iban",), ("K-[0-9]+",))
+    assert tracing.opentelemetry is True
     assert (tracing.redact_hook, tracing.release) == ("ours.privacy:mask", "v2")
     assert money.currency == "EUR"
     assert {day: str(rate) for day, rate in money.rates.items()} == {
@@ -256,6 +258,7 @@ payloads = "some"
 redact_patterns = ["("]
 redact_hook = "no function"
 keep_days = 0
+opentelemetry = "yes"
 keepdays = 3
 [money]
 bitcoin = { soon = 3, 2026-01-01 = -1 }
@@ -266,6 +269,7 @@ bitcoin = { soon = 3, 2026-01-01 = -1 }
         "tracing.redact_patterns: '(' is no regular expression",
         "tracing.redact_hook: must name a function as 'module:function'",
         "tracing.keep_days: must be a number of days greater than 0",
+        "tracing.opentelemetry: must be true or false",
         "tracing.keepdays: unknown key; did you mean 'keep_days'?",
         "money.bitcoin: 'soon' must be a day such as '2026-11-26'",
     ):

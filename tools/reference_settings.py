@@ -39,6 +39,8 @@ MEANINGS = {
     "tracing.keep_mib": "How large the traces may grow, in MiB; the oldest go first. Without it as large as "
     "they get.",
     "tracing.release": "The name of the release that this project traces, for `holdfast trace compare`.",
+    "tracing.opentelemetry": "Whether spans of libraries that speak OpenTelemetry come along, from their "
+    "instrumentors. Needs `holdfast[otel]`.",
     "prices": "What models cost that no provider above has prices for: a table a model, `NAME` or "
     "`PROVIDER/NAME`, with `currency` (`sat` or a code), prices for a million tokens (`input`, `output`, "
     "`cache_read`, `cache_write`, `reasoning`, ...), `request`, and `since`; or a list of such tables.",

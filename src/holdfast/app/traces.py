@@ -51,7 +51,12 @@ def open_tracer(settings: Settings, clock: Clock) -> Generator[Tracer]:
 
     ring = Ring(folder / RINGS, clock=clock)
     try:
-        yield Tracer(clock=clock, sink=ring, prepare=payloads_of(settings, ring.part).prepare)
+        tracer = Tracer(clock=clock, sink=ring, prepare=payloads_of(settings, ring.part).prepare)
+        if tracing_of(settings).opentelemetry:
+            from holdfast.tracing.otel.installing import install  # noqa: PLC0415 - as above
+
+            install(tracer)
+        yield tracer
     finally:
         ring.close()
         if _count_rings(folder) > _MOST_RINGS:

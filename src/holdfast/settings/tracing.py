@@ -7,7 +7,15 @@ from typing import Literal, cast
 
 from holdfast.frozen import field, frozen
 from holdfast.settings.reader import Section
-from holdfast.settings.values import as_dates, as_days, as_names, as_one_of, as_text, as_whole
+from holdfast.settings.values import (
+    as_dates,
+    as_days,
+    as_names,
+    as_one_of,
+    as_text,
+    as_truth,
+    as_whole,
+)
 
 Payloads = Literal["full", "previews", "off"]
 
@@ -20,7 +28,7 @@ class TracingSettings:
     how much of prompts, answers and arguments is kept. `redact_keys` and `redact_patterns` add to what
     is always taken out, `redact_hook` names a function as `module:function`. `keep_days` and
     `keep_payload_days` are None for ever; `keep_mib` bounds the whole. `release` marks what this
-    process traces, for comparisons.
+    process traces, for comparisons. With `opentelemetry` spans of libraries that speak it come along.
     """
 
     store: str | None = None
@@ -32,6 +40,7 @@ class TracingSettings:
     keep_payload_days: float | None = None
     keep_mib: int | None = None
     release: str | None = None
+    opentelemetry: bool = False
 
 
 @frozen
@@ -58,6 +67,7 @@ def read_tracing(section: Section) -> TracingSettings:
         keep_payload_days=section.take("keep_payload_days", as_days, None),
         keep_mib=section.take("keep_mib", as_whole, None),
         release=section.take("release", as_text, None),
+        opentelemetry=section.take("opentelemetry", as_truth, usual.opentelemetry),
     )
     section.refuse_rest()
     return chosen

@@ -82,6 +82,13 @@ def as_whole(value: object) -> int:
     return int(number)
 
 
+def as_truth(value: object) -> bool:
+    """Return a truth."""
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 - all checks raise the same
+    return value
+
+
 def as_days(value: object) -> float:
     """Return a number of days above 0."""
     number = _amount(value)

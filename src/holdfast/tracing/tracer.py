@@ -193,6 +193,13 @@ class Tracer:
         place = self._look(_get(), frame_of(1))
         return Link(place.trace_id, place.span_id) if place else None
 
+    def place(self) -> Place | None:
+        """Return the innermost place of ours."""
+        place = _get()
+        if place is not None and place.odd:
+            place = resolve(place, frame_of(1))
+        return place
+
     def silent(self) -> Tracer:
         """Return a tracer with the same time that records nothing."""
         return Tracer(clock=self._clock, sink=Nowhere())

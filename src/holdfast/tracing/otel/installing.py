@@ -1,0 +1,49 @@
+"""Let libraries that speak OpenTelemetry write into our traces."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+from holdfast.errors import UsageError
+from holdfast.tracing.tracer import Tracer
+
+Installed = Literal["provider", "processor", "foreign"]
+"""How spans of others come to us: `foreign` if a provider that is not known keeps them."""
+
+
+def install(tracer: Tracer) -> Installed:
+    """Make a tracer the place where OpenTelemetry's spans go, and share the current span with it.
+
+    Where a provider of the SDK is set already we listen to it as a span processor. A second call with
+    another tracer moves everything to that one.
+
+    Raises:
+        UsageError: the package opentelemetry-api is not installed.
+    """
+    try:
+        from opentelemetry import trace as api  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError(
+            "spans of other libraries need the package opentelemetry-api",
+            hint="install holdfast[otel]",
+        ) from error
+    from holdfast.tracing.otel.current import share  # noqa: PLC0415 - as above
+    from holdfast.tracing.otel.processor import Processor  # noqa: PLC0415 - as above
+    from holdfast.tracing.otel.provider import Provider  # noqa: PLC0415 - as above
+
+    share(tracer)
+    current = cast("Any", api.get_tracer_provider())
+    if isinstance(current, api.ProxyTracerProvider):
+        api.set_tracer_provider(Provider(tracer))
+        return "provider"
+    if isinstance(current, Provider):
+        current.tracer = tracer
+        return "provider"
+    if not hasattr(current, "add_span_processor"):
+        return "foreign"
+    listening = getattr(current, "_holdfast", None)
+    if listening is None:
+        listening = current._holdfast = Processor(tracer)  # noqa: SLF001 - ours, on an object of theirs
+        current.add_span_processor(listening)
+    listening.tracer = tracer
+    return "processor"
