@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.app.places import existing_address
 from holdfast.app.services import build_services
 from holdfast.app.stores import liveness_for
-from holdfast.app.traces import open_tracer, tending
+from holdfast.app.traces import labels_of, open_tracer, tending
 from holdfast.clock import Clock, SystemClock
 from holdfast.errors import UsageError, WorkflowChanged
 from holdfast.frozen import frozen
@@ -196,6 +196,7 @@ async def open_runtime(
                 concurrency=settings.concurrency,
                 adopt=adopt,
                 owner=owner,
+                labels=labels_of(settings),
             )
             async with sweeping(store, clock), tending(settings, clock), engine:
                 yield Runtime(settings=settings, store=store, engine=engine, services=services)

@@ -264,6 +264,12 @@ def _exchange_of(settings: Settings) -> Exchange | None:
     return Exchange(money.currency, rates)
 
 
+def labels_of(settings: Settings) -> dict[str, str]:
+    """Return what the spans of all runs of this process say."""
+    release = settings.tracing.release if settings.tracing else None
+    return {"release": release} if release else {}
+
+
 def retention_of(settings: Settings) -> Retention:
     """Return how long traces are kept."""
     from holdfast.tracing.store.seam import Retention  # noqa: PLC0415 - as above

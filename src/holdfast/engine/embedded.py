@@ -53,7 +53,7 @@ class EmbeddedEngine:
     """Run programs in this process, journaled in `store`. Use it as an async context manager.
 
     At most `concurrency` steps run at once. With `adopt` the engine takes over, all the time it is
-    open, every run whose process has died.
+    open, every run whose process has died. `labels` are attributes of the spans of all runs.
     """
 
     def __init__(  # noqa: PLR0913 - what it needs is given by keyword
@@ -70,6 +70,7 @@ class EmbeddedEngine:
         adopt: bool = False,
         owner: str = LOCAL_OWNER,
         limits: Limits | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         self._store = store
         self._programs = programs
@@ -79,6 +80,7 @@ class EmbeddedEngine:
         self._adopt = adopt
         self._owner = owner
         self._limits = limits or Limits()
+        self._labels = labels or {}
         binding = Binding(owner=owner, actor=Actor(via=VIA))
         self._desk = Desk(store, clock, binding, self._settle_quota)
         self._slots = asyncio.Semaphore(concurrency)
@@ -354,8 +356,9 @@ class EmbeddedEngine:
         birth = run.journal.history.birth
         program = self._programs[birth.program]
         with self._tracer.span(
-            birth.name, kind="run", trace_id=run.run_id, workflow=birth.name, user=self._owner
-        ) as span:
+            birth.name, kind="run", trace_id=run.run_id, workflow=birth.name, user=self._owner,
+            **self._labels,
+        ) as span:  # fmt: skip
             try:
                 return await program(EmbeddedContext(run), birth.inputs)
             except asyncio.CancelledError:
