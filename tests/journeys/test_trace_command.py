@@ -1,0 +1,261 @@
+"""`holdfast trace`: what a user sees of runs that went well, failed, waited or were killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.cli import COMMAND, Project
+from tests.web.making import served
+
+DIGEST = """
+name: digest
+inputs: {text: str}
+state: {digest: str}
+nodes:
+  digest: {kind: model, model: offline/extract, prompt: "{inputs.text}", output: digest}
+"""
+FAIL = """
+name: failing
+nodes:
+  read: {kind: tool, tool: read_files, arguments: {folder: nowhere}}
+"""
+SLOW = """
+name: slow
+inputs: {file: str}
+state: {first: str}
+nodes:
+  first: {kind: model, model: offline/extract, prompt: "Kelp grips the rock.", output: first}
+  second: {kind: python, call: "waiting:wait"}
+edges:
+  - {from: start, to: first}
+  - {from: first, to: second}
+"""
+WAITING = """
+import pathlib, time
+def wait():
+    pathlib.Path("reached").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+    return "done"
+"""
+SECRET = "sk-proj-abcdefghij0123456789KLMNOP"
+
+
+@pytest.fixture
+def ran(project: Project) -> Project:
+    """Return a project in which a workflow ran."""
+    project.write("digest.yaml", DIGEST)
+    done = project.run("run", "digest.yaml", "-i", "text=Kelp grips the rock. The sea moves.")
+    assert done.code == 0, done.err
+    return project
+
+
+def trace(project: Project, *words: str) -> object:
+    done = project.run("trace", *words, "--json")
+    assert done.code == 0, done.out + done.err
+    return done.data
+
+
+def test_without_any_run_there_is_nothing_and_nothing_is_made(project: Project) -> None:
+    assert "no such traces" in project.run("trace", "list").out
+    assert trace(project, "list") == {"traces": [], "cursor": None}
+    missing = project.run("trace", "show", "last")
+    assert missing.code == 2
+    assert "there are no traces yet" in missing.err
+    assert not (project.folder / ".holdfast").exists()
+
+
+def test_a_run_is_listed_and_shown_with_its_prompt_and_its_answer(ran: Project) -> None:
+    (listed,) = trace(ran, "list")["traces"]  # type: ignore[index]
+    assert (listed["name"], listed["status"], listed["spans"]) == ("digest", "ok", 3)
+    shown = ran.run("trace", "show", listed["id"][:6])
+    assert shown.code == 0
+    for said in ("digest", "offline/extract", "1 model call, cost 0 sat", "all 3 spans are shown"):
+        assert said in shown.out
+    assert len(ran.run("trace", "show", "last", "--text").out.splitlines()) <= 40
+    span = ran.run("trace", "show", "last", "--span", "offline/extract").out
+    assert "Kelp grips the rock. The sea moves." in span
+    assert "20 % faster" in ran.run("trace", "show", "last", "--what-if", "digest").out
+    data = trace(ran, "show", "last")
+    assert data["verdict"]["line"]  # type: ignore[index]
+    assert len(data["spans"]) == 3  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "abcdef"), "there is no trace 'abcdef'"),
+        (("show", "not hex"), "there is no trace"),
+        (("list", "--limit", "0"), "--limit must be at least 1"),
+        (("list", "--since", "soon"), "'soon' is no time"),
+        (("list", "--longer-than", "much"), "no length of time"),
+        (("sql", "DELETE FROM packs"), "cannot be answered"),
+        (("compare", "last", "release=v1"), "one trace cannot be compared with many"),
+        (("compare", "last", "last", "--fail-on", "p95>fast"), "write for instance"),
+        (("export", "parquet"), "--out FILE"),
+        (("export", "chrome", "last", "--to", "http://x"), "--to sends OTLP only"),
+        (("export", "otlp", "last", "--to", "nowhere"), "is no address"),
+        (("import", "nowhere.jsonl"), "cannot be read"),
+        (("forget",), "say which traces to forget"),
+        (("show", "last", "--span", "nothing"), "has no span 'nothing'"),
+    ],
+)
+def test_what_cannot_be_is_told_with_what_to_do(
+    ran: Project, words: tuple[str, ...], said: str
+) -> None:
+    done = ran.run("trace", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_failure_is_grouped_and_its_step_is_named(project: Project) -> None:
+    project.write("fail.yaml", FAIL)
+    for _ in range(2):
+        assert project.run("run", "fail.yaml", "-q").code == 1
+    (group,) = trace(project, "errors")["errors"]  # type: ignore[index]
+    assert (group["count"], group["traces_count"]) == (2, 2)
+    shown = project.run("trace", "show", "last").out
+    assert "failed" in shown
+    assert "read" in shown
+    assert "2 x" in project.run("trace", "errors").out
+
+
+@pytest.mark.promise("traces-survive-kills")
+def test_a_killed_run_names_what_was_open_and_goes_on_in_the_same_trace(project: Project) -> None:
+    project.write("slow.yaml", SLOW)
+    project.write("waiting.py", WAITING)
+    victim = subprocess.Popen(
+        [*COMMAND, "run", "slow.yaml", "-i", "file=x", "-q"], cwd=project.folder,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (project.folder / "reached").exists():
+        assert victim.poll() is None
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    (killed,) = trace(project, "list")["traces"]  # type: ignore[index]
+    assert killed["status"] == "lost"
+    spans = {each["name"]: each["status"] for each in trace(project, "show", "last")["spans"]}  # type: ignore[index]
+    assert spans == {"slow": "lost", "first": "ok", "offline/extract": "ok", "second": "lost"}
+    (project.folder / "go").touch()
+    assert project.run("resume", killed["id"], "-q").code == 0
+    (resumed,) = trace(project, "list")["traces"]  # type: ignore[index]
+    assert (resumed["id"], resumed["status"]) == (killed["id"], "ok")
+
+
+def test_tail_prints_what_ends_and_ends_itself_when_interrupted(ran: Project) -> None:
+    once = ran.run("trace", "tail", "--once").out
+    assert "offline/extract" in once
+    follower = subprocess.Popen(
+        [*COMMAND, "trace", "tail", "--json"], cwd=ran.folder, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with follower:
+        assert follower.stdout is not None
+        assert follower.stderr is not None
+        while ran.run("run", "digest.yaml", "-i", "text=More kelp.", "-q").code == 0:
+            line = follower.stdout.readline()
+            if json.loads(line)["name"] == "digest":
+                break
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
+        assert "Traceback" not in follower.stderr.read()
+
+
+def test_percentiles_costs_and_sql_are_there(ran: Project) -> None:
+    ran.write("holdfast.toml", '[money]\ncurrency = "EUR"\nbitcoin = { 2020-01-01 = 80000 }\n')
+    for exact in ((), ("--exact",)):
+        names = trace(ran, "top", *exact)["names"]  # type: ignore[index]
+        assert {each["name"] for each in names} == {"digest", "offline/extract"}
+        assert all(each["exact"] is bool(exact) for each in names)
+    (row,) = trace(ran, "cost", "--by", "workflow")["costs"]  # type: ignore[index]
+    assert (row["key"], row["calls"], row["cost_msat"]) == ("digest", 1, 0)
+    rows = trace(ran, "sql", "SELECT name, kind FROM spans ORDER BY start")["rows"]  # type: ignore[index]
+    assert rows[0] == {"name": "digest", "kind": "run"}
+    assert "NAME" in ran.run("trace", "top").out
+
+
+def test_a_trace_travels_by_files_and_over_the_wire(ran: Project, tmp_path: Path) -> None:
+    for form in ("chrome", "speedscope"):
+        assert json.loads(ran.run("trace", "export", form, "last").out)
+    assert ran.run("trace", "export", "parquet", "--out", "t.parquet").code == 0
+    assert (ran.folder / "t.parquet").read_bytes()[:4] == b"PAR1"
+    assert ran.run("trace", "export", "otlp", "--out", "t.jsonl").code == 0
+    assert ran.run("trace", "export", "otlp", "--out", "t.jsonl").code == 2
+    other = tmp_path / "other"
+    other.mkdir()
+    there = Project(other)
+    assert there.run("trace", "import", str(ran.folder / "t.jsonl")).code == 0
+    (here_listed,), (there_listed,) = (trace(each, "list")["traces"] for each in (ran, there))  # type: ignore[index]
+    for changing in ("cost_known",):
+        here_listed.pop(changing)
+        there_listed.pop(changing)
+    assert there_listed == here_listed
+    third = tmp_path / "third"
+    third.mkdir()
+    with served(third) as server:
+        sent = ran.run("trace", "export", "otlp", "--to", f"{server.address}/v1/traces")
+        assert sent.code == 0
+        assert "sent 3 spans" in sent.out
+        again = ran.run("trace", "export", "otlp", "--to", f"{server.address}/v1/traces")
+        assert "sent 0 spans" in again.out
+    assert len(trace(Project(third), "list")["traces"]) == 1  # type: ignore[index]
+
+
+def test_two_releases_are_compared_and_a_gate_fails_the_pipeline(ran: Project) -> None:
+    for release in ("v1", "v2"):
+        ran.write("holdfast.toml", f'[tracing]\nrelease = "{release}"\n')
+        for _ in range(2):
+            ran.run("run", "digest.yaml", "-i", "text=Kelp.", "-q")
+    ran.write("fail.yaml", FAIL)
+    ran.run("run", "fail.yaml", "-q")
+    passed = ran.run("trace", "compare", "release=v1", "release=v1", "--fail-on", "errors>0")
+    assert passed.code == 0
+    failed = ran.run("trace", "compare", "release=v1", "release=v2", "--fail-on", "errors>0")
+    assert failed.code == 1
+    assert "gate failed: errors" in failed.out
+    assert "2 runs before, 3 runs now" in failed.out
+    same = ran.run("trace", "compare", "last", "last")
+    assert "both did the same" in same.out
+
+
+def test_traces_are_pinned_swept_and_forgotten(ran: Project) -> None:
+    assert "stays" in ran.run("trace", "pin", "last").out
+    assert trace(ran, "state")["pinned"] == 1  # type: ignore[index]
+    assert trace(ran, "sweep")["traces"] == 0  # type: ignore[index]
+    assert "goes with its age" in ran.run("trace", "unpin", "last").out
+    assert trace(ran, "forget", "--user", "local")["forgotten"] == 1  # type: ignore[index]
+    assert trace(ran, "list")["traces"] == []  # type: ignore[index]
+
+
+@pytest.mark.promise("secrets-never-traced")
+def test_a_secret_in_a_prompt_is_nowhere_in_the_folder_of_traces(project: Project) -> None:
+    project.write("digest.yaml", DIGEST)
+    text = f"My key is {SECRET}. Kelp grips the rock. " + "The sea moves. " * 200
+    assert project.run("run", "digest.yaml", "-i", f"text={text}", "-q").code == 0
+    before = [path.read_bytes() for path in _files(project)]
+    assert before
+    assert not any(SECRET.encode() in data for data in before)
+    whole = project.run("trace", "show", "last", "--span", "offline/extract").out
+    assert "The sea moves." in whole
+    assert "[redacted:key of a model provider:" in whole
+    after = [path.read_bytes() for path in _files(project)]
+    assert not any(SECRET.encode() in data for data in after)
+
+
+def test_less_is_kept_if_the_settings_say_so(project: Project) -> None:
+    project.write("holdfast.toml", '[tracing]\npayloads = "off"\n')
+    project.write("digest.yaml", DIGEST)
+    project.run("run", "digest.yaml", "-i", "text=Kelp grips the rock.", "-q")
+    span = project.run("trace", "show", "last", "--span", "offline/extract").out
+    assert "Kelp" not in span
+    assert "not kept" in span
+
+
+def _files(project: Project) -> list[Path]:
+    folder = project.folder / ".holdfast" / "traces"
+    return [path for path in folder.rglob("*") if path.is_file()]
