@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from fractions import Fraction
 from functools import partial
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from holdfast.tracing.payload import KeepPart
     from holdfast.tracing.payloads.keeping import Payloads
     from holdfast.tracing.redaction.redactor import Hook
-    from holdfast.tracing.span import Span
+    from holdfast.tracing.span import Span, Value
     from holdfast.tracing.store.seam import Retention, TraceStore
-    from holdfast.tracing.tracer import Tracer
+    from holdfast.tracing.tracer import Prepare, Tracer
 
 RINGS, FILE, KEY = "rings", "traces.db", "key"
 _MOST_RINGS = 16
@@ -51,7 +51,7 @@ def open_tracer(settings: Settings, clock: Clock) -> Generator[Tracer]:
 
     ring = Ring(folder / RINGS, clock=clock)
     try:
-        tracer = Tracer(clock=clock, sink=ring, prepare=payloads_of(settings, ring.part).prepare)
+        tracer = Tracer(clock=clock, sink=ring, prepare=_preparing(settings, ring.part))
         if tracing_of(settings).opentelemetry:
             from holdfast.tracing.otel.installing import install  # noqa: PLC0415 - as above
 
@@ -182,6 +182,24 @@ def payloads_of(settings: Settings, keep: KeepPart) -> Payloads:
         hook=_hook_of(tracing.redact_hook),
     )
     return Payloads(mode=tracing.payloads, redactor=redactor, key=key, keep=keep)
+
+
+def _preparing(settings: Settings, keep: KeepPart) -> Prepare:
+    """Return what prepares attributes. The key is made with the first span, as the ring is.
+
+    Raises:
+        SettingsError: the redaction hook cannot be imported.
+    """
+    _hook_of(tracing_of(settings).redact_hook)
+    made: Payloads | None = None
+
+    def prepare(attributes: dict[str, Value]) -> Mapping[str, Value]:
+        nonlocal made
+        if made is None:
+            made = payloads_of(settings, keep)
+        return made.prepare(attributes)
+
+    return prepare
 
 
 def project_key(folder: Path) -> bytes:
