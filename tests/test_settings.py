@@ -220,7 +220,7 @@ def test_what_is_traced_and_what_money_is_worth_can_be_set(tmp_path):
         tmp_path,
         """
 [tracing]
-store = "postgres://team/traces"
+store = "sqlite:team/traces.db"
 payloads = "previews"
 redact_keys = ["iban"]
 redact_patterns = ["K-[0-9]+"]
@@ -237,7 +237,7 @@ bitcoin = { 2026-11-01 = 81000, 2026-11-20 = 79500.5 }
     )
     settings = load_settings(tmp_path, {})
     tracing, money = settings.tracing, settings.money
-    assert (tracing.store, tracing.payloads) == ("postgres://team/traces", "previews")
+    assert (tracing.store, tracing.payloads) == ("sqlite:team/traces.db", "previews")
     assert (tracing.keep_days, tracing.keep_payload_days, tracing.keep_mib) == (30, 7.5, 512)
     assert (tracing.redact_keys, tracing.redact_patterns) == (("iban",), ("K-[0-9]+",))
     assert tracing.opentelemetry is True

@@ -25,8 +25,8 @@ MEANINGS = {
     "tools.write": "The folders below which tools may write.",
     "tools.hosts": "Hosts (`host` or `host:port`) that `http_get` may reach although their addresses are "
     "inside the machine or its network.",
-    "tracing.store": "Where traces are kept: `sqlite:PATH` or `postgres://…` for a team. Without it "
-    "`traces/traces.db` in the folder of the store.",
+    "tracing.store": "Where traces are kept: `sqlite:PATH`; a relative path begins at the project's folder. "
+    "Without it `traces/traces.db` in the folder of the store.",
     "tracing.payloads": "How much of prompts, answers and arguments is kept: `full`, `previews` (their "
     "beginnings) or `off` (only how long they were).",
     "tracing.redact_keys": "Names of attributes whose values are taken out, besides the usual ones.",

@@ -256,6 +256,18 @@ def test_less_is_kept_if_the_settings_say_so(project: Project) -> None:
     assert "not kept" in span
 
 
+def test_traces_may_lie_elsewhere(project: Project) -> None:
+    project.write("holdfast.toml", '[tracing]\nstore = "sqlite:elsewhere/t.db"\n')
+    project.write("digest.yaml", DIGEST)
+    project.run("run", "digest.yaml", "-i", "text=Kelp.", "-q")
+    assert len(trace(project, "list")["traces"]) == 1  # type: ignore[index]
+    assert (project.folder / "elsewhere" / "t.db").exists()
+    project.write("holdfast.toml", '[tracing]\nstore = "mongodb://x"\n')
+    refused = project.run("trace", "list")
+    assert refused.code == 2
+    assert "no address of a trace store" in refused.err
+
+
 def _files(project: Project) -> list[Path]:
     folder = project.folder / ".holdfast" / "traces"
     return [path for path in folder.rglob("*") if path.is_file()]

@@ -315,7 +315,8 @@ _NOWHERE = "memory:"
 def traces_address(settings: Settings, *, make: bool) -> str:
     """Return where the traces are; those in memory if there are none and none shall be made."""
     if settings.tracing is not None and settings.tracing.store is not None:
-        return settings.tracing.store
+        scheme, _, path = settings.tracing.store.partition(":")
+        return f"sqlite:{settings.root / path}" if scheme == "sqlite" else settings.tracing.store
     folder = traces_folder(settings)
     if folder is None or not (make or folder.exists()):
         return _NOWHERE

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from holdfast.errors import ProviderRefused, WorkflowError
+from holdfast.evals.passing import PassingProvider
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Provider, Usage
 
 
@@ -137,33 +138,17 @@ class RecordedProvider:
         pass
 
 
-class RecordingProvider:
+class RecordingProvider(PassingProvider):
     """Ask a real provider and keep what it says."""
 
     def __init__(self, inner: Provider, cassette: Cassette) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._cassette = cassette
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    def models(self) -> tuple[str, ...]:
-        return self._inner.models()
-
-    def serves(self, model: str) -> bool:
-        return self._inner.serves(model)
-
-    def price(self, model: str) -> Price | None:
-        return self._inner.price(model)
 
     async def complete(self, request: ModelRequest, on_text: OnText | None) -> ModelReply:
         reply = await self._inner.complete(request, on_text)
         self._cassette.add(request, reply)
         return reply
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 def recorded(cassette: Cassette) -> tuple[RecordedProvider, ...]:

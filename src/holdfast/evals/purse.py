@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.errors import BudgetExceeded
+from holdfast.evals.passing import PassingProvider
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Provider
 
 
@@ -35,25 +36,12 @@ class Purse:
         self.spent += _most(request, price) if msat is None else msat
 
 
-class BudgetedProvider:
+class BudgetedProvider(PassingProvider):
     """Ask a real provider as long as the purse allows it."""
 
     def __init__(self, inner: Provider, purse: Purse) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._purse = purse
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    def models(self) -> tuple[str, ...]:
-        return self._inner.models()
-
-    def serves(self, model: str) -> bool:
-        return self._inner.serves(model)
-
-    def price(self, model: str) -> Price | None:
-        return self._inner.price(model)
 
     async def complete(self, request: ModelRequest, on_text: OnText | None) -> ModelReply:
         price = self._inner.price(request.model)
@@ -62,9 +50,6 @@ class BudgetedProvider:
         reply = await self._inner.complete(request, on_text)
         self._purse.pay(reply.cost_msat, request, price)
         return reply
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 _FREE = Price(input_msat_per_million=0, output_msat_per_million=0)

@@ -9,7 +9,7 @@ from holdfast.tracing.store.seam import TraceStore
 
 
 def open_trace_store(address: str, *, digester: Digester, clock: Clock | None = None) -> TraceStore:
-    """Return the store at `sqlite:PATH`, `postgres://...` or `memory:`; enter it to use it.
+    """Return the store at `sqlite:PATH` or `memory:`; enter it to use it.
 
     Raises:
         UsageError: nothing knows such an address.
