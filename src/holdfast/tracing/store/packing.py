@@ -77,7 +77,15 @@ def unpack(trace_id: str, held: Pack, name_of: Callable[[int], str]) -> list[Spa
         ids, parents, names, kinds, columns.starts, columns.durations, statuses, errors, attributes,
         extras, strict=True,
     )  # fmt: skip
-    return [span_of(trace_id, row) for row in rows]
+    if any(extras):
+        return [span_of(trace_id, row) for row in rows]
+    return [  # nearly all are so; a call less for each is a tenth of the time
+        Span(
+            trace_id=trace_id, span_id=span_id, parent_id=parent or None, name=name, kind=kind,
+            start_ns=start, duration_ns=duration, status=status, error=error, attributes=held,
+        )
+        for span_id, parent, name, kind, start, duration, status, error, held, _ in rows
+    ]  # fmt: skip
 
 
 def _body(row: Sequence[Any]) -> Sequence[Any]:
