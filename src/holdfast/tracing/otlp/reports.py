@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from holdfast.errors import UsageError
 from holdfast.frozen import field as made
 from holdfast.frozen import slotted
 from holdfast.tracing.span import Span
 
 
-class Malformed(UsageError):
-    """A body that is no OTLP request at all."""
+class Malformed(Exception):
+    """A body that is no OTLP request at all: whoever read it says where it came from."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 @slotted
