@@ -89,7 +89,7 @@ def _measured(server: Server, folder: Path, spans: int) -> Results:
         preexec_fn=partial(pin, 0),  # noqa: PLW1509 - no threads yet
     ) as process:  # fmt: skip
         try:
-            _wait_until_ready(process, address + server.health)
+            _wait_until_ready(process, address + server.health, folder / "log")
             database = folder / server.database
             warm = batches(512)
             send(address, warm, headers=server.headers)
@@ -116,11 +116,12 @@ def _stored(database: Path) -> int:
         connection.close()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"the server ended with {process.returncode}")
+            said = log.read_text("utf-8", "replace")[-2000:]
+            raise RuntimeError(f"the server ended with {process.returncode}: {said}")
         try:
             with urllib.request.urlopen(address, timeout=5) as answer:
                 if answer.status == 200:
