@@ -32,8 +32,8 @@ def batches(count: int) -> Sequence[bytes]:
     spans = [
         Span(
             trace_id=f"{run:016x}{number % _TRACES + 1:016x}",
-            span_id=f"{number + 1:016x}",
-            parent_id=None if number < _TRACES else f"{number % _TRACES + 1:016x}",
+            span_id=_span_id(run, number),
+            parent_id=None if number < _TRACES else _span_id(run, number % _TRACES),
             name=f"node {number % 20}",
             kind="internal",
             start_ns=base + number * 1000,
@@ -53,6 +53,11 @@ def batches(count: int) -> Sequence[bytes]:
         for number in range(count)
     ]
     return [encode_binary(spans[at : at + _BATCH]) for at in range(0, count, _BATCH)]
+
+
+def _span_id(run: int, number: int) -> str:
+    """Return an id that no other load has: some servers take spans of one id for one span."""
+    return f"{(run + number) % (1 << 64) or 1:016x}"
 
 
 def send(
