@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.routing.cost import cost_msat, format_msat, total
+from holdfast.routing.cost import cost_msat, format_msat, most_msat, total, total_usage
 from holdfast.routing.providers.sse import EventReader
 from holdfast.routing.seam import Price, Usage
 from holdfast.routing.structured import extract_json, is_strict
+from holdfast.routing.usage import read_usage
 from tests.routing.kit import NUMBER_SCHEMA
 
 COUNT = st.integers(0, 10**7)
@@ -44,6 +45,70 @@ def test_a_cost_is_the_exact_amount_rounded_up_to_the_msat(tokens_in, tokens_out
 @pytest.mark.promise("unknown-cost-is-unknown")
 def test_a_cost_with_an_unknown_part_is_unknown_and_not_zero(price, usage):
     assert cost_msat(price, usage) is None
+
+
+RATE = st.none() | COUNT
+
+
+@given(
+    st.tuples(COUNT, COUNT, COUNT),
+    st.tuples(COUNT, COUNT),
+    st.tuples(COUNT, COUNT),
+    RATE,
+    RATE,
+    RATE,
+)
+def test_each_part_of_a_usage_is_charged_once_at_its_own_rate(
+    tokens_in, tokens_out, rates, read, written, thought
+):
+    fresh, from_cache, to_cache = tokens_in
+    said, reasoned = tokens_out
+    price = Price(
+        input_msat_per_million=rates[0],
+        output_msat_per_million=rates[1],
+        cache_read_msat_per_million=read,
+        cache_write_msat_per_million=written,
+        reasoning_msat_per_million=thought,
+    )
+    usage = Usage(
+        input_tokens=sum(tokens_in),
+        output_tokens=sum(tokens_out),
+        cache_read_tokens=from_cache,
+        cache_write_tokens=to_cache,
+        reasoning_tokens=reasoned,
+    )
+    exact = Fraction(
+        fresh * rates[0]
+        + from_cache * (rates[0] if read is None else read)
+        + to_cache * (rates[0] if written is None else written)
+        + said * rates[1]
+        + reasoned * (rates[1] if thought is None else thought),
+        10**6,
+    )
+    cost = cost_msat(price, usage)
+    assert cost is not None
+    assert exact <= cost < exact + 1
+    assert cost <= most_msat(price, sum(tokens_in), sum(tokens_out))
+
+
+def test_tokens_beside_the_sums_of_a_report_are_added_to_them():
+    anthropic = {"input_tokens": 5, "cache_read_input_tokens": 100, "output_tokens": 7}
+    assert read_usage(anthropic) == Usage(input_tokens=105, output_tokens=7, cache_read_tokens=100)
+    openai = {
+        "prompt_tokens": 100,
+        "completion_tokens": 30,
+        "prompt_tokens_details": {"cached_tokens": 60},
+        "completion_tokens_details": {"reasoning_tokens": 10},
+    }
+    assert read_usage(openai) == Usage(
+        input_tokens=100, output_tokens=30, cache_read_tokens=60, reasoning_tokens=10
+    )
+    assert read_usage({"prompt_tokens": -1, "completion_tokens": "x"}) == Usage()
+
+
+def test_a_sum_of_usages_leaves_untold_what_one_does_not_tell():
+    one = Usage(input_tokens=1, output_tokens=2, cache_read_tokens=1)
+    assert total_usage([one, Usage(input_tokens=3)]) == Usage(input_tokens=4)
 
 
 def test_a_sum_with_an_unknown_part_is_unknown():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.errors import BudgetExceeded
 from holdfast.evals.passing import PassingProvider
+from holdfast.routing.cost import most_msat
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Provider
 
 
@@ -60,5 +61,4 @@ def _most(request: ModelRequest, price: Price) -> int:
     """Return a bound: a token a byte in, `max_tokens` or 8,192 out."""
     inward = sum(len(each.content.encode("utf-8", "replace")) for each in request.messages)
     outward = request.max_tokens or _UNBOUNDED_OUTPUT
-    tokens = inward * price.input_msat_per_million + outward * price.output_msat_per_million
-    return price.request_msat - (-tokens // 1_000_000)
+    return most_msat(price, inward, outward)

@@ -13,11 +13,38 @@ def cost_msat(price: Price | None, usage: Usage) -> int | None:
     """Return what a reply cost, rounded up to a whole msat; None if price or usage is unknown."""
     if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
+    read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
+    thought = usage.reasoning_tokens or 0
+    inward, outward = price.input_msat_per_million, price.output_msat_per_million
     parts = (
-        usage.input_tokens * price.input_msat_per_million
-        + usage.output_tokens * price.output_msat_per_million
+        # parts that exceed their sum are charged all the same
+        max(0, usage.input_tokens - read - written) * inward
+        + read * _or(price.cache_read_msat_per_million, inward)
+        + written * _or(price.cache_write_msat_per_million, inward)
+        + max(0, usage.output_tokens - thought) * outward
+        + thought * _or(price.reasoning_msat_per_million, outward)
     )
     return price.request_msat - (-parts // _MILLION)
+
+
+def most_msat(price: Price, input_tokens: int, output_tokens: int) -> int:
+    """Return the most that so many tokens can cost, whatever part is cached or reasoning."""
+    inward = max(price.input_msat_per_million, price.cache_write_msat_per_million or 0,
+                 price.cache_read_msat_per_million or 0)  # fmt: skip
+    outward = max(price.output_msat_per_million, price.reasoning_msat_per_million or 0)
+    return price.request_msat - (-(input_tokens * inward + output_tokens * outward) // _MILLION)
+
+
+def total_usage(usages: Iterable[Usage]) -> Usage:
+    """Return the sum; a member that one of them does not tell stays untold."""
+    every = tuple(usages)
+    return Usage(
+        input_tokens=total(each.input_tokens for each in every),
+        output_tokens=total(each.output_tokens for each in every),
+        cache_read_tokens=total(each.cache_read_tokens for each in every),
+        cache_write_tokens=total(each.cache_write_tokens for each in every),
+        reasoning_tokens=total(each.reasoning_tokens for each in every),
+    )
 
 
 def compare_cost(price: Price) -> int:
@@ -43,3 +70,7 @@ def format_msat(amount: int | None) -> str:
     sats, rest = divmod(abs(amount), 1000)
     fraction = f".{rest:03d}".rstrip("0") if rest else ""
     return f"{'-' if amount < 0 else ''}{sats}{fraction} sat"
+
+
+def _or(price: int | None, usual: int) -> int:
+    return usual if price is None else price

@@ -13,7 +13,7 @@ from holdfast.errors import (
     ProviderUnavailable,
     UsageError,
 )
-from holdfast.routing.cost import compare_cost, total
+from holdfast.routing.cost import compare_cost, total, total_usage
 from holdfast.routing.seam import (
     OFFLINE_EXTRACT,
     Message,
@@ -22,7 +22,6 @@ from holdfast.routing.seam import (
     OnText,
     OutputContract,
     Provider,
-    Usage,
 )
 from holdfast.routing.structured import extract_json
 from holdfast.tracing.tracer import ActiveSpan, Tracer
@@ -202,10 +201,7 @@ def _sum(replies: Sequence[ModelReply], value: object) -> ModelReply:
     return replace(
         replies[-1],
         value=value,
-        usage=Usage(
-            input_tokens=total(reply.usage.input_tokens for reply in replies),
-            output_tokens=total(reply.usage.output_tokens for reply in replies),
-        ),
+        usage=total_usage(reply.usage for reply in replies),
         cost_msat=total(reply.cost_msat for reply in replies),
         calls=sum(reply.calls for reply in replies),
     )

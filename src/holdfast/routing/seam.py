@@ -46,19 +46,34 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of a reply, as the provider counted them; None where it did not say."""
+    """Tokens of a reply, as the provider counted them; None where it did not say.
+
+    `input_tokens` and `output_tokens` are whole sums, as OpenAI counts: those read from a cache and
+    written to it are among the tokens in, those of reasoning among the tokens out. A provider
+    that counts them beside the sums has them added by its adapter.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """Thousandths of a satoshi (msat) for a million tokens, in and out, and for a request."""
+    """Thousandths of a satoshi (msat) for a million tokens, in and out, and for a request.
+
+    Tokens that are read from a cache or written to it cost as much as others in, and those of
+    reasoning as much as others out, where their own price is None.
+    """
 
     input_msat_per_million: int
     output_msat_per_million: int
     request_msat: int = 0
+    cache_read_msat_per_million: int | None = None
+    cache_write_msat_per_million: int | None = None
+    reasoning_msat_per_million: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from holdfast.routing.providers import failures
 from holdfast.routing.providers.sse import EventReader
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Usage
 from holdfast.routing.structured import is_strict
+from holdfast.routing.usage import read_usage
 
 if TYPE_CHECKING:
     from holdfast.routing.providers.transport import Answer, Transport
@@ -211,10 +212,7 @@ class Reading:
         if chunk.get("error"):
             raise failures.body_failure(self.config, self.model, chunk["error"])
         if usage := _object(chunk.get("usage")):
-            self.usage = Usage(
-                input_tokens=_count(usage.get("prompt_tokens")),
-                output_tokens=_count(usage.get("completion_tokens")),
-            )
+            self.usage = read_usage(usage)
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices:
             return
@@ -282,7 +280,3 @@ def _decode(config: ProviderConfig, data: str | bytes) -> Object:
 
 def _object(value: object) -> Object:
     return cast("Object", value) if isinstance(value, Mapping) else {}
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,27 @@
+"""Read the usage that a provider reports, whichever way it counts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from holdfast.routing.seam import Usage
+from holdfast.tracing.billing.usage import usage_of
+
+
+def read_usage(raw: Mapping[str, object]) -> Usage:
+    """Return whole sums and their parts from a usage object of a provider.
+
+    The tokens are taken apart by the rules of `holdfast.tracing.billing.usage`, so that a cached or a
+    reasoning token is in its sum exactly once. What is not told, or is no count, is None.
+    """
+    told = usage_of(raw)
+    written = told.cache_write
+    if told.cache_write_1h is not None:
+        written = (written or 0) + told.cache_write_1h
+    return Usage(
+        input_tokens=told.total_input,
+        output_tokens=told.total_output,
+        cache_read_tokens=told.cache_read,
+        cache_write_tokens=written,
+        reasoning_tokens=told.reasoning,
+    )
