@@ -22,6 +22,7 @@
     |   |       |-- RunBusy         another live process works on the run
     |   |       `-- WorkflowChanged the workflow file was edited since the run started
     |   |-- QuotaExceeded           the owner has as many tasks or bytes as it may have
+    |   |-- Untranslatable          a request holds what a provider's wire format cannot say
     |   |-- SessionNotFound         no session is called so, or several are
     |   |-- SessionConflict         the session has ended, or one of this name is open
     |   `-- ProgramError            a program broke the rules of the engine
@@ -33,6 +34,8 @@
     |   `-- StepInterrupted         an at-most-once step was in flight at a crash
     |-- ProviderError               a model provider refused or failed: 5
     |   |-- ProviderUnavailable     down, timed out, overloaded: worth a retry
+    |   |   `-- MalformedAnswer     it answered with something that is no answer
+    |   |-- ErrorInAnswer           an answer that began well carried an error
     |   |-- ProviderRefused         wrong key, unknown model, bad request: not worth one
     |   |-- NoProvider              no configured provider serves the model
     |   `-- BudgetExceeded          a call would cost more than may be spent
@@ -142,6 +145,15 @@ class QuotaExceeded(CallerError):
         self.retry_after = retry_after
 
 
+class Untranslatable(CallerError):
+    """A request cannot be put into another wire format. `field` is the way to what cannot be kept."""
+
+    def __init__(self, field: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"{field}: {reason}", hint=hint)
+        self.field = field
+        self.reason = reason
+
+
 class SessionNotFound(CallerError):
     """No session of the owner is called so or has an id that starts so, or more than one is meant."""
 
@@ -239,6 +251,22 @@ class ProviderUnavailable(ProviderError):
     def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class MalformedAnswer(ProviderUnavailable):
+    """What a provider sent is no answer: not JSON, or not of the shape that its format has."""
+
+
+class ErrorInAnswer(ProviderError):
+    """An answer whose HTTP status was 200 carried an error, as a whole or in its stream.
+
+    `kind` is the endpoint's own name of the error, `status` the HTTP status that it stands for.
+    """
+
+    def __init__(self, message: str, *, kind: str, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.status = status
 
 
 class ProviderRefused(ProviderError):

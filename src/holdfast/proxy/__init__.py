@@ -1,0 +1,1 @@
+"""The proxy: what foreign clients speak, answered through the router."""

@@ -1,0 +1,1 @@
+"""The wire formats of providers. Inside Holdfast everything is OpenAI's chat completions."""

@@ -1,0 +1,120 @@
+"""Take the bytes of a stream apart into events, however they were cut on the way.
+
+Server-sent events are read as the HTML Standard says, section 9.2.6 "Interpreting an event
+stream"; JSON lines as one event a line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.errors import MalformedAnswer
+
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+# A carriage return at the very end may be half of a CRLF: it ends its line with the next byte.
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event of a stream: its name, if it was given one, and its data."""
+
+    event: str | None
+    data: bytes
+
+
+class FrameReader(Protocol):
+    """Bytes in, events out."""
+
+    def feed(self, piece: bytes) -> list[Frame]:
+        """Return the events that `piece` completes.
+
+        Raises:
+            MalformedAnswer: an event is longer than `MAX_EVENT_BYTES`.
+        """
+        ...
+
+    def finish(self) -> list[Frame]:
+        """Return the last event of a stream that closed without ending it, if there is one."""
+        ...
+
+
+class Lines:
+    """Lines out of pieces; LF, CRLF and CR end one."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the lines that `piece` completes."""
+        returned = bool(self._pieces) and self._pieces[-1].endswith(b"\r")
+        if piece:
+            self._pieces.append(piece)
+            self._size += len(piece)
+        if b"\n" not in piece and b"\r" not in piece and not returned:
+            self._check()
+            return []
+        *lines, rest = _LINE_END.split(b"".join(self._pieces))
+        self._pieces, self._size = [rest] if rest else [], len(rest)
+        self._check()
+        return lines
+
+    def _check(self) -> None:
+        if self._size > MAX_EVENT_BYTES:
+            raise MalformedAnswer(f"one event of the stream is longer than {MAX_EVENT_BYTES} bytes")
+
+
+class EventFrames:
+    """Read server-sent events; comments, `id` and `retry` are left out."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+        self._event: str | None = None
+        self._data: list[bytes] = []
+        self._size = 0
+        self._begun = False
+
+    def feed(self, piece: bytes) -> list[Frame]:
+        return [frame for line in self._lines.feed(piece) if (frame := self._take(line))]
+
+    def finish(self) -> list[Frame]:
+        return self.feed(b"\n\n")
+
+    def _take(self, line: bytes) -> Frame | None:
+        if not self._begun:
+            self._begun, line = True, line.removeprefix(_BOM)
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._size += len(value)
+            if self._size > MAX_EVENT_BYTES:
+                raise MalformedAnswer(
+                    f"one event of the stream is longer than {MAX_EVENT_BYTES} bytes"
+                )
+            self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._event = value.removeprefix(b" ").decode(errors="replace")
+        return None
+
+    def _dispatch(self) -> Frame | None:
+        event, data = self._event, self._data
+        self._event, self._data, self._size = None, [], 0
+        return Frame(event, b"\n".join(data)) if data else None
+
+
+class LineFrames:
+    """Read JSON lines: every line that is not empty is an event without a name."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+
+    def feed(self, piece: bytes) -> list[Frame]:
+        return [Frame(None, line) for line in self._lines.feed(piece) if line.strip()]
+
+    def finish(self) -> list[Frame]:
+        return self.feed(b"\n")

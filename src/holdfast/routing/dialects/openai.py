@@ -1,0 +1,158 @@
+"""OpenAI's chat completions: the form inside, so nearly everything passes as it is.
+
+Source: OpenAI's API reference, "Create chat completion" and "The chat completion chunk object".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast.errors import MalformedAnswer
+from holdfast.routing.dialects import failing
+from holdfast.routing.dialects.framing import EventFrames
+from holdfast.routing.dialects.requests import check_request
+from holdfast.routing.dialects.seam import Document, Object, Stamp
+from holdfast.routing.dialects.values import (
+    as_list,
+    as_object,
+    as_objects,
+    excerpt,
+    parse_object,
+    write_json,
+)
+from holdfast.tracing.billing.usage import usage_of
+from holdfast.tracing.meaning import TokenUsage
+
+_DONE = b"[DONE]"
+_EXTENSIONS = frozenset(
+    {"cache_control", "extra_content", "reasoning_content", "reasoning_details"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAI:
+    """Speak chat completions.
+
+    `stream_usage`: usage is asked for in every stream, whether or not the caller wants to see it.
+    `completion_tokens`: the limit is called `max_completion_tokens`. `extensions`: what the form
+    inside has on top of OpenAI's is sent too; OpenRouter and others read it, OpenAI may refuse it.
+    """
+
+    stream_usage: bool = True
+    completion_tokens: bool = False
+    extensions: bool = True
+
+    @property
+    def name(self) -> str:
+        return "openai"
+
+    def path(self, model: str, *, stream: bool) -> str:  # noqa: ARG002 - one path for all
+        return "/chat/completions"
+
+    def headers(self, key: str | None) -> Mapping[str, str]:
+        headers = {"Content-Type": "application/json"}
+        return headers | ({"Authorization": f"Bearer {key}"} if key else {})
+
+    def encode(self, body: Object) -> Document:
+        check_request(body)
+        made = dict(body)
+        if made.get("stream") and self.stream_usage:
+            made["stream_options"] = {
+                **as_object(made.get("stream_options")),
+                "include_usage": True,
+            }
+        elif not made.get("stream") or not self.stream_usage:
+            made.pop("stream_options", None)
+        if self.completion_tokens and "max_tokens" in made:
+            limit = made.pop("max_tokens")
+            made.setdefault("max_completion_tokens", limit)
+        if not self.extensions:
+            made["messages"] = _plain(made["messages"])
+        return made
+
+    def decode(self, document: Object, stamp: Stamp) -> Document:  # noqa: ARG002 - it has its own
+        failing.raise_error(document.get("error"))
+        choices = as_objects(document.get("choices"))
+        if not choices or not all(as_object(each.get("message")) for each in choices):
+            raise MalformedAnswer(
+                f"the answer holds no message: {excerpt(write_json(document))}",
+                hint="is this really an endpoint of chat completions?",
+            )
+        return dict(document)
+
+    def frames(self) -> EventFrames:
+        return EventFrames()
+
+    def reader(self, stamp: Stamp) -> OpenAIReader:  # noqa: ARG002 - chunks have their own
+        return OpenAIReader()
+
+    def usage(self, document: Object) -> TokenUsage:
+        return usage_of(as_object(document.get("usage")))
+
+    def error_text(self, status: int, body: bytes) -> str:  # noqa: ARG002 - the body says it
+        return failing.error_text(body)
+
+
+class OpenAIReader:
+    """Check chunks and pass them on as they came."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._open: set[object] = set()
+        self._closed: set[object] = set()
+        self._usage: Object = {}
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._closed or self._open) and (self.ended or not self._open)
+
+    @property
+    def usage(self) -> TokenUsage:
+        return usage_of(self._usage)
+
+    def feed(self, event: str | None, data: bytes) -> Sequence[Document]:
+        if self.ended:
+            return ()
+        if data.strip() == _DONE:
+            self.ended = True
+            return ()
+        chunk = parse_object(data)
+        if event == "error":
+            failing.raise_error(chunk.get("error") or chunk)
+        failing.raise_error(chunk.get("error"))
+        if usage := as_object(chunk.get("usage")):
+            self._usage = usage
+        choices = chunk.get("choices")
+        if not isinstance(choices, list):
+            if not usage:
+                raise MalformedAnswer(f"an event of the stream is no chunk: {excerpt(data)}")
+            chunk["choices"] = []
+        for choice in as_list(chunk["choices"]):
+            self._note(as_object(choice))
+        return (chunk,)
+
+    def _note(self, choice: Object) -> None:
+        index = choice.get("index", 0)
+        index = index if isinstance(index, int) else 0
+        if isinstance(choice.get("finish_reason"), str):
+            self._open.discard(index)
+            self._closed.add(index)
+        elif index not in self._closed:
+            self._open.add(index)
+
+
+def _plain(messages: object) -> list[object]:
+    return [_without(message) for message in as_list(messages)]
+
+
+def _without(value: object) -> object:
+    """Return a message without our extensions, which stand in it, its parts and its calls."""
+    fields = as_object(value)
+    if not fields:
+        return value
+    made = {name: inner for name, inner in fields.items() if name not in _EXTENSIONS}
+    for name in ("content", "tool_calls"):
+        if isinstance(made.get(name), list):
+            made[name] = _plain(made[name])
+    return made
