@@ -18,10 +18,8 @@ def open_trace_store(address: str, *, digester: Digester, clock: Clock | None = 
     scheme, _, rest = address.partition(":")
     match scheme:
         case "sqlite" | "memory":
-            from holdfast.tracing.store.sqlite.store import (  # noqa: PLC0415 - only this one
-                IN_MEMORY,
-                SqliteTraceStore,
-            )
+            from holdfast.tracing.store.sqlite.connection import IN_MEMORY  # noqa: PLC0415
+            from holdfast.tracing.store.sqlite.store import SqliteTraceStore  # noqa: PLC0415
 
             path = rest if scheme == "sqlite" else IN_MEMORY
             return SqliteTraceStore(path, digester=digester, clock=clock)

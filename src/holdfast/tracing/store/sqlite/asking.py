@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from importlib.resources import files
@@ -11,9 +10,9 @@ from pathlib import Path
 from holdfast.clock import Clock
 from holdfast.errors import UsageError
 from holdfast.storage.sqlite.errors import translate
-from holdfast.tracing.exports.plain import plain_attributes
 from holdfast.tracing.store.packing import Pack, unpack
-from holdfast.tracing.store.sqlite.loading import as_name
+from holdfast.tracing.store.relational.shown import rows_of
+from holdfast.tracing.store.relational.texts import as_name
 
 MOST_SECONDS = 30.0
 _STEPS = 100_000
@@ -94,16 +93,7 @@ def _add_views(connection: sqlite3.Connection) -> None:
     names = {number: as_name(name) for number, name in held}
 
     def rows(trace: str, count: int, columns: bytes, bodies: bytes) -> str:
-        spans = unpack(trace, Pack(count, columns, bodies), names.__getitem__)
-        return json.dumps(
-            [
-                (
-                    each.span_id, each.parent_id, each.name, each.kind, each.start_ns,
-                    each.duration_ns, each.status, each.error, plain_attributes(each.attributes),
-                )
-                for each in spans
-            ]
-        )  # fmt: skip
+        return rows_of(unpack(trace, Pack(count, columns, bodies), names.__getitem__))
 
     connection.create_function("holdfast_rows", 4, rows, deterministic=True)
     text = files("holdfast.tracing.store.sqlite").joinpath("views.sql").read_text("utf-8")

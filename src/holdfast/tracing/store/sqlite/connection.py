@@ -5,25 +5,40 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from holdfast.storage.sqlite.errors import foreign, too_new, translate
 from holdfast.storage.wal import switch_to_log
+from holdfast.tracing.store.relational.database import Connection, Dialect
+from holdfast.tracing.store.words import match_of
 
 SCHEMA = 1
 _APPLICATION = 0x48465452  # "HFTR"
 _BUSY_SECONDS = 30.0
-_IN_MEMORY = ":memory:"
+IN_MEMORY = ":memory:"
 
 
-class Database:
-    """One connection that threads take turns on. Blocks nest; the outermost is the transaction."""
+DIALECT = Dialect(
+    day="date(c.start_ns / 1000000000, 'unixepoch')",
+    matches="words MATCH ?",
+    word="?",
+    match_of=match_of,
+    text_of=str,
+)
+
+
+class _Connection(sqlite3.Connection):
+    dialect = DIALECT
+
+
+class SqliteDatabase:
+    """A `Database` in the file `path`; `":memory:"` is gone with the object."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self.in_memory = path == _IN_MEMORY
+        self.in_memory = path == IN_MEMORY
         self._lock = threading.RLock()
         self._depth = 0
         self._connection = self._open(path)
@@ -33,20 +48,24 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    @contextmanager
-    def writing(self) -> Generator[sqlite3.Connection]:
-        """Give the connection within a transaction that is kept if the block ends well."""
-        with self._turn("BEGIN IMMEDIATE") as connection:
-            yield connection
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._turn("BEGIN")
 
-    @contextmanager
-    def reading(self) -> Generator[sqlite3.Connection]:
-        """Give the connection within a transaction that sees one moment of the file."""
-        with self._turn("BEGIN") as connection:
-            yield connection
+    def adding(self) -> AbstractContextManager[Connection]:
+        return self._turn("BEGIN IMMEDIATE")
+
+    changing = adding
+
+    def used(self) -> int:
+        with self.reading() as connection:
+            free, size = _told(connection, "freelist_count"), _told(connection, "page_size")
+            return (_told(connection, "page_count") - free) * size
+
+    def size(self) -> int:
+        with self.reading() as connection:
+            return _told(connection, "page_count") * _told(connection, "page_size")
 
     def give_back(self) -> None:
-        """Give free pages back to the file system."""
         with self._lock:
             try:
                 # As a script: each step frees a page, and `execute` takes one step only.
@@ -55,7 +74,7 @@ class Database:
                 raise translate(error, self.path) from error
 
     @contextmanager
-    def _turn(self, begin: str) -> Generator[sqlite3.Connection]:
+    def _turn(self, begin: str) -> Generator[_Connection]:
         with self._lock:
             connection = self._connection
             outermost = not self._depth
@@ -75,14 +94,15 @@ class Database:
             finally:
                 self._depth -= 1
 
-    def _open(self, path: str) -> sqlite3.Connection:
+    def _open(self, path: str) -> _Connection:
         try:
             if not self.in_memory:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.path.touch(mode=0o600)
             connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+                factory=_Connection,
+            )  # fmt: skip
         except (OSError, sqlite3.Error) as error:
             raise translate(error, self.path) from error
         try:
@@ -126,6 +146,10 @@ class Database:
             raise foreign(self.path)
         if found > SCHEMA:
             raise too_new(self.path, found, SCHEMA)
+
+
+def _told(connection: Connection, pragma: str) -> int:
+    return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
 
 def _statements(text: str) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from holdfast.tracing.store.relational.database import Dialect
+from holdfast.tracing.store.relational.texts import as_held, clean
 from holdfast.tracing.store.seam import Query
-from holdfast.tracing.store.sqlite.loading import as_held
-from holdfast.tracing.store.words import match_of
 
+TRUE = "1 = 1"
 _EQUAL = {
     "trace_id": "d.trace",
     "name": "d.name",
@@ -31,9 +30,9 @@ _BOUNDS = {
 }
 
 
-def where(query: Query, *more: str) -> tuple[str, list[object]]:
-    """Return a condition and its values; `more` are conditions without values."""
-    conditions: list[str] = list(more)
+def where(query: Query, dialect: Dialect) -> tuple[str, list[object]]:
+    """Return a condition and its values."""
+    conditions: list[str] = []
     values: list[object] = []
     if query.status:
         conditions.append(f"d.status IN ({', '.join('?' * len(query.status))})")
@@ -43,17 +42,12 @@ def where(query: Query, *more: str) -> tuple[str, list[object]]:
             wanted = getattr(query, name)
             if wanted:
                 conditions.append(f"{condition} = ?" if names is _EQUAL else condition)
-                values.append(as_held(wanted))
+                values.append(as_held(wanted) if name == "span" else clean(wanted))
     for name, condition in _BOUNDS.items():
         if (bound := getattr(query, name)) is not None:
             conditions.append(condition)
             values.append(bound)
     if query.text.split():
-        conditions.append("d.number IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(match_of(query.text))
-    return " AND ".join(conditions) or "1", values
-
-
-def marks(values: Sequence[object]) -> str:
-    """Return a question mark a value."""
-    return ", ".join("?" * len(values))
+        conditions.append(f"d.number IN (SELECT rowid FROM words WHERE {dialect.matches})")  # noqa: S608
+        values.append(dialect.match_of(query.text))
+    return " AND ".join(conditions) or TRUE, values

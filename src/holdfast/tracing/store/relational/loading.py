@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.encoding import span_of
 from holdfast.tracing.store.packing import Pack, unpack
+from holdfast.tracing.store.relational.database import Connection
+from holdfast.tracing.store.relational.texts import as_held, as_name
 from holdfast.tracing.values import load_value
 
 
@@ -18,7 +19,7 @@ class Names:
         self._names: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
 
-    def name(self, connection: sqlite3.Connection) -> Callable[[int], str]:
+    def name(self, connection: Connection) -> Callable[[int], str]:
         """Return what tells the name of a number."""
 
         def name_of(number: int) -> str:
@@ -30,7 +31,7 @@ class Names:
 
         return name_of
 
-    def number(self, connection: sqlite3.Connection) -> Callable[[str], int]:
+    def number(self, connection: Connection) -> Callable[[str], int]:
         """Return what tells the number of a name, a new one for a new name.
 
         Within a transaction that is rolled back the numbers are forgotten: see `forget`.
@@ -40,7 +41,9 @@ class Names:
             found = self._numbers.get(name)
             if found is None:
                 held = (as_held(name),)
-                connection.execute("INSERT OR IGNORE INTO names (name) VALUES (?)", held)
+                connection.execute(
+                    "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING", held
+                )
                 row = connection.execute("SELECT number FROM names WHERE name = ?", held)
                 (found,) = row.fetchone()
                 self._numbers[name] = found
@@ -54,28 +57,12 @@ class Names:
         self._names.clear()
         self._numbers.clear()
 
-    def _load(self, connection: sqlite3.Connection) -> None:
+    def _load(self, connection: Connection) -> None:
         for number, name in connection.execute("SELECT number, name FROM names"):
             self._names[number] = as_name(name)
 
 
-def as_held(name: str) -> str | bytes:
-    """Return a name as SQLite can hold it."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return name.encode("utf-8", "surrogatepass")
-    return name
-
-
-def as_name(held: str | bytes) -> str:
-    """Return the name that SQLite holds."""
-    return held if isinstance(held, str) else held.decode("utf-8", "surrogatepass")
-
-
-def finished(
-    connection: sqlite3.Connection, trace: str, name_of: Callable[[int], str]
-) -> list[Span]:
+def finished(connection: Connection, trace: str, name_of: Callable[[int], str]) -> list[Span]:
     """Return the spans of a trace that have ended, each once, the last version of it."""
     packed = packed_spans(connection, trace, name_of)
     fresh = fresh_spans(connection, trace)
@@ -87,7 +74,7 @@ def finished(
 
 
 def packed_spans(
-    connection: sqlite3.Connection, trace: str, name_of: Callable[[int], str]
+    connection: Connection, trace: str, name_of: Callable[[int], str]
 ) -> list[list[Span]]:
     """Return the spans of the packs of a trace, pack by pack."""
     rows = connection.execute(
@@ -96,13 +83,13 @@ def packed_spans(
     return [unpack(trace, Pack(*row), name_of) for row in rows.fetchall()]
 
 
-def fresh_spans(connection: sqlite3.Connection, trace: str) -> list[Span]:
+def fresh_spans(connection: Connection, trace: str) -> list[Span]:
     """Return the spans of a trace that came in since it was settled, in their order."""
     rows = connection.execute("SELECT data FROM chunks WHERE trace = ? ORDER BY number", (trace,))
     return [span_of(trace, row) for (data,) in rows.fetchall() for row in load_value(data)]
 
 
-def open_spans(connection: sqlite3.Connection, trace: str, now_ns: int) -> list[Span]:
+def open_spans(connection: Connection, trace: str, now_ns: int) -> list[Span]:
     """Return the spans of a trace that have not ended, as long as they have been open."""
     rows = connection.execute(
         "SELECT span, parent, name, kind, start_ns FROM open_spans WHERE trace = ?", (trace,)
@@ -123,7 +110,7 @@ def open_spans(connection: sqlite3.Connection, trace: str, now_ns: int) -> list[
 
 
 def every_span(
-    connection: sqlite3.Connection, trace: str, name_of: Callable[[int], str], now_ns: int
+    connection: Connection, trace: str, name_of: Callable[[int], str], now_ns: int
 ) -> Sequence[Span]:
     """Return all spans of a trace in the order in which they began."""
     spans = finished(connection, trace, name_of)

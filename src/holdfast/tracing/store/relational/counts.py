@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable
 
 from holdfast.frozen import field as made
 from holdfast.frozen import slotted
 from holdfast.tracing.span import Span
+from holdfast.tracing.store.relational.database import Connection, upsert
 from holdfast.tracing.store.sketch import Sketch, bucket_of
 
 HOUR_NS = 3_600_000_000_000
 _Key = tuple[int, int, str]
+_KEY = ("name", "hour", "release")
+_WRITE = upsert("sketches", _KEY, (*_KEY, "count", "errors", "total_ns", "buckets"))
 
 
 @slotted
@@ -45,13 +47,13 @@ class Counts:
             bucket = bucket_of(duration)
             change.buckets[bucket] = change.buckets.get(bucket, 0) + sign
 
-    def write(self, connection: sqlite3.Connection) -> None:
+    def write(self, connection: Connection) -> None:
         """Write the changes within the transaction of the caller."""
         for key, change in self._changes.items():
             self._write_one(connection, key, change)
         self._changes.clear()
 
-    def _write_one(self, connection: sqlite3.Connection, key: _Key, change: _Change) -> None:
+    def _write_one(self, connection: Connection, key: _Key, change: _Change) -> None:
         row = connection.execute(
             "SELECT count, errors, total_ns, buckets FROM sketches "
             "WHERE name = ? AND hour = ? AND release = ?",
@@ -65,8 +67,7 @@ class Counts:
             )
             return
         connection.execute(
-            "INSERT OR REPLACE INTO sketches (name, hour, release, count, errors, total_ns, buckets) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            _WRITE,
             (
                 *key, count + change.count, errors + change.errors, total + change.total_ns,
                 merged.dump(),

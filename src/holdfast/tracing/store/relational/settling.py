@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 
 from holdfast.frozen import members_of
@@ -12,13 +11,15 @@ from holdfast.tracing.meaning import TokenUsage
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.packing import pack
 from holdfast.tracing.store.references import parts_of, references_in
-from holdfast.tracing.store.sqlite.counts import Counts
-from holdfast.tracing.store.sqlite.loading import (
+from holdfast.tracing.store.relational.counts import Counts
+from holdfast.tracing.store.relational.database import Connection, upsert
+from holdfast.tracing.store.relational.loading import (
     Names,
     fresh_spans,
     open_spans,
     packed_spans,
 )
+from holdfast.tracing.store.relational.texts import clean
 from holdfast.tracing.store.words import words_of
 
 MOST_PARTS = 8
@@ -29,6 +30,14 @@ _CALL = (
     "trace", "span", "start_ns", "duration_ns", "provider", "model", *USAGE, "told_msat",
     "priced_msat", "told_micros", "priced_micros", "currency", "ttft_ns",
 )  # fmt: skip
+_SIGHTING = (
+    "trace", "span", "fingerprint", "class", "kind", "message", "origin", "swallowed", "at_ns",
+)  # fmt: skip
+_WRITE_CALL = upsert("calls", ("trace", "span"), _CALL)
+_WRITE_SIGHTING = upsert("sightings", ("trace", "span", "fingerprint"), _SIGHTING)
+_PACK = ("trace", "part", "count", "start_ns", "columns", "bodies")
+_WRITE_PACK = upsert("packs", ("trace", "part"), _PACK)
+_WRITE_SHOWN_PACK = upsert("packs", ("trace", "part"), (*_PACK, "shown"))
 _DERIVED = ("calls", "sightings", "name_uses", "part_uses")
 
 
@@ -36,7 +45,7 @@ class Settling:
     """Settles one trace after another, within a transaction of the caller; then `finish`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, names: Names, digester: Digester, now_ns: int
+        self, connection: Connection, names: Names, digester: Digester, now_ns: int
     ) -> None:
         self._connection = connection
         self._names = names
@@ -112,18 +121,17 @@ class Settling:
         spans = list(({**known, **fresh} if merge else fresh).values())
         spans.sort(key=lambda span: span.start_ns)
         made = pack(spans, self._names.number(connection))
-        connection.execute(
-            "INSERT INTO packs (trace, part, count, start_ns, columns, bodies) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                trace, 0 if merge else len(packed), made.size, spans[0].start_ns, made.columns,
-                made.bodies,
-            ),
-        )  # fmt: skip
+        part = 0 if merge else len(packed)
+        row = (trace, part, made.size, spans[0].start_ns, made.columns, made.bodies)
+        rows_of = connection.dialect.rows_of
+        if rows_of is None:
+            connection.execute(_WRITE_PACK, row)
+        else:
+            connection.execute(_WRITE_SHOWN_PACK, (*row, rows_of(spans)))
         connection.execute("DELETE FROM chunks WHERE trace = ?", (trace,))
 
 
-def _drop_ended(connection: sqlite3.Connection, trace: str, still_open: set[str]) -> None:
+def _drop_ended(connection: Connection, trace: str, still_open: set[str]) -> None:
     rows = connection.execute("SELECT span FROM open_spans WHERE trace = ?", (trace,)).fetchall()
     connection.executemany(
         "DELETE FROM open_spans WHERE trace = ? AND span = ?",
@@ -131,7 +139,7 @@ def _drop_ended(connection: sqlite3.Connection, trace: str, still_open: set[str]
     )
 
 
-def _write_digest(connection: sqlite3.Connection, digest: TraceDigest) -> int:
+def _write_digest(connection: Connection, digest: TraceDigest) -> int:
     """Write the row of a trace and return its number; what people set of it stays."""
     row: dict[str, object] = {
         "trace": digest.trace_id,
@@ -153,19 +161,13 @@ def _write_digest(connection: sqlite3.Connection, digest: TraceDigest) -> int:
         "error": clean(digest.error),
         "labels": json.dumps(dict(digest.labels)),
     }
-    columns = ", ".join(row)
-    changes = ", ".join(f"{each} = excluded.{each}" for each in row)
-    marks = ", ".join(f":{each}" for each in row)
-    found = connection.execute(
-        f"INSERT INTO digests ({columns}) VALUES ({marks}) "  # noqa: S608 - columns of ours
-        f"ON CONFLICT (trace) DO UPDATE SET {changes} RETURNING number",
-        row,
-    )
+    written = upsert("digests", ("trace",), tuple(row))
+    found = connection.execute(f"{written} RETURNING number", tuple(row.values()))
     return found.fetchone()[0]
 
 
 def _write_derived(
-    connection: sqlite3.Connection,
+    connection: Connection,
     number: int,
     digest: TraceDigest,
     spans: Sequence[Span],
@@ -175,15 +177,10 @@ def _write_derived(
     uses = _part_uses(connection, trace, spans)
     for table in _DERIVED:
         connection.execute(f"DELETE FROM {table} WHERE trace = ?", (trace,))  # noqa: S608 - ours
-    marks = ", ".join("?" * len(_CALL))
-    connection.executemany(
-        f"INSERT OR REPLACE INTO calls ({', '.join(_CALL)}) VALUES ({marks})",  # noqa: S608 - ours
-        [_call_row(trace, call) for call in digest.calls],
-    )
+    connection.executemany(_WRITE_CALL, [_call_row(trace, call) for call in digest.calls])
     began = {span.span_id: span.start_ns for span in spans}
     connection.executemany(
-        "INSERT OR REPLACE INTO sightings (trace, span, fingerprint, class, kind, message, origin, "
-        "swallowed, at_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _WRITE_SIGHTING,
         [
             (
                 trace, each.span_id, each.fingerprint, each.error_class, clean(each.kind),
@@ -198,11 +195,15 @@ def _write_derived(
         "INSERT INTO part_uses (trace, hash) VALUES (?, ?)", [(trace, each) for each in uses]
     )
     connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
-    connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, words_of(spans)))
+    dialect = connection.dialect
+    connection.execute(
+        f"INSERT INTO words (rowid, text) VALUES (?, {dialect.word})",  # noqa: S608 - ours
+        (number, dialect.text_of(words_of(spans))),
+    )
 
 
 def _write_name_uses(
-    connection: sqlite3.Connection, trace: str, spans: Sequence[Span], names: Names
+    connection: Connection, trace: str, spans: Sequence[Span], names: Names
 ) -> None:
     longest: dict[str, int] = {}
     for span in spans:
@@ -215,7 +216,7 @@ def _write_name_uses(
     )
 
 
-def _part_uses(connection: sqlite3.Connection, trace: str, spans: Sequence[Span]) -> set[bytes]:
+def _part_uses(connection: Connection, trace: str, spans: Sequence[Span]) -> set[bytes]:
     def fetch(hash_: bytes) -> bytes | None:
         row = connection.execute("SELECT data FROM parts WHERE hash = ?", (hash_,)).fetchone()
         return row[0] if row else None
@@ -231,8 +232,3 @@ def _call_row(trace: str, call: Call) -> tuple[object, ...]:
         clean(call.model), *(getattr(call.usage, name) for name in USAGE), call.told_msat,
         call.priced_msat, call.told_micros, call.priced_micros, call.currency, call.ttft_ns,
     )  # fmt: skip
-
-
-def clean(text: str) -> str:
-    """Return text as SQLite can hold it: lone surrogates are written out."""
-    return text.encode("utf-8", "backslashreplace").decode()

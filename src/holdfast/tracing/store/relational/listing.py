@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.tracing.digest import Call, Sighting, TraceDigest
 from holdfast.tracing.meaning import TokenUsage
+from holdfast.tracing.store.relational.database import Connection
+from holdfast.tracing.store.relational.filters import where
+from holdfast.tracing.store.relational.settling import USAGE
 from holdfast.tracing.store.seam import Order, Page, Query
-from holdfast.tracing.store.sqlite.filters import where
-from holdfast.tracing.store.sqlite.settling import USAGE
 
 _COLUMNS = (
     "trace", "name", "start_ns", "duration_ns", "status", "spans", "errors", "workflow", "session",
@@ -27,12 +27,10 @@ _KEYS: dict[Order, str] = {
 SELECT = f"SELECT {', '.join(f'd.{each}' for each in _COLUMNS)} FROM digests d"  # noqa: S608 - ours
 
 
-def page(
-    connection: sqlite3.Connection, query: Query, order: Order, limit: int, cursor: str
-) -> Page:
+def page(connection: Connection, query: Query, order: Order, limit: int, cursor: str) -> Page:
     """Return a page of traces; a cursor is the key and the id of the last one."""
     key = _KEYS[order]
-    condition, values = where(query)
+    condition, values = where(query, connection.dialect)
     if cursor:
         condition += f" AND ({key}, d.trace) < (?, ?)"
         values += _read_cursor(cursor, order)
@@ -70,7 +68,7 @@ def call_of_row(row: Sequence[Any]) -> Call:
     return Call(span_id=members.pop("span"), usage=usage, **members)
 
 
-def calls_of(connection: sqlite3.Connection, trace: str) -> list[Call]:
+def calls_of(connection: Connection, trace: str) -> list[Call]:
     """Return the model calls of a trace, the first first."""
     rows = connection.execute(
         f"SELECT {', '.join(CALL_COLUMNS)} FROM calls WHERE trace = ? ORDER BY start_ns, span",  # noqa: S608
@@ -79,7 +77,7 @@ def calls_of(connection: sqlite3.Connection, trace: str) -> list[Call]:
     return [call_of_row(row) for row in rows]
 
 
-def sightings_of(connection: sqlite3.Connection, trace: str) -> list[Sighting]:
+def sightings_of(connection: Connection, trace: str) -> list[Sighting]:
     """Return the errors of a trace, the first first."""
     rows = connection.execute(
         "SELECT span, fingerprint, class, kind, message, origin, swallowed FROM sightings "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 
 from holdfast.frozen import replace
@@ -10,37 +9,38 @@ from holdfast.tracing.digest import Call
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.columns import Durations, gather
 from holdfast.tracing.store.packing import raw_columns
+from holdfast.tracing.store.relational.counts import HOUR_NS
+from holdfast.tracing.store.relational.database import Connection
+from holdfast.tracing.store.relational.filters import TRUE, where
+from holdfast.tracing.store.relational.listing import CALL_COLUMNS, call_of_row
+from holdfast.tracing.store.relational.texts import as_held, as_name, clean
 from holdfast.tracing.store.seam import ANY, CostBy, CostRow, ErrorGroup, NameStatistics, Query
 from holdfast.tracing.store.sketch import Sketch
-from holdfast.tracing.store.sqlite.counts import HOUR_NS
-from holdfast.tracing.store.sqlite.filters import where
-from holdfast.tracing.store.sqlite.listing import CALL_COLUMNS, call_of_row
-from holdfast.tracing.store.sqlite.loading import as_held, as_name
 
 SHARES = (0.5, 0.95, 0.99)
 _SAMPLES = 5
 _MSAT = "coalesce(c.told_msat, c.priced_msat)"
 _MICROS = "coalesce(c.told_micros, c.priced_micros)"
+_UNKNOWN = f"count(*) - count(coalesce({_MSAT}, {_MICROS}))"
 _KEYS: Mapping[CostBy, str] = {
     "trace": "c.trace",
     "workflow": "d.workflow",
     "model": "c.model",
     "provider": "c.provider",
     "user": "d.user",
-    "day": "date(c.start_ns / 1000000000, 'unixepoch')",
     "name": "d.name",
 }
 
 
-def sketched(connection: sqlite3.Connection, query: Query) -> list[NameStatistics]:
+def sketched(connection: Connection, query: Query) -> list[NameStatistics]:
     """Return statistics from the sketches."""
-    conditions, values = ["1"], list[object]()
+    conditions, values = [TRUE], list[object]()
     if query.span:
         conditions.append("n.name = ?")
         values.append(as_held(query.span))
     if query.release:
         conditions.append("s.release = ?")
-        values.append(query.release)
+        values.append(clean(query.release))
     if query.since_ns is not None:
         conditions.append("s.hour >= ?")
         values.append(query.since_ns // HOUR_NS)
@@ -81,7 +81,7 @@ def is_sketched(query: Query) -> bool:
 
 
 def counted(
-    connection: sqlite3.Connection, query: Query, name_of: Callable[[int], str]
+    connection: Connection, query: Query, name_of: Callable[[int], str]
 ) -> list[NameStatistics]:
     """Return statistics of all spans of the traces that a query means, none estimated."""
     only = None
@@ -105,12 +105,12 @@ def counted(
     ]
 
 
-def durations(connection: sqlite3.Connection, name: str, query: Query) -> dict[str, Sequence[int]]:
+def durations(connection: Connection, name: str, query: Query) -> dict[str, Sequence[int]]:
     """Return the durations of all spans of a name, by trace."""
     number = number_of(connection, name)
     if number is None:
         return {}
-    condition, values = where(query)
+    condition, values = where(query, connection.dialect)
     rows = connection.execute(
         "SELECT p.trace, p.count, p.columns FROM packs p JOIN digests d ON d.trace = p.trace "  # noqa: S608
         "JOIN name_uses u ON u.trace = p.trace AND u.name = ? "
@@ -126,7 +126,7 @@ def durations(connection: sqlite3.Connection, name: str, query: Query) -> dict[s
 
 
 def slowest(
-    connection: sqlite3.Connection,
+    connection: Connection,
     name: str,
     limit: int,
     query: Query,
@@ -136,7 +136,7 @@ def slowest(
     number = number_of(connection, name)
     if number is None:
         return []
-    condition, values = where(query)
+    condition, values = where(query, connection.dialect)
     rows = connection.execute(
         "SELECT u.trace FROM name_uses u JOIN digests d ON d.trace = u.trace "  # noqa: S608 - ours
         f"WHERE u.name = ? AND {condition} ORDER BY u.longest_ns DESC LIMIT ?",
@@ -152,15 +152,15 @@ def slowest(
     return spans[:limit]
 
 
-def errors(connection: sqlite3.Connection, query: Query, limit: int) -> list[ErrorGroup]:
+def errors(connection: Connection, query: Query, limit: int) -> list[ErrorGroup]:
     """Return where errors began, by fingerprint."""
-    condition, values = where(query)
+    condition, values = where(query, connection.dialect)
     if query.error_class:
         condition, values = f"{condition} AND s.class = ?", [*values, query.error_class]
     if query.fingerprint:
         condition, values = f"{condition} AND s.fingerprint = ?", [*values, query.fingerprint]
     rows = connection.execute(
-        "SELECT s.fingerprint, s.class, s.kind, s.message, count(*), count(DISTINCT s.trace), "  # noqa: S608
+        "SELECT s.fingerprint, max(s.class), max(s.kind), max(s.message), count(*), count(DISTINCT s.trace), "  # noqa: S608
         "min(s.at_ns), max(s.at_ns) FROM sightings s JOIN digests d ON d.trace = s.trace "
         f"WHERE s.origin AND {condition} GROUP BY s.fingerprint "
         "ORDER BY count(*) DESC, max(s.at_ns) DESC LIMIT ?",
@@ -170,7 +170,7 @@ def errors(connection: sqlite3.Connection, query: Query, limit: int) -> list[Err
 
 
 def _group(
-    connection: sqlite3.Connection, row: Sequence[object], condition: str, values: list[object]
+    connection: Connection, row: Sequence[object], condition: str, values: list[object]
 ) -> ErrorGroup:
     fingerprint, error_class, kind, message, count, traces_count, first, last = row
     traces = connection.execute(
@@ -194,18 +194,17 @@ def _group(
     )
 
 
-def costs(connection: sqlite3.Connection, by: CostBy, query: Query, limit: int) -> list[CostRow]:
+def costs(connection: Connection, by: CostBy, query: Query, limit: int) -> list[CostRow]:
     """Return the sums of all calls that have the same key, by currency."""
-    condition, values = where(query)
+    condition, values = where(query, connection.dialect)
     if query.model:
         condition, values = f"{condition} AND c.model = ?", [*values, query.model]
-    key = _KEYS[by]
+    key = connection.dialect.day if by == "day" else _KEYS[by]
     rows = connection.execute(
-        f"SELECT {key}, count(*), sum({_MSAT} IS NULL AND {_MICROS} IS NULL), "  # noqa: S608 - ours
-        f"sum(coalesce({_MSAT}, 0)), sum(coalesce({_MICROS}, 0)), max(c.currency), "
-        "sum(coalesce(c.input, 0)), sum(coalesce(c.output, 0)), sum(coalesce(c.cache_read, 0)), "
-        "sum(coalesce(c.cache_write, 0) + coalesce(c.cache_write_1h, 0)), "
-        "sum(coalesce(c.reasoning, 0)) "
+        f"SELECT {key}, count(*), {_UNKNOWN}, {_sum(_MSAT)}, {_sum(_MICROS)}, max(c.currency), "  # noqa: S608
+        f"{_sum('c.input')}, {_sum('c.output')}, {_sum('c.cache_read')}, "
+        f"{_sum('coalesce(c.cache_write, 0) + coalesce(c.cache_write_1h, 0)')}, "
+        f"{_sum('c.reasoning')} "
         "FROM calls c JOIN digests d ON d.trace = c.trace "
         f"WHERE {condition} GROUP BY 1, nullif(c.currency, '') "
         "ORDER BY 4 DESC, 5 DESC, 1 LIMIT ?",
@@ -218,9 +217,14 @@ def costs(connection: sqlite3.Connection, by: CostBy, query: Query, limit: int) 
     return [CostRow(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def calls(connection: sqlite3.Connection, query: Query, limit: int) -> list[tuple[str, Call]]:
+def _sum(column: str) -> str:
+    """Return the sum of a column, 0 for none, as a whole number also where sums are decimal."""
+    return f"CAST(coalesce(sum({column}), 0) AS bigint)"
+
+
+def calls(connection: Connection, query: Query, limit: int) -> list[tuple[str, Call]]:
     """Return model calls with the id of their trace, newest first."""
-    condition, values = where(query)
+    condition, values = where(query, connection.dialect)
     columns = ", ".join(f"c.{each}" for each in CALL_COLUMNS)
     rows = connection.execute(
         f"SELECT c.trace, {columns} FROM calls c JOIN digests d ON d.trace = c.trace "  # noqa: S608
@@ -230,15 +234,15 @@ def calls(connection: sqlite3.Connection, query: Query, limit: int) -> list[tupl
     return [(trace, call_of_row(row)) for trace, *row in rows]
 
 
-def number_of(connection: sqlite3.Connection, name: str) -> int | None:
+def number_of(connection: Connection, name: str) -> int | None:
     """Return the number of a name, None if no span has it."""
     row = connection.execute("SELECT number FROM names WHERE name = ?", (as_held(name),)).fetchone()
     return row[0] if row else None
 
 
-def _columns(connection: sqlite3.Connection, query: Query) -> list[tuple[bytes, int]]:
-    condition, values = where(query)
-    join = "" if condition == "1" else "JOIN digests d ON d.trace = p.trace"
+def _columns(connection: Connection, query: Query) -> list[tuple[bytes, int]]:
+    condition, values = where(query, connection.dialect)
+    join = "" if condition == TRUE else "JOIN digests d ON d.trace = p.trace"
     rows = connection.execute(
         f"SELECT p.columns, p.count FROM packs p {join} WHERE {condition}",  # noqa: S608 - ours
         values,

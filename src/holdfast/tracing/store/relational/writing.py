@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 
 from holdfast.frozen import field, frozen
-from holdfast.tracing.entries import Entry, Loss, Opened, Part
+from holdfast.tracing.entries import Entry, Loss, Opened, Part, Position
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.encoding import row_of
-from holdfast.tracing.store.sqlite.loading import as_held
+from holdfast.tracing.store.relational.database import Connection, upsert
+from holdfast.tracing.store.relational.texts import as_held
 from holdfast.tracing.values import dump_value
 
 _MOST_VARIABLES = 900
+_OPENED = ("trace", "span", "parent", "name", "kind", "start_ns", "ring")
+_WRITE_OPENED = upsert("open_spans", ("trace", "span"), _OPENED)
 
 
 @frozen
@@ -50,7 +52,7 @@ def _sort_other(entry: Opened | Part | Loss, found: Sorted) -> None:
             found.losses.append(entry)
 
 
-def write(connection: sqlite3.Connection, found: Sorted, *, ring: str, now_ns: int) -> None:
+def write(connection: Connection, found: Sorted, *, ring: str, now_ns: int) -> None:
     """Write entries within the transaction of the caller."""
     _write_spans(connection, found.spans)
     if found.opened:
@@ -64,22 +66,40 @@ def write(connection: sqlite3.Connection, found: Sorted, *, ring: str, now_ns: i
     if found.losses:
         connection.executemany(
             "INSERT INTO losses (why, count) VALUES (?, ?) "
-            "ON CONFLICT (why) DO UPDATE SET count = count + excluded.count",
+            "ON CONFLICT (why) DO UPDATE SET count = losses.count + excluded.count",
             [(each.why, each.count) for each in found.losses],
         )
     touch(connection, {*found.spans, *(trace for trace, _ in found.opened)})
 
 
-def touch(connection: sqlite3.Connection, traces: Iterable[str]) -> None:
+def move(connection: Connection, ring: str, was: Position, now: Position) -> bool:
+    """Write how far a ring has been read; false, and nothing is written, if it was not at `was`."""
+    if was == Position():
+        moved = connection.execute(
+            'INSERT INTO rings (ring, segment, "offset") VALUES (?, ?, ?) ON CONFLICT (ring) '
+            'DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset" '
+            'WHERE rings.segment = 0 AND rings."offset" = 0 RETURNING ring',
+            (ring, now.segment, now.offset),
+        )
+    else:
+        moved = connection.execute(
+            'UPDATE rings SET segment = ?, "offset" = ? '
+            'WHERE ring = ? AND segment = ? AND "offset" = ? RETURNING ring',
+            (now.segment, now.offset, ring, was.segment, was.offset),
+        )
+    return moved.fetchone() is not None
+
+
+def touch(connection: Connection, traces: Iterable[str]) -> None:
     """Note that traces have changed."""
     (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM dirty").fetchone()
     connection.executemany(
-        "INSERT OR IGNORE INTO dirty (trace, number) VALUES (?, ?)",
+        "INSERT INTO dirty (trace, number) VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(trace, last + place) for place, trace in enumerate(traces, 1)],
     )
 
 
-def _write_spans(connection: sqlite3.Connection, spans: dict[str, list[Span]]) -> None:
+def _write_spans(connection: Connection, spans: dict[str, list[Span]]) -> None:
     connection.executemany(
         "INSERT INTO chunks (trace, count, data) VALUES (?, ?, ?)",
         [(trace, len(each), dump_value(list(map(row_of, each)))) for trace, each in spans.items()],
@@ -91,7 +111,7 @@ def _write_spans(connection: sqlite3.Connection, spans: dict[str, list[Span]]) -
         )
 
 
-def _traces_with_open(connection: sqlite3.Connection, traces: Sequence[str]) -> list[str]:
+def _traces_with_open(connection: Connection, traces: Sequence[str]) -> list[str]:
     found: list[str] = []
     for start in range(0, len(traces), _MOST_VARIABLES):
         some = traces[start : start + _MOST_VARIABLES]
@@ -104,11 +124,10 @@ def _traces_with_open(connection: sqlite3.Connection, traces: Sequence[str]) -> 
     return found
 
 
-def _write_opened(connection: sqlite3.Connection, opened: Sequence[Opened], ring: str) -> None:
+def _write_opened(connection: Connection, opened: Sequence[Opened], ring: str) -> None:
     """Keep what is open. One that has ended already is let go of when its trace is settled."""
     connection.executemany(
-        "INSERT OR REPLACE INTO open_spans (trace, span, parent, name, kind, start_ns, ring) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        _WRITE_OPENED,
         [
             (
                 each.trace_id, each.span_id, each.parent_id, as_held(each.name), each.kind,

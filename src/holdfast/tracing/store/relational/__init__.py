@@ -1,0 +1,1 @@
+"""A trace store in the tables of a database, whichever that is."""
