@@ -7,6 +7,7 @@ import asyncio
 from holdfast.testing.storage import (
     BatchContract,
     ClaimContract,
+    EraseContract,
     HistoryContract,
     ListingContract,
     StoreContract,
@@ -18,6 +19,7 @@ BATCH = BatchContract()
 CLAIM = ClaimContract()
 WATCH = WatchContract()
 LISTING = ListingContract()
+ERASE = EraseContract()
 HISTORY = HistoryContract()
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.memory import MemoryStore
-from holdfast.storage.seam import Batching, Claiming, Listing, Watching
+from holdfast.storage.seam import Batching, Claiming, Erasing, Listing, Watching
 from holdfast.storage.sqlite import SqliteStore
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.storage import (
     BatchContract,
     ClaimContract,
     ClaimFallbackContract,
+    EraseContract,
     FaultContract,
     HistoryContract,
     ListingContract,
@@ -105,6 +106,10 @@ class TestMemoryListing(_Memory, ListingContract):
     pass
 
 
+class TestMemoryErase(_Memory, EraseContract):
+    pass
+
+
 class TestMemoryHistory(_Memory, HistoryContract):
     pass
 
@@ -149,6 +154,10 @@ class TestSqliteListing(_Sqlite, ListingContract):
     pass
 
 
+class TestSqliteErase(_Sqlite, EraseContract):
+    pass
+
+
 class TestSqliteHistory(_Sqlite, HistoryContract):
     pass
 
@@ -185,7 +194,11 @@ class TestCrashingStoreThatNeverDiesListing(_CrashingThatNeverDies, ListingContr
     pass
 
 
-@pytest.mark.parametrize("ability", [Batching, Claiming, Watching, Listing])
+class TestCrashingStoreThatNeverDiesErase(_CrashingThatNeverDies, EraseContract):
+    pass
+
+
+@pytest.mark.parametrize("ability", [Batching, Claiming, Watching, Listing, Erasing])
 def test_a_wrapper_can_do_only_what_its_inner_store_can_do(ability: type) -> None:
     inner = MemoryStore(clock=ManualClock())
     assert isinstance(CrashingStore(inner), ability)

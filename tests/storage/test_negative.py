@@ -17,10 +17,10 @@ from holdfast.storage.memory import MemoryStore
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.recording import Recorder, RecordingStore
 from holdfast.testing.storage import restarts, watches
-from tests.storage import negative_claims, negative_handles, negative_records
+from tests.storage import negative_claims, negative_erasures, negative_handles, negative_records
 from tests.storage.negative_rules import name_of
 
-FAULTS = (negative_records, negative_handles, negative_claims)
+FAULTS = (negative_records, negative_handles, negative_claims, negative_erasures)
 FOUND_BY = [row for module in FAULTS for row in module.FOUND_BY]
 FOUND_BY_THE_MACHINE = [kind for module in FAULTS for kind in module.FOUND_BY_THE_MACHINE]
 

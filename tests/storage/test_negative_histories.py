@@ -9,13 +9,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from holdfast.storage.memory import MemoryStore
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.storage.machine import StoreMachine
-from tests.storage import negative_claims, negative_handles, negative_records
+from tests.storage import negative_claims, negative_erasures, negative_handles, negative_records
 from tests.storage.negative_rules import name_of
 
 FOUND_BY_THE_MACHINE = [
     *negative_records.FOUND_BY_THE_MACHINE,
     *negative_handles.FOUND_BY_THE_MACHINE,
     *negative_claims.FOUND_BY_THE_MACHINE,
+    *negative_erasures.FOUND_BY_THE_MACHINE,
 ]
 
 

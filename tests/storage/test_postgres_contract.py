@@ -13,6 +13,7 @@ from holdfast.testing.storage import (
     BatchContract,
     ClaimContract,
     ClaimFallbackContract,
+    EraseContract,
     FaultContract,
     HistoryContract,
     ListingContract,
@@ -106,6 +107,10 @@ class TestPostgresWatchFallback(WithoutAbilities, _Postgres, WatchFallbackContra
 
 
 class TestPostgresListing(_Postgres, ListingContract):
+    pass
+
+
+class TestPostgresErase(_Postgres, EraseContract):
     pass
 
 

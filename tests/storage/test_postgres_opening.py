@@ -85,6 +85,7 @@ async def test_a_store_that_lacks_a_migration_gets_it(
         postgres,
         f"SET search_path = {schema};"
         + "".join(f"DROP FUNCTION {row[0]};" for row in functions)
+        + f"ALTER TABLE {schema}.logs DROP COLUMN erased;"
         + f"DELETE FROM {schema}.holdfast_migrations WHERE number > 1",
     )
     async with open_store() as store:
@@ -92,6 +93,7 @@ async def test_a_store_that_lacks_a_migration_gets_it(
         assert record is not None
         assert record.version == version
         assert await store.append(LOG, [b"x"]) == 1
+        assert await store.erase(LOG, expected=1) is None
 
 
 async def test_a_schema_of_the_future_is_too_new_and_left_alone(

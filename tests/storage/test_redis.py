@@ -321,12 +321,24 @@ async def test_a_store_of_a_newer_format_is_refused_and_left_alone(
 ) -> None:
     async with opened(own_redis, clock) as store:
         await store.put(KEY, b"", expected=ABSENT)
-    own_redis.command("SET", "p:format", "2")
+    own_redis.command("SET", "p:format", "3")
     before = {each: own_redis.command("DUMP", each) for each in names(own_redis)}
-    with pytest.raises(StorageTooNew, match="format 2; this Holdfast knows 1"):
+    with pytest.raises(StorageTooNew, match="format 3; this Holdfast knows 2"):
         async with opened(own_redis, clock):
             pass
     assert {each: own_redis.command("DUMP", each) for each in names(own_redis)} == before
+
+
+async def test_a_store_of_format_1_becomes_one_of_the_newest(
+    own_redis: RedisServer, clock: ManualClock
+) -> None:
+    async with opened(own_redis, clock) as store:
+        assert await store.append(("log",), [b"a", b"b"]) == 2
+    own_redis.command("SET", "p:format", "1")
+    async with opened(own_redis, clock) as store:
+        assert own_redis.command("GET", "p:format") == b"2"
+        assert await store.erase(("log",), expected=2) is None
+        assert await store.append(("log",), [b"c"], expected=ABSENT) == 3
 
 
 @pytest.mark.parametrize("value", ["hello", "1.5", "-1", ""])

@@ -14,6 +14,7 @@ from holdfast.testing.storage import (
     BatchContract,
     ClaimContract,
     ClaimFallbackContract,
+    EraseContract,
     FaultContract,
     HistoryContract,
     ListingContract,
@@ -119,6 +120,10 @@ class TestRedisListing(_Redis, ListingContract):
     pass
 
 
+class TestRedisErase(_Redis, EraseContract):
+    pass
+
+
 class TestRedisHistory(_Redis, HistoryContract):
     pass
 
@@ -160,6 +165,10 @@ class TestValkeyWatch(_Valkey, WatchContract):
 
 
 class TestValkeyListing(_Valkey, ListingContract):
+    pass
+
+
+class TestValkeyErase(_Valkey, EraseContract):
     pass
 
 

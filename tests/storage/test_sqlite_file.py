@@ -17,6 +17,7 @@ from holdfast.storage.seam import ABSENT
 from holdfast.storage.sqlite import SqliteStore
 from holdfast.storage.sqlite import file as sqlite_file
 from holdfast.storage.sqlite import writer as sqlite_writer
+from holdfast.storage.sqlite.upkeep import SqliteUpkeep
 from holdfast.testing.clock import ManualClock
 
 KEY = ("k",)
@@ -139,8 +140,8 @@ def test_a_file_that_another_process_fills_meanwhile_is_not_taken_for_a_foreign_
 ) -> None:
     _change(path, "PRAGMA journal_mode = WAL")
     connection: Any = _Overtaken(path)
-    assert sqlite_file._is_known(connection, path) is False
-    assert sqlite_file._is_known(connection, path) is True
+    assert sqlite_file._schema_of(connection, path) == 0
+    assert sqlite_file._schema_of(connection, path) == sqlite_file.SCHEMA
     connection._connection.close()
 
 
@@ -161,10 +162,31 @@ async def _refused(path: Path, kind: type[StorageError]) -> StorageError:
 async def test_a_newer_schema_is_too_new(open_store: Callable[[], SqliteStore], path: Path) -> None:
     async with open_store():
         pass
-    _change(path, "PRAGMA user_version = 2")
+    _change(path, f"PRAGMA user_version = {sqlite_file.SCHEMA + 1}")
     error = await _refused(path, StorageTooNew)
-    assert "schema 2" in error.message
+    assert (
+        f"schema {sqlite_file.SCHEMA + 1}; this Holdfast knows {sqlite_file.SCHEMA}"
+        in error.message
+    )
     assert "upgrade" in error.hint
+
+
+async def test_a_file_of_schema_1_is_sound_and_learns_to_erase(
+    open_store: Callable[[], SqliteStore], path: Path
+) -> None:
+    async with open_store() as store:
+        assert await store.append(LOG, [b"a", b"b"]) == 2
+    _change(path, "ALTER TABLE logs DROP COLUMN erased")
+    _change(path, "PRAGMA user_version = 1")
+    upkeep = SqliteUpkeep(path, clock=ManualClock())
+    assert upkeep.verify().is_clean
+    async with open_store() as store:
+        assert [entry.value for entry in await store.read(LOG)] == [b"a", b"b"]
+        assert await store.erase(LOG, expected=2) is None
+        assert await store.append(LOG, [b"c"], expected=ABSENT) == 3
+    report = upkeep.verify()
+    assert report.is_clean
+    assert (report.counts["logs"], report.counts["entries"]) == (1, 1)
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:

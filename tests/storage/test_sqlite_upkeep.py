@@ -68,7 +68,7 @@ async def test_a_store_that_is_in_use_is_verified_and_backed_up_as_it_is(tmp_pat
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("DELETE FROM entries WHERE number = 7", "has 19 entries, numbered up to 20"),
+        ("DELETE FROM entries WHERE number = 7", "has 19 entries, numbered from 1 to 20"),
         ("DELETE FROM logs", "20 entries belong to no log"),
         ("UPDATE counter SET version = 3", "17 records have versions"),
     ],
@@ -158,7 +158,7 @@ async def test_a_damaged_backup_is_not_restored(tmp_path: Path) -> None:
     await fill(path)
     upkeep(path).backup(tmp_path / "backup")
     spoil(tmp_path / "backup" / "store.db", "DELETE FROM entries WHERE number = 7")
-    with pytest.raises(StorageCorrupt, match="numbered up to"):
+    with pytest.raises(StorageCorrupt, match="numbered from 1 to"):
         upkeep(tmp_path / "again.db").restore(tmp_path / "backup")
     assert not (tmp_path / "again.db").exists()
 

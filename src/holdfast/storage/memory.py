@@ -51,6 +51,7 @@ class MemoryStore:
         self._queues: dict[bytes, list[tuple[int, bytes]]] = {}
         self._logs: dict[bytes, list[bytes]] = {}
         self._log_order: list[bytes] = []
+        self._erased: dict[bytes, int] = {}
         self._watchers = Watchers("memory://")
 
     is_at_once = True
@@ -110,14 +111,16 @@ class MemoryStore:
         self, log: Key, entries: Sequence[bytes], *, expected: int = ANY
     ) -> int | Conflict:
         conflict = self._write(Append(log=log, entries=entries, expected=expected))
-        return conflict or len(self._logs.get(encode_key(log), ()))
+        return conflict or self._last(encode_key(log))
 
     async def read(self, log: Key, *, after: int = 0, limit: int | None = None) -> Sequence[Entry]:
         self._require_open()
-        values = self._logs.get(encode_key(log), [])
-        first = max(after, 0)
+        name = encode_key(log)
+        values, erased = self._logs.get(name, []), self._erased.get(name, 0)
+        first = max(after - erased, 0)
         last = len(values) if limit is None else first + max(limit, 0)
-        return [Entry(number, value) for number, value in enumerate(values[first:last], first + 1)]
+        numbered = enumerate(values[first:last], erased + first + 1)
+        return [Entry(number, value) for number, value in numbered]
 
     async def batch(self, operations: Sequence[Operation]) -> Conflict | None:
         self._require_open()
@@ -129,6 +132,19 @@ class MemoryStore:
                 return Conflict(current, index)
         for operation in operations:
             self._apply(operation)
+        return None
+
+    async def erase(self, log: Key, *, expected: int) -> Conflict | None:
+        self._require_open()
+        name = encode_key(log)
+        last = self._last(name)
+        if expected not in (ANY, last):
+            return Conflict(last)
+        if last:
+            self._erased[name] = last
+            del self._logs[name]
+            _remove(self._log_order, name)
+            self._watchers.tell([name])
         return None
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
@@ -166,7 +182,7 @@ class MemoryStore:
     def _refusal(self, operation: Operation) -> int | None:
         """Return what is there if that is not what the operation expects."""
         if isinstance(operation, Append):
-            current = len(self._logs.get(encode_key(operation.log), ()))
+            current = self._last(encode_key(operation.log))
         else:
             cell = self._live(encode_key(operation.key))
             current = cell.version if cell else 0
@@ -220,6 +236,11 @@ class MemoryStore:
             insort(self._log_order, name)
         self._logs[name].extend(map(bytes, entries))
         self._watchers.tell([name])
+
+    def _last(self, name: bytes) -> int:
+        """Return the number of the last entry of a log, 0 if it has none."""
+        values = self._logs.get(name)
+        return self._erased.get(name, 0) + len(values) if values else 0
 
     def _record(self, encoded: bytes) -> Record | None:
         cell = self._live(encoded)

@@ -1,7 +1,7 @@
 """The storage seam: six verbs over versioned records and append-only logs.
 
 A *record* is a key, bytes and a version. A *log* is a named sequence of entries, numbered
-from 1 without gaps and never rewritten. Keys (and names of logs) are tuples of strings;
+without gaps and never rewritten; the first one is 1, unless the log was erased before. Keys (and names of logs) are tuples of strings;
 records and logs live in separate name spaces. Everything that knows the word "run" lives above.
 
 A refused write is a value (`Conflict`); a broken disk or connection is a `StorageError`.
@@ -48,7 +48,7 @@ class Record:
 
 @frozen(kw_only=False)
 class Entry:
-    """One entry of a log. `number` starts at 1 and has no gaps."""
+    """One entry of a log. `number` has no gaps, and starts at 1 in a log that was never erased."""
 
     number: int
     value: bytes
@@ -58,7 +58,7 @@ class Entry:
 class Conflict:
     """A write that was refused because `current` is not what the caller expected.
 
-    `current` is the stored version (0: no record) or the number of the log's last entry.
+    `current` is the stored version (0: no record) or the number of the log's last entry (0: none).
     `index` is the place of the refused operation within a batch.
     """
 
@@ -241,6 +241,22 @@ class Watching(Protocol):
 
     def watch(self, prefix: Key) -> AbstractAsyncContextManager[Changes]:
         """Watch the records and logs whose key starts with `prefix`, whoever changes them."""
+        ...
+
+
+@runtime_checkable
+class Erasing(Protocol):
+    """The ability to remove a log."""
+
+    async def erase(self, log: Key, *, expected: int) -> Conflict | None:
+        """Remove all entries of a log if the number of its last one equals `expected`.
+
+        Readers then see an empty log: it has no entries and no name in `logs`, and `ABSENT` is what
+        an append to it has to expect. But numbers only grow, as versions do: an append that begins
+        the log again gets the number behind the last one that was erased. So no number ever names two
+        entries, and a late writer that expects one of the erased ones is refused.
+        Erasing what is empty with `expected=ABSENT` or `ANY` succeeds and does nothing.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from holdfast.storage.seam import (
     Claiming,
     Conflict,
     Entry,
+    Erasing,
     Key,
     Listing,
     Operation,
@@ -26,7 +27,7 @@ from holdfast.storage.seam import (
 
 T = TypeVar("T")
 
-WRITE_VERBS = ("put", "delete", "append", "batch", "claim")
+WRITE_VERBS = ("put", "delete", "append", "batch", "claim", "erase")
 
 
 class Crashed(Exception):
@@ -52,6 +53,10 @@ class _Logs(Protocol):
     def __call__(
         self, prefix: Key, *, after: Key | None = None, limit: int = 100
     ) -> Awaitable[Sequence[Key]]: ...
+
+
+class _Erase(Protocol):
+    def __call__(self, log: Key, *, expected: int) -> Awaitable[Conflict | None]: ...
 
 
 class UnbatchedStore:
@@ -134,6 +139,8 @@ class ForwardingStore(UnbatchedStore):
             self.watch: _Watch = self._watch_of(inner)
         if isinstance(inner, Listing):
             self.logs: _Logs = self._logs_of(inner)
+        if isinstance(inner, Erasing):
+            self.erase: _Erase = self._erase_of(inner)
 
     def _batch_of(self, inner: Batching) -> _Batch:
         async def batch(operations: Sequence[Operation]) -> Conflict | None:
@@ -164,6 +171,12 @@ class ForwardingStore(UnbatchedStore):
             return await self._call("logs", lambda: inner.logs(prefix, after=after, limit=limit))
 
         return logs
+
+    def _erase_of(self, inner: Erasing) -> _Erase:
+        async def erase(log: Key, *, expected: int) -> Conflict | None:
+            return await self._call("erase", lambda: inner.erase(log, expected=expected))
+
+        return erase
 
 
 class _WrappedChanges:

@@ -20,8 +20,8 @@ ORDER BY number LIMIT $3;
 
 -- name: list_logs
 -- A page of the names of logs between two names, both exclusive. An append of nothing leaves a
--- log without entries.
-SELECT name FROM logs WHERE name > $1 AND name < $2 AND last > 0 ORDER BY name LIMIT $3;
+-- log without entries, and so does an erasure.
+SELECT name FROM logs WHERE name > $1 AND name < $2 AND last > erased ORDER BY name LIMIT $3;
 
 -- name: put_record
 -- Compare and set.
@@ -34,6 +34,10 @@ SELECT refused, number FROM delete_record($1, $2, $3);
 -- name: append_entries
 -- Add entries behind the last one.
 SELECT refused, number FROM append_entries($1, $2, $3);
+
+-- name: erase_log
+-- Compare and remove.
+SELECT refused, number FROM erase_log($1, $2);
 
 -- name: apply_batch
 -- All operations or none.

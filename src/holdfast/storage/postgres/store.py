@@ -156,6 +156,10 @@ class PostgresStore:
         refused_at = rows[0]["refused_at"]
         return None if refused_at is None else Conflict(rows[0]["number"], refused_at - 1)
 
+    async def erase(self, log: Key, *, expected: int) -> Conflict | None:
+        outcome = _outcome(await self._write("erase_log", encode_key(log), expected))
+        return outcome if isinstance(outcome, Conflict) else None
+
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         now = self._clock.now_ms()
         rows = await self._write("claim_record", encode_prefix(queue), until, now)

@@ -9,7 +9,7 @@ from typing import assert_never
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.storage.keys import decode_key, encode_key, encode_prefix, successor
 from holdfast.storage.redis.link import Command, Reply
-from holdfast.storage.redis.scripts import CLAIM, READ, SCAN, WRITE
+from holdfast.storage.redis.scripts import CLAIM, ERASE, READ, SCAN, WRITE
 from holdfast.storage.seam import Append, Conflict, Delete, Key, Operation, Put, Record
 
 MOST_REQUEST_BYTES = 512 * 1024 * 1024
@@ -72,6 +72,10 @@ class Commands:
     def read(self, log: bytes, after: int, limit: int | None) -> Command:
         head = self._script(b"EVALSHA_RO", READ.digest)
         return (*head, log, _digits(after), _digits(_NO_LIMIT if limit is None else limit))
+
+    def erase(self, log: bytes, expected: int, now: int) -> Command:
+        head = self._script(b"EVALSHA", ERASE.digest)
+        return (*head, self.channel, _digits(now), log, _digits(expected))
 
     def logs(self, bounds: tuple[bytes, bytes], limit: int) -> Command:
         return (b"ZRANGEBYLEX", self._prefix + b"logs", *bounds, b"LIMIT", b"0", _digits(limit))

@@ -13,7 +13,7 @@ from holdfast.storage.redis.link import Link
 from holdfast.storage.redis.scripts import OPEN
 from holdfast.storage.seam import Ack
 
-FORMAT = 1
+FORMAT = 2
 
 _log = logging.getLogger("holdfast.storage")
 

@@ -28,5 +28,6 @@ WRITE = _load("records", "write")
 CLAIM = _load("records", "claim")
 SCAN = _load("scan")
 READ = _load("read")
+ERASE = _load("records", "erase")
 
-ALL = (OPEN, WRITE, CLAIM, SCAN, READ)
+ALL = (OPEN, WRITE, CLAIM, SCAN, READ, ERASE)

@@ -143,14 +143,21 @@ class RedisStore:
         return await self._write([operation], outcome)
 
     async def read(self, log: Key, *, after: int = 0, limit: int | None = None) -> Sequence[Entry]:
-        name, first = encode_key(log), max(after, 0) + 1
+        name, behind, known = encode_key(log), max(after, 0), None
         found: list[Entry] = []
         more = True
         while more and (limit is None or len(found) < limit):
             wanted = None if limit is None else limit - len(found)
-            command = self._commands.read(name, first - 1 + len(found), wanted)
-            more, *values = await self._reader.submit(command, list[bytes])
-            found += [Entry(each, value) for each, value in enumerate(values, first + len(found))]
+            command = self._commands.read(name, behind, wanted)
+            more, erased, *values = await self._reader.submit(command, list[Any])
+            if known not in (None, erased):
+                # What was read so far is gone: it is no part of what there is now.
+                found, behind, known, more = [], max(after, 0), None, True
+                continue
+            known = erased
+            numbers = enumerate(values, max(behind, erased) + 1)
+            found += [Entry(number, value) for number, value in numbers]
+            behind = found[-1].number if found else behind
         return found
 
     async def batch(self, operations: Sequence[Operation]) -> Conflict | None:
@@ -160,6 +167,10 @@ class RedisStore:
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
         check_batch(operations)
         return self._write(operations, conflict, Pledge())
+
+    async def erase(self, log: Key, *, expected: int) -> Conflict | None:
+        command = self._commands.erase(encode_key(log), expected, self._clock.now_ms())
+        return await self._writer.submit(command, conflict)
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         while True:

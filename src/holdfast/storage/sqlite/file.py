@@ -14,7 +14,7 @@ from holdfast.storage.wal import switch_to_log
 APPLICATION_ID = 0x484F4C44
 """The bytes `HOLD` in the header of the file."""
 
-SCHEMA = 1
+SCHEMA = 2
 
 # 1 KB entries take 1.16 KB with pages of 8 KB (1.35 with 4 KB), and a commit of one entry is no
 # slower; pages of 16 KB would save 6 % more and write twice as much a commit.
@@ -25,6 +25,9 @@ _CHECKPOINT_PAGES = 500
 _KEPT_LOG_BYTES = 64 * 1024 * 1024
 _CACHE_KB = 8 * 1024
 _SYNCHRONOUS: dict[Ack, str] = {"disk": "FULL", "os": "NORMAL", "memory": "OFF"}
+
+_UPGRADES = {1: "add_erased"}
+"""What makes a file of a schema one of the next schema."""
 
 _CREATION = (
     "create_counter",
@@ -50,13 +53,13 @@ def open_file(path: Path, ack: Ack) -> sqlite3.Connection:
     _make_file(path, ack)
     connection = connect(path)
     try:
-        if not _is_known(connection, path):
+        if not _schema_of(connection, path):
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         switch_to_log(connection, busy_seconds=errors.BUSY_SECONDS)
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[ack]}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_LOG_BYTES}")
-        _create_schema(connection, path)
+        _bring_up(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -98,8 +101,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _is_known(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether the file has our schema; False for an empty file."""
+def _schema_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Return which of our schemas the file has; 0 for an empty file."""
     # In one snapshot, whether or not within a transaction: another process may be creating it.
     connection.execute("SAVEPOINT identity")
     application = _number(connection, "PRAGMA application_id")
@@ -107,24 +110,26 @@ def _is_known(connection: sqlite3.Connection, path: Path) -> bool:
     tables = _number(connection, "SELECT count(*) FROM sqlite_master")
     connection.execute("RELEASE identity")
     if (application, version, tables) == (0, 0, 0):
-        return False
+        return 0
     if application != APPLICATION_ID:
         raise errors.foreign(path)
     if version > SCHEMA:
         raise errors.too_new(path, version, SCHEMA)
-    return True
+    return version
 
 
-def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
-    if _is_known(connection, path):
+def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
+    """Give the file the newest schema, be it empty or of an earlier one."""
+    if _schema_of(connection, path) == SCHEMA:
         return
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have been faster.
-    if not _is_known(connection, path):
-        for name in _CREATION:
-            connection.execute(QUERIES[name])
-        connection.execute(f"PRAGMA user_version = {SCHEMA}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    found = _schema_of(connection, path)
+    changes = _CREATION if not found else [_UPGRADES[each] for each in range(found, SCHEMA)]
+    for name in changes:
+        connection.execute(QUERIES[name])
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("COMMIT")
 
 

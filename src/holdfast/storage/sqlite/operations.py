@@ -96,11 +96,31 @@ class AppendChange:
 
     def refusal(self, transaction: Transaction) -> int | None:
         self._log = transaction.log(self.target)
-        return None if self._expected in (ANY, self._log.tail) else self._log.tail
+        return None if self._expected in (ANY, self._log.last) else self._log.last
 
     def apply(self, transaction: Transaction) -> int:
         assert self._log is not None
         return transaction.extend(self._log, self.target, self._entries)
+
+
+class EraseChange:
+    """Remove a log."""
+
+    __slots__ = ("_expected", "_log", "target")
+
+    def __init__(self, name: bytes, expected: int) -> None:
+        self.target = name
+        self._expected = expected
+        self._log: Log | None = None
+
+    def refusal(self, transaction: Transaction) -> int | None:
+        self._log = transaction.log(self.target)
+        return None if self._expected in (ANY, self._log.last) else self._log.last
+
+    def apply(self, transaction: Transaction) -> None:
+        assert self._log is not None
+        if self._log.last:
+            transaction.erase(self._log)
 
 
 class Single:

@@ -31,8 +31,17 @@ CREATE INDEX expiring_records ON records (expires_at) WHERE expires_at IS NOT NU
 CREATE INDEX due_records ON records (queue, due_at, key) WHERE due_at IS NOT NULL;
 
 -- name: create_logs
--- Names of logs, each written once; entries carry the short number.
-CREATE TABLE logs (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE) STRICT;
+-- Names of logs, each written once; entries carry the short number. Everything up to `erased` was
+-- removed, and numbers go on behind it.
+CREATE TABLE logs (
+    id INTEGER PRIMARY KEY,
+    name BLOB NOT NULL UNIQUE,
+    erased INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- name: add_erased
+-- Schema 2: a file of schema 1 becomes one by this.
+ALTER TABLE logs ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;
 
 -- name: create_entries
 -- Entries in order of arrival, so that a group of many logs fills one page and not one page a log.
@@ -91,8 +100,8 @@ DELETE FROM records WHERE id IN (
 );
 
 -- name: find_log
--- The number and the tail of a log.
-SELECT id, (SELECT coalesce(max(number), 0) FROM entries WHERE log_id = logs.id)
+-- The number of a log, its tail, and up to where it was erased.
+SELECT id, coalesce((SELECT max(number) FROM entries WHERE log_id = logs.id), erased), erased
 FROM logs WHERE name = ?;
 
 -- name: insert_log
@@ -102,6 +111,14 @@ INSERT INTO logs (name) VALUES (?);
 -- name: insert_entry
 -- One entry of an append.
 INSERT INTO entries (log_id, number, value) VALUES (?, ?, ?);
+
+-- name: erase_entries
+-- All entries of a log.
+DELETE FROM entries WHERE log_id = ?;
+
+-- name: mark_erased
+-- In the same transaction: the number behind which the log goes on.
+UPDATE logs SET erased = ? WHERE id = ?;
 
 -- name: get_record
 -- A live record.
@@ -121,5 +138,10 @@ WHERE log_id = (SELECT id FROM logs WHERE name = ?) AND number > ?
 ORDER BY number LIMIT ?;
 
 -- name: list_logs
--- A page of names of logs between two names, both exclusive. A log has a row from its first entry.
-SELECT name FROM logs WHERE name > ? AND name < ? ORDER BY name LIMIT ?;
+-- A page of names of logs between two names, both exclusive. A log has a row from its first entry,
+-- and keeps it when it is erased.
+SELECT name FROM logs
+WHERE name > ? AND name < ? AND (
+    erased = 0 OR EXISTS (SELECT 1 FROM entries WHERE log_id = logs.id)
+)
+ORDER BY name LIMIT ?;

@@ -40,6 +40,7 @@ from holdfast.storage.sqlite.operations import (
     Change,
     Claim,
     DeleteChange,
+    EraseChange,
     Look,
     PutChange,
     Single,
@@ -161,6 +162,9 @@ class SqliteStore:
 
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
         return self._writer.submit(_batch(operations), Pledge())
+
+    async def erase(self, log: Key, *, expected: int) -> Conflict | None:
+        return await self._writer.submit(Single(EraseChange(encode_key(log), expected)))
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         return await self._writer.submit(Claim(encode_prefix(queue), until))

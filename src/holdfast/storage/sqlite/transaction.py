@@ -22,6 +22,8 @@ _LEASE_RECORD = QUERIES["lease_record"]
 _FIND_LOG = QUERIES["find_log"]
 _INSERT_LOG = QUERIES["insert_log"]
 _INSERT_ENTRY = QUERIES["insert_entry"]
+_ERASE_ENTRIES = QUERIES["erase_entries"]
+_MARK_ERASED = QUERIES["mark_erased"]
 
 _MAX_KNOWN_LOGS = 10_000
 _MOST_ROWS = 100
@@ -32,10 +34,19 @@ Times = tuple[int | None, int | None, bytes | None]
 
 @dataclass(slots=True)
 class Log:
-    """The row of a log (None before its first entry) and the number of its last entry."""
+    """The row of a log (None before its first entry), and behind which number it goes on.
+
+    Everything up to `erased` is gone.
+    """
 
     id: int | None
     tail: int
+    erased: int = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last entry, 0 if there is none."""
+        return self.tail if self.tail > self.erased else 0
 
 
 class Transaction:
@@ -69,16 +80,19 @@ class Transaction:
 
     def commit(self) -> None:
         """Write what was gathered and make all of it durable with one sync."""
+        self._write_entries()
+        if self._version != self._stored_version:
+            self._execute(QUERIES["set_counter"], (self._version,))
+        self._execute("COMMIT")
+        self._stored_version = self._version
+
+    def _write_entries(self) -> None:
         for start in range(0, len(self._entries), _MOST_ROWS):
             rows = self._entries[start : start + _MOST_ROWS]
             # One statement for all: each one is a turn of the interpreter's lock to wait for.
             sql = _INSERT_ENTRY + ", (?, ?, ?)" * (len(rows) - 1)
             self._execute(sql, list(chain.from_iterable(rows)))
         self._entries.clear()
-        if self._version != self._stored_version:
-            self._execute(QUERIES["set_counter"], (self._version,))
-        self._execute("COMMIT")
-        self._stored_version = self._version
 
     def rollback(self) -> None:
         """Undo everything since `begin`, also in memory."""
@@ -146,7 +160,7 @@ class Transaction:
         return log
 
     def extend(self, log: Log, name: bytes, entries: Sequence[bytes]) -> int:
-        """Add entries behind the tail and return the new one; `commit` writes them."""
+        """Add entries behind the tail and return the last number; `commit` writes them."""
         if entries:
             if log.id is None:
                 log.id = self._execute(_INSERT_LOG, (name,)).lastrowid
@@ -154,4 +168,11 @@ class Transaction:
             numbered = enumerate(entries, log.tail + 1)
             self._entries.extend((log.id, number, value) for number, value in numbered)
             log.tail += len(entries)
-        return log.tail
+        return log.last
+
+    def erase(self, log: Log) -> None:
+        """Remove all entries of a log."""
+        self._write_entries()
+        self._execute(_ERASE_ENTRIES, (log.id,))
+        self._execute(_MARK_ERASED, (log.tail, log.id))
+        log.erased = log.tail

@@ -107,9 +107,11 @@ def _faults(connection: sqlite3.Connection, check: str) -> list[str]:
 
 
 def _contradictions(connection: sqlite3.Connection) -> list[str]:
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    holes = QUERIES["find_old_holes" if schema == 1 else "find_holes"]
     found = [
-        f"the log {decode_key(name)!r} has {count} entries, numbered up to {last}"
-        for name, count, last in connection.execute(QUERIES["find_holes"])
+        f"the log {decode_key(name)!r} has {count} entries, numbered from {first} to {last}"
+        for name, count, first, last in connection.execute(holes)
     ]
     (stray,) = connection.execute(QUERIES["find_stray_entries"]).fetchone()
     (late,) = connection.execute(QUERIES["find_late_versions"]).fetchone()

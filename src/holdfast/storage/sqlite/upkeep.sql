@@ -5,16 +5,22 @@
 SELECT count(*) FROM records;
 
 -- name: count_logs
--- Every log has an entry.
-SELECT count(*) FROM logs;
+-- Those that have an entry: of an erased one only the name is left.
+SELECT count(DISTINCT log_id) FROM entries;
 
 -- name: count_entries
 -- All entries of all logs.
 SELECT count(*) FROM entries;
 
 -- name: find_holes
--- Logs whose entries are not numbered from 1 without gaps.
-SELECT logs.name, count(*), max(number) FROM logs JOIN entries ON entries.log_id = logs.id
+-- Logs whose entries are not numbered without gaps from where they begin.
+SELECT logs.name, count(*), erased + 1, max(number)
+FROM logs JOIN entries ON entries.log_id = logs.id
+GROUP BY logs.id HAVING count(*) <> max(number) - erased OR min(number) <> erased + 1;
+
+-- name: find_old_holes
+-- The same in a file of schema 1, in which every log begins with 1.
+SELECT logs.name, count(*), 1, max(number) FROM logs JOIN entries ON entries.log_id = logs.id
 GROUP BY logs.id HAVING count(*) <> max(number) OR min(number) <> 1;
 
 -- name: find_stray_entries

@@ -32,6 +32,7 @@ class                         what it holds a store to
 `ClaimContract`               `Claiming`: one holder, due order, leases, fencing
 `WatchContract`               `Watching`: no change is missed
 `ListingContract`             `Listing`: the names of the logs
+`EraseContract`               `Erasing`: a whole log goes, and its numbers never come again
 `HistoryContract`             concurrent histories are linearizable (`holdfast.testing.recording`)
 `FaultContract`               the doubles of `holdfast.testing.stores` around this store
 `RestartContract`             a server that restarts; gives one more fixture, `restart_server`
@@ -53,6 +54,7 @@ from __future__ import annotations
 from holdfast.testing.storage.batches import BatchRules, SubmitRules, WriteAllRules
 from holdfast.testing.storage.claim_races import ClaimRaceRules
 from holdfast.testing.storage.claims import ClaimingRules, DueRules
+from holdfast.testing.storage.erasures import ErasureRaceRules, ErasureRules
 from holdfast.testing.storage.expiry import ExpiryRules
 from holdfast.testing.storage.faults import FaultRules
 from holdfast.testing.storage.fixtures import OpenAgain, StoreFixtures, WithoutAbilities
@@ -73,6 +75,7 @@ __all__ = [
     "BatchContract",
     "ClaimContract",
     "ClaimFallbackContract",
+    "EraseContract",
     "FaultContract",
     "HistoryContract",
     "ListingContract",
@@ -131,6 +134,10 @@ class WatchContract(WatchFallbackContract, WatchingRules):
 
 class ListingContract(StoreFixtures, ListingRules):
     """What a store that can name its logs must do on top: as `scan` does for records."""
+
+
+class EraseContract(StoreFixtures, ErasureRules, ErasureRaceRules):
+    """What a store that can erase logs must do on top: all of a log, and no number twice."""
 
 
 class HistoryContract(StoreFixtures, HistoryFixtures, HistoryRules):

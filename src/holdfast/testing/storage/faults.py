@@ -14,6 +14,7 @@ from holdfast.storage.seam import (
     Append,
     Batching,
     Claiming,
+    Erasing,
     Listing,
     Put,
     Store,
@@ -118,7 +119,7 @@ class FaultRules:
         assert record.key == JOB
 
     async def test_the_doubles_can_do_what_the_store_can_do(self, store: Store) -> None:
-        for ability in (Batching, Claiming, Watching, Listing):
+        for ability in (Batching, Claiming, Watching, Listing, Erasing):
             for double in (CrashingStore(store), FaultyStore(store, {})):
                 assert isinstance(double, ability) == isinstance(store, ability)
                 assert double.max_value_bytes == store.max_value_bytes

@@ -33,6 +33,7 @@ from holdfast.storage.seam import (
     Append,
     Conflict,
     Delete,
+    Erasing,
     Key,
     Listing,
     Operation,
@@ -76,6 +77,8 @@ class StoreMachine(RuleBasedStateMachine):
         self._store = self._run(self._open_again().__aenter__())
         # For each key, what version of the store stands for a version of the oracle.
         self._versions: dict[Key, dict[int, int]] = {name: {ABSENT: ABSENT} for name in _NAMES}
+        # The greatest number that an entry of a log ever had, also of those that were erased.
+        self._numbers: dict[Key, int] = {}
 
     @rule(name=_names, value=_values, choice=_expectations, expires=_lifetimes, due=_delays)
     def put(
@@ -101,6 +104,14 @@ class StoreMachine(RuleBasedStateMachine):
         """Append; numbers of entries are equal in all stores."""
         expected = self._expect_log(name, choice)
         self._same(lambda store: store.append(name, values, expected=expected))
+
+    @rule(name=_names, choice=_expectations)
+    def erase(self, name: Key, choice: str) -> None:
+        """Erase a log, where the store can."""
+        if isinstance(self._store, Erasing):
+            expected = self._expect_log(name, choice)
+            theirs = self._run(self._oracle.erase(name, expected=expected))
+            assert self._run(self._store.erase(name, expected=expected)) == theirs
 
     @rule(data=st.data(), chosen=st.lists(_names, unique=True, max_size=4))
     def batch(self, data: st.DataObject, chosen: list[Key]) -> None:
@@ -138,7 +149,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Read a page of records."""
         self._same_records(lambda store: store.scan(prefix, after=after, limit=limit))
 
-    @rule(name=_names, after=st.integers(0, 6), limit=st.one_of(st.none(), st.integers(0, 4)))
+    @rule(name=_names, after=st.integers(0, 9), limit=st.one_of(st.none(), st.integers(0, 4)))
     def read(self, name: Key, after: int, limit: int | None) -> None:
         """Read a page of a log."""
         self._same(lambda store: store.read(name, after=after, limit=limit))
@@ -227,8 +238,11 @@ class StoreMachine(RuleBasedStateMachine):
                 return max(known.values()) + 10**6, max(known) + 10**6
 
     def _expect_log(self, name: Key, choice: str) -> int:
-        last = len(self._run(self._oracle.read(name)))
-        choices = {"current": last, "any": ANY, "absent": ABSENT, "stale": max(last - 1, 0)}
+        entries = self._run(self._oracle.read(name))
+        last = entries[-1].number if entries else ABSENT
+        known = self._numbers[name] = max(last, self._numbers.get(name, 0))
+        stale = max(last - 1, 0) if entries else known
+        choices = {"current": last, "any": ANY, "absent": ABSENT, "stale": stale}
         return choices.get(choice, last + 1)
 
     def _operation(self, data: st.DataObject, name: Key) -> tuple[Operation, Operation]:

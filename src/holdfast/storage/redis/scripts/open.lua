@@ -1,10 +1,15 @@
 -- Return the format of the store, made when there is none; nil if only the format is missing.
+-- A store of format 1, which knows nothing of erased logs, is one of the newest as it is.
 --
--- ARGV: prefix, the format of a new store.
+-- ARGV: prefix, the newest format.
 
 local format = redis.call('GET', ARGV[1] .. 'format')
+if format == '1' then
+    redis.call('SET', ARGV[1] .. 'format', ARGV[2])
+    format = ARGV[2]
+end
 if not format then
-    local rest = { ARGV[1] .. 'version', ARGV[1] .. 'keys', ARGV[1] .. 'logs' }
+    local rest = { ARGV[1] .. 'version', ARGV[1] .. 'keys', ARGV[1] .. 'logs', ARGV[1] .. 'erased' }
     if redis.call('EXISTS', unpack(rest)) > 0 then
         return false
     end

@@ -1,7 +1,8 @@
 -- Read entries of a log; it only reads.
 --
--- ARGV: prefix, name of the log, entries to skip, limit.
--- Reply: {1 if the limit was not reached and more may follow, entry, entry, and so on}.
+-- ARGV: prefix, name of the log, number to begin behind, limit.
+-- Reply: {1 if the limit was not reached and more may follow, number up to which the log was
+--   erased, entry, entry, and so on}.
 
 -- What one call may cost the other clients of the server. Entries may be long, so the first steps
 -- are short.
@@ -9,8 +10,10 @@ local MOST_BYTES = 8 * 1024 * 1024
 local MOST_ENTRIES = 5000
 local FIRST_STEP, LONGEST_STEP = 1, 512
 
-local log, first, limit = ARGV[1] .. 'log:' .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local page, found, bytes, step = { 0 }, 0, 0, FIRST_STEP
+local log, limit = ARGV[1] .. 'log:' .. ARGV[2], tonumber(ARGV[4])
+local erased = tonumber(redis.call('HGET', ARGV[1] .. 'erased', ARGV[2]) or '0')
+local first = math.max(tonumber(ARGV[3]) - erased, 0)
+local page, found, bytes, step = { 0, erased }, 0, 0, FIRST_STEP
 
 while found < limit do
     local wanted = math.min(limit - found, step)

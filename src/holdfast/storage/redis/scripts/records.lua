@@ -8,6 +8,8 @@
 local prefix, channel, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local keys, logs = prefix .. 'keys', prefix .. 'logs'
 local expiring, counter = prefix .. 'expiring', prefix .. 'version'
+-- The numbers up to which logs were erased: the list of a log begins behind its number.
+local erased = prefix .. 'erased'
 
 local function record_of(key)
     return prefix .. 'record:' .. key
@@ -36,6 +38,14 @@ local function look_at_shared_keys()
     redis.call('ZCARD', keys)
     redis.call('ZCARD', expiring)
     redis.call('ZCARD', logs)
+    redis.call('HLEN', erased)
+end
+
+-- How many entries a log has, and the number of the last one, 0 if there is none.
+local function length_of(name)
+    local length = redis.call('LLEN', prefix .. 'log:' .. name)
+    local before = tonumber(redis.call('HGET', erased, name) or '0')
+    return length, before, length > 0 and before + length or 0
 end
 
 local function drop(key)

@@ -15,10 +15,12 @@ local PURGED_MORE_THAN_WRITTEN = 8
 local PUSHED_AT_ONCE = 1000
 
 local function read_append(at)
-    local length = redis.call('LLEN', prefix .. 'log:' .. ARGV[at + 1])
+    local length, before, last = length_of(ARGV[at + 1])
     local count = tonumber(ARGV[at + 3])
-    local operation = { at = at, length = length, first = at + 4, last = at + 3 + count }
-    return operation, string.format('%.0f', length), at + 4 + count
+    local operation = {
+        at = at, length = length, before = before, first = at + 4, last = at + 3 + count,
+    }
+    return operation, string.format('%.0f', last), at + 4 + count
 end
 
 local function read_change(at)
@@ -73,7 +75,7 @@ local function append(operation)
         end
         tell(name)
     end
-    return string.format('%.0f', length)
+    return string.format('%.0f', length > 0 and operation.before + length or 0)
 end
 
 look_at_shared_keys()
