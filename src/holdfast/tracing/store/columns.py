@@ -1,21 +1,24 @@
-"""Exact statistics over the columns of packs: with numpy where it is, else without.
-
-A raw column block is what `packing.raw_columns` returns: for n spans n starts (int64, differences),
-n durations (int64), n numbers of names (uint32), n statuses (uint8).
-"""
+"""Exact statistics over the columns of packs: with numpy where it is, else without."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from holdfast.tracing.store.packing import STATUSES
-
-if TYPE_CHECKING:
-    import numpy
+from holdfast.tracing.store.packing import (
+    DURATIONS,
+    NAMES,
+    STATUS,
+    STATUSES,
+    Pack,
+    columns_of,
+    planes_of,
+)
+from holdfast.tracing.store.planes import whole
 
 _ERROR = STATUSES.index("error")
+_EMPTY = b"\0"
+"""A plane of zeros."""
 
 
 class Counted(NamedTuple):
@@ -36,36 +39,23 @@ class Gathered(Protocol):
         ...
 
 
-class Durations:
-    """The durations of one block."""
-
-    def __init__(self, raw: bytes, count: int) -> None:
-        view = memoryview(raw)
-        self._durations, self._names = array("q"), array("I")
-        self._durations.frombytes(view[8 * count : 16 * count])
-        self._names.frombytes(view[16 * count : 20 * count])
-
-    def of(self, name: int) -> list[int]:
-        """Return those of one name."""
-        pairs = zip(self._names, self._durations, strict=True)
-        return [duration for number, duration in pairs if number == name]
-
-
-def gather(blocks: Sequence[tuple[bytes, int]]) -> Gathered:
-    """Return the columns of blocks, each with its count of spans."""
+def gather(packs: Sequence[Pack]) -> Gathered:
+    """Return the columns of packs, of whose bodies nothing is read."""
     try:
         import numpy  # noqa: PLC0415 - heavy, and an extra
     except ImportError:
-        return _Plain(blocks)
-    return _Numpy(blocks, numpy)
+        return _Plain(packs)
+    return _Numpy(packs, numpy)
 
 
 class _Numpy:
-    def __init__(self, blocks: Sequence[tuple[bytes, int]], np: Any) -> None:
+    def __init__(self, packs: Sequence[Pack], np: Any) -> None:
         self._np = np
-        self._durations = self._join([raw[8 * n : 16 * n] for raw, n in blocks], "<i8")
-        self._names = self._join([raw[16 * n : 20 * n] for raw, n in blocks], "<u4")
-        self._statuses = self._join([raw[20 * n : 21 * n] for raw, n in blocks], "u1")
+        self._sizes = [each.size for each in packs]
+        planes = list(zip(*map(planes_of, packs), strict=True)) or [()] * (STATUS + 1)
+        self._durations = self._joined(planes[DURATIONS]).view("<i8").ravel()
+        self._names = self._joined(planes[NAMES]).view("<u4").ravel()
+        self._failed = self._plane(planes[STATUS]) == _ERROR
 
     def by_name(self, shares: Sequence[float], only: int | None) -> list[Counted]:
         np = self._np
@@ -74,53 +64,54 @@ class _Numpy:
         top = int(self._names.max())
         small = self._names.astype(np.uint16) if top < 1 << 16 else self._names
         order = np.argsort(small, kind="stable")  # by radix for 16 bits
-        names, durations = small[order], self._durations[order]
-        failed = (self._statuses == _ERROR)[order]
-        bounds = np.flatnonzero(np.diff(names)) + 1
-        starts = [0, *bounds.tolist()]
-        ends = [*bounds.tolist(), len(names)]
+        names, durations, failed = small[order], self._durations[order], self._failed[order]
+        bounds = (np.flatnonzero(np.diff(names)) + 1).tolist()
         return [
             self._counted(int(names[start]), durations[start:end], failed[start:end], shares)
-            for start, end in zip(starts, ends, strict=True)
+            for start, end in zip([0, *bounds], [*bounds, len(names)], strict=True)
             if only is None or int(names[start]) == only
         ]
 
-    def _counted(
-        self, name: int, durations: numpy.ndarray[Any, Any], failed: Any, shares: Sequence[float]
-    ) -> Counted:
+    def _counted(self, name: int, durations: Any, failed: Any, shares: Sequence[float]) -> Counted:
         return Counted(
             name=name,
             spans=len(durations),
-            errors=int(failed.sum()),
+            errors=int(self._np.count_nonzero(failed)),
             total_ns=int(durations.sum()),
-            quantiles=[float(each) for each in self._np.quantile(durations, shares)],
+            quantiles=_quantiles(self._np.sort(durations), shares),
         )
 
-    def _join(self, blocks: Sequence[bytes], kind: str) -> Any:
-        return self._np.frombuffer(b"".join(blocks), kind)
+    def _joined(self, planes: Sequence[Sequence[bytes]]) -> Any:
+        """Return the bytes of numbers, those of each together."""
+        joined = self._np.zeros((sum(self._sizes), len(planes)), "u1")
+        for place, some in enumerate(planes):
+            if any(each != _EMPTY for each in some):
+                joined[:, place] = self._plane(some)
+        return joined
+
+    def _plane(self, some: Sequence[bytes]) -> Any:
+        return self._np.frombuffer(b"".join(map(whole, some, self._sizes)), "u1")
 
 
 class _Plain:
-    def __init__(self, blocks: Sequence[tuple[bytes, int]]) -> None:
-        self._blocks = blocks
+    def __init__(self, packs: Sequence[Pack]) -> None:
+        self._packs = packs
 
     def by_name(self, shares: Sequence[float], only: int | None) -> list[Counted]:
         durations: dict[int, list[int]] = {}
         errors: dict[int, int] = {}
-        for raw, count in self._blocks:
-            view = memoryview(raw)
-            lengths, names = array("q"), array("I")
-            lengths.frombytes(view[8 * count : 16 * count])
-            names.frombytes(view[16 * count : 20 * count])
-            for name, duration, status in zip(names, lengths, view[20 * count :], strict=True):
+        for held in self._packs:
+            columns = columns_of(held)
+            for duration, name, status in zip(*columns, strict=True):
                 if only is None or name == only:
                     durations.setdefault(name, []).append(duration)
-                    errors[name] = errors.get(name, 0) + (status == _ERROR)
+                    if status == _ERROR:
+                        errors[name] = errors.get(name, 0) + 1
         return [
             Counted(
                 name=name,
                 spans=len(each),
-                errors=errors[name],
+                errors=errors.get(name, 0),
                 total_ns=sum(each),
                 quantiles=_quantiles(sorted(each), shares),
             )
@@ -129,11 +120,11 @@ class _Plain:
 
 
 def _quantiles(ordered: Sequence[int], shares: Sequence[float]) -> list[float]:
-    """Return quantiles by linear interpolation, as numpy does."""
+    """Return quantiles by linear interpolation."""
     found: list[float] = []
     for share in shares:
         place = share * (len(ordered) - 1)
         low = int(place)
-        high = min(low + 1, len(ordered) - 1)
-        found.append(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+        below, above = int(ordered[low]), int(ordered[min(low + 1, len(ordered) - 1)])
+        found.append(below + (above - below) * (place - low))
     return found

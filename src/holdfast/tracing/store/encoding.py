@@ -15,7 +15,7 @@ def row_of(span: Span) -> Row:
     """Return all of a span but its trace, as values of JSON or nearly so."""
     return (
         span.span_id, span.parent_id or "", span.name, span.kind, span.start_ns, span.duration_ns,
-        span.status, span.error, span.attributes, _extras(span),
+        span.status, span.error, span.attributes, extras_of(span),
     )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def span_of(trace_id: str, row: Row) -> Span:
     )  # fmt: skip
 
 
-def _extras(span: Span) -> object:
+def extras_of(span: Span) -> object:
     """Return what few spans have, 0 for none of it."""
     if (
         span.source is HOLDFAST

@@ -1,25 +1,36 @@
-"""Spans of one trace as a pack: numbers in columns, for statistics, and all else compressed."""
+"""Spans of one trace as a pack: numbers in columns, for statistics, and all else compressed.
+
+The columns are durations (int64), numbers of names (uint32) and statuses (uint8): see `planes`.
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
 
+from holdfast.frozen import members_of, records
 from holdfast.storage.files.zstandard import compress, decompress
+from holdfast.tracing.ring.encoding import read_extras
 from holdfast.tracing.span import Span, Status
-from holdfast.tracing.store.encoding import row_of, span_of
+from holdfast.tracing.store.encoding import extras_of
+from holdfast.tracing.store.planes import dump_planes, load_planes, numbers_of
+from holdfast.tracing.store.tables import Table, mappings_of, squeezed, stretched, table_of
 from holdfast.tracing.values import dump_value, load_value
 
 STATUSES: Sequence[Status] = ("unset", "ok", "error", "cancelled", "open", "lost")
+DURATIONS: Final = slice(0, 8)
+"""The planes of durations."""
+NAMES: Final = slice(8, 12)
+STATUS: Final = 12
 
 
 class Columns(NamedTuple):
     """The numbers of some spans, in the order of their rows; names by their number in the store."""
 
-    names: array[int]
-    starts: array[int]
     durations: array[int]
+    names: array[int]
     statuses: array[int]
 
 
@@ -32,71 +43,73 @@ class Pack(NamedTuple):
 
 
 def pack(spans: Sequence[Span], number_of: Callable[[str], int]) -> Pack:
-    """Return spans as a pack; `number_of` gives the number of a name."""
+    """Return spans (at least one) as a pack; `number_of` gives the number of a name."""
     numbers = array("I", [number_of(span.name) for span in spans])
-    starts = array("q", _deltas([span.start_ns for span in spans]))
     durations = array("q", [span.duration_ns for span in spans])
     statuses = array("B", [STATUSES.index(span.status) for span in spans])
-    columns = b"".join(each.tobytes() for each in (starts, durations, numbers, statuses))
-    bodies = [_body(row_of(span)) for span in spans]
     return Pack(
         size=len(spans),
-        columns=compress(columns),
-        bodies=compress(dump_value(_transposed(bodies))),
+        columns=dump_planes((durations, numbers, statuses)),
+        bodies=compress(dump_value(_bodies(spans))),
     )
 
 
-def unpack_columns(data: bytes, count: int) -> Columns:
-    """Return the columns of a pack of `count` spans."""
-    view = memoryview(decompress(data))
-    starts, durations, names, statuses = array("q"), array("q"), array("I"), array("B")
-    at = 0
-    for column in (starts, durations, names, statuses):
-        size = count * column.itemsize
-        column.frombytes(view[at : at + size])
-        at += size
-    total = 0
-    for place, delta in enumerate(starts):
-        total += delta
-        starts[place] = total
-    return Columns(names, starts, durations, statuses)
+def columns_of(held: Pack) -> Columns:
+    """Return the columns of a pack."""
+    planes, count = planes_of(held), held.size
+    return Columns(
+        durations=numbers_of(planes[DURATIONS], "q", count),
+        names=numbers_of(planes[NAMES], "I", count),
+        statuses=numbers_of(planes[STATUS:], "B", count),
+    )
 
 
-def raw_columns(data: bytes) -> bytes:
-    """Return the columns as they lie: starts as differences, durations, names, statuses."""
-    return decompress(data)
+def planes_of(held: Pack) -> Sequence[bytes]:
+    """Return the planes of a pack's columns: 8 of durations, 4 of names, one of statuses."""
+    return load_planes(held.columns, count=held.size, most=STATUS + 1)
 
 
 def unpack(trace_id: str, held: Pack, name_of: Callable[[int], str]) -> list[Span]:
     """Return the spans of a pack."""
-    columns = unpack_columns(held.columns, held.size)
-    ids, parents, kinds, errors, attributes, extras = load_value(decompress(held.bodies))
-    names = [name_of(number) for number in columns.names]
-    statuses = [STATUSES[number] for number in columns.statuses]
-    rows = zip(
-        ids, parents, names, kinds, columns.starts, columns.durations, statuses, errors, attributes,
-        extras, strict=True,
-    )  # fmt: skip
+    numbers, count = columns_of(held), held.size
+    starts, ids, parents, kinds, errors, extras, *attributes = load_value(decompress(held.bodies))
+    names = {number: name_of(number) for number in set(numbers.names)}
+    members: dict[str, Iterable[object]] = {
+        "trace_id": stretched([trace_id], count),
+        "span_id": stretched(ids, count),
+        "parent_id": stretched([each or None for each in parents], count),
+        "name": map(names.__getitem__, numbers.names),
+        "kind": stretched(kinds, count),
+        "start_ns": accumulate(starts),
+        "duration_ns": numbers.durations,
+        "status": map(STATUSES.__getitem__, numbers.statuses),
+        "error": stretched(errors, count),
+        "attributes": mappings_of(Table(*attributes), count),
+    }
     if any(extras):
-        return [span_of(trace_id, row) for row in rows]
-    return [  # nearly all are so; a call less for each is a tenth of the time
-        Span(
-            trace_id=trace_id, span_id=span_id, parent_id=parent or None, name=name, kind=kind,
-            start_ns=start, duration_ns=duration, status=status, error=error, attributes=held,
-        )
-        for span_id, parent, name, kind, start, duration, status, error, held, _ in rows
-    ]  # fmt: skip
+        members |= _rare_members(stretched(extras, count), members)
+    return records(Span, count, members)
 
 
-def _body(row: Sequence[Any]) -> Sequence[Any]:
-    """Return what a row holds beside the columns."""
-    span_id, parent, _, kind, _, _, _, error, attributes, extras = row
-    return (span_id, parent, kind, error, attributes, extras)
+def _bodies(spans: Sequence[Span]) -> list[Any]:
+    """Return what spans hold beside the columns, by column."""
+    starts = [span.start_ns for span in spans]
+    return [
+        [now - before for before, now in zip((0, *starts), starts, strict=False)],
+        squeezed([span.span_id for span in spans]),
+        squeezed([span.parent_id or "" for span in spans]),
+        squeezed([span.kind for span in spans]),
+        squeezed([span.error for span in spans]),
+        squeezed([extras_of(span) for span in spans]),
+        *table_of([span.attributes for span in spans]),
+    ]
 
 
-def _transposed(bodies: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*bodies, strict=True)]
-
-
-def _deltas(numbers: Sequence[int]) -> list[int]:
-    return [now - before for before, now in zip((0, *numbers), numbers, strict=False)]
+def _rare_members(extras: Iterable[Any], told: Container[str]) -> dict[str, list[object]]:
+    """Return the members that few spans have: all that is not told yet."""
+    read = [read_extras(each) if each else {} for each in extras]
+    return {
+        member.name: [each[member.name] if member.name in each else member.fill() for each in read]
+        for member in members_of(Span)
+        if member.name not in told
+    }

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from holdfast.frozen import replace
 from holdfast.tracing.digest import Call
 from holdfast.tracing.span import Span
-from holdfast.tracing.store.columns import Durations, gather
-from holdfast.tracing.store.packing import raw_columns
+from holdfast.tracing.store.columns import gather
+from holdfast.tracing.store.packing import Pack, columns_of
 from holdfast.tracing.store.relational.counts import HOUR_NS
 from holdfast.tracing.store.relational.database import Connection
 from holdfast.tracing.store.relational.filters import TRUE, where
@@ -89,7 +89,7 @@ def counted(
         only = number_of(connection, query.span)
         if only is None:
             return []
-    found = gather(_columns(connection, query)).by_name(SHARES, only)
+    found = gather(_packs(connection, query)).by_name(SHARES, only)
     return [
         NameStatistics(
             name=name_of(each.name),
@@ -119,7 +119,8 @@ def durations(connection: Connection, name: str, query: Query) -> dict[str, Sequ
     )
     found: dict[str, list[int]] = {}
     for trace, count, columns in rows:
-        taken = Durations(raw_columns(columns), count).of(number)
+        held = columns_of(Pack(count, columns, b""))
+        taken = [duration for duration, name, _ in zip(*held, strict=True) if name == number]
         if taken:
             found.setdefault(trace, []).extend(taken)
     return dict(found)
@@ -240,11 +241,12 @@ def number_of(connection: Connection, name: str) -> int | None:
     return row[0] if row else None
 
 
-def _columns(connection: Connection, query: Query) -> list[tuple[bytes, int]]:
+def _packs(connection: Connection, query: Query) -> list[Pack]:
+    """Return packs without their bodies."""
     condition, values = where(query, connection.dialect)
     join = "" if condition == TRUE else "JOIN digests d ON d.trace = p.trace"
     rows = connection.execute(
-        f"SELECT p.columns, p.count FROM packs p {join} WHERE {condition}",  # noqa: S608 - ours
+        f"SELECT p.count, p.columns FROM packs p {join} WHERE {condition}",  # noqa: S608 - ours
         values,
     )
-    return [(raw_columns(columns), count) for columns, count in rows]
+    return [Pack(count, columns, b"") for count, columns in rows]

@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from holdfast.storage.sqlite.errors import foreign, too_new, translate
+from holdfast.errors import StorageError
+from holdfast.storage.files.lines import BadLine
+from holdfast.storage.sqlite.errors import damaged, foreign, too_new, translate
 from holdfast.storage.wal import switch_to_log
 from holdfast.tracing.store.relational.database import Connection, Dialect
 from holdfast.tracing.store.words import match_of
 
-SCHEMA = 1
+SCHEMA = 2
 _APPLICATION = 0x48465452  # "HFTR"
 _BUSY_SECONDS = 30.0
 IN_MEMORY = ":memory:"
@@ -88,6 +90,8 @@ class SqliteDatabase:
             except BaseException as error:
                 if outermost and connection.in_transaction:
                     connection.execute("ROLLBACK")
+                if isinstance(error, BadLine):
+                    raise damaged(self.path, error) from error
                 if isinstance(error, sqlite3.Error):
                     raise translate(error, self.path) from error
                 raise
@@ -146,6 +150,12 @@ class SqliteDatabase:
             raise foreign(self.path)
         if found > SCHEMA:
             raise too_new(self.path, found, SCHEMA)
+        if found < SCHEMA:
+            raise StorageError(
+                f"the traces in {str(self.path)!r} have schema {found}, of a version before the first "
+                f"release; this Holdfast knows {SCHEMA}",
+                hint="move the file away; traces begin anew",
+            )
 
 
 def _told(connection: Connection, pragma: str) -> int:
