@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from holdfast.clock import Clock, SystemClock
 from holdfast.engine.embedded import EmbeddedEngine
-from holdfast.engine.liveness import Liveness
 from holdfast.engine.seam import Inputs, Observer, Program, RunContext
+from holdfast.storage.liveness import Liveness
 from holdfast.storage.seam import Store
 from holdfast.tasks import Limits
 from holdfast.testing.stores import UnbatchedStore

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.engine.holders import Holder
-from holdfast.engine.liveness import LockFiles, NoLiveness
 from holdfast.engine.seam import Progress
 from holdfast.errors import (
     LeaseLost,
     RunBusy,
     RunConflict,
 )
+from holdfast.storage.liveness import LockFiles, NoLiveness
 from holdfast.storage.memory import MemoryStore
 from holdfast.tasks.state import TaskState
 from holdfast.testing.clock import ManualClock

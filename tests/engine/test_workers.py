@@ -23,7 +23,7 @@ WORKER = """
 import asyncio, os, sys
 from pathlib import Path
 from holdfast.clock import SystemClock
-from holdfast.engine.liveness import LockFiles
+from holdfast.storage.liveness import LockFiles
 from holdfast.storage.sqlite import SqliteStore
 from tests.engine.support import engine_on
 

@@ -13,7 +13,7 @@ from holdfast.storage.seam import Store
 
 if TYPE_CHECKING:
     from holdfast.engine.holders import Holder
-    from holdfast.engine.liveness import Liveness
+    from holdfast.storage.liveness import Liveness
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def onlooker(settings: Settings, store: Store) -> Holder:
 
 def liveness_for(settings: Settings) -> Liveness:
     """Return lock files beside a store on this machine, else nothing but leases."""
-    from holdfast.engine.liveness import LockFiles, NoLiveness  # noqa: PLC0415
+    from holdfast.storage.liveness import LockFiles, NoLiveness  # noqa: PLC0415
 
     path = local_path(settings)
     return LockFiles(path.parent / "processes") if path else NoLiveness()

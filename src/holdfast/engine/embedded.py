@@ -18,7 +18,6 @@ from holdfast.engine.events import as_json
 from holdfast.engine.history import History
 from holdfast.engine.holders import Holder
 from holdfast.engine.journal import Journal, load_history
-from holdfast.engine.liveness import Liveness, NoLiveness
 from holdfast.engine.seam import Inputs, Observer, Program
 from holdfast.errors import (
     LeaseLost,
@@ -29,6 +28,7 @@ from holdfast.errors import (
     StorageError,
 )
 from holdfast.ids import new_run_id
+from holdfast.storage.liveness import Liveness, NoLiveness
 from holdfast.storage.seam import Store
 from holdfast.tasks.codec import plain
 from holdfast.tasks.events import (

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 
 from holdfast.clock import Clock
-from holdfast.engine.liveness import Liveness
 from holdfast.engine.records import holder_key, inbox_key
 from holdfast.ids import new_holder_id
+from holdfast.storage.liveness import Liveness
 from holdfast.storage.seam import ANY, Store
 from holdfast.tasks.codec import to_bytes
 

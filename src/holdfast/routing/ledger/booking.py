@@ -1,0 +1,276 @@
+"""Book requests: every change of the ledger, each within a transaction that somebody else began.
+
+Whatever a request holds or was debited is in the tallies of all its scopes, so that these are the
+sums of the rows at every commit.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from holdfast.errors import UsageError
+from holdfast.frozen import NamedTuple
+from holdfast.routing.cost import total, total_usage
+from holdfast.routing.ledger.entries import (
+    Amount,
+    Attempt,
+    Cap,
+    CapReached,
+    NotOpen,
+    RequestEnd,
+    RequestStart,
+    Reservation,
+    Reserve,
+    Scope,
+    Settled,
+    State,
+)
+from holdfast.routing.ledger.file import QUERIES
+from holdfast.routing.ledger.tallies import Tallies
+from holdfast.routing.seam import Usage
+
+OPEN, IN_DOUBT, SETTLED, RELEASED = range(4)
+STATES: tuple[State, ...] = ("open", "in_doubt", "settled", "released")
+TOTAL = Scope("total")
+_DAY_MS = 86_400_000
+_COUNTED_ALWAYS = frozenset({"total", "day", "owner", "run", "key"})
+
+
+class _Row(NamedTuple):
+    number: int
+    state: int
+    held: int
+    debit: int
+    unknown: int
+    at_ms: int
+    owner: str
+    run: str
+    key: str
+    other_scopes: str | None
+
+    @property
+    def scopes(self) -> Sequence[Scope]:
+        others = [Scope(*each) for each in json.loads(self.other_scopes or "[]")]
+        return scopes_of(self.at_ms, self.owner, self.run, self.key, others)
+
+
+class Booking:
+    """The changes of the ledger on one connection, for one process."""
+
+    def __init__(self, connection: sqlite3.Connection, process: str) -> None:
+        self._connection = connection
+        self._process = process
+        self.tallies = Tallies(connection)
+
+    def reserve(
+        self, start: RequestStart, amount: Amount, caps: Sequence[Cap]
+    ) -> Reservation | CapReached:
+        """Hold money for a request if every cap allows it."""
+        reserve, refusal = self._decide(amount, caps)
+        if refusal is not None:
+            return refusal
+        others = [cap.scope for cap in caps if cap.scope.kind not in _COUNTED_ALWAYS]
+        held = reserve.amount_msat or 0
+        number = self._insert(start, reserve.amount_msat, others)
+        scopes = scopes_of(start.at_ms, start.owner, start.run_id, start.key_id, others)
+        for tally in self.tallies.change(scopes):
+            tally.reserved += held
+        return Reservation(
+            request_id=start.id,
+            amount_msat=reserve.amount_msat,
+            max_tokens=reserve.max_tokens,
+            number=number,
+        )
+
+    def extend(
+        self, reservation: Reservation, amount: Amount, caps: Sequence[Cap]
+    ) -> Reservation | CapReached | NotOpen:
+        """Hold more for a request that is on its way, if every cap allows that too."""
+        row = self._find(reservation)
+        if row is None or row.state != OPEN:
+            return _not_open(reservation.request_id, row)
+        reserve, refusal = self._decide(amount, caps)
+        if refusal is not None:
+            return refusal
+        more = reserve.amount_msat or 0
+        whole = total((reservation.amount_msat, reserve.amount_msat))
+        self._connection.execute(QUERIES["extend_request"], (whole, row.held + more, row.number))
+        for tally in self.tallies.change(row.scopes):
+            tally.reserved += more
+        return Reservation(
+            request_id=reservation.request_id,
+            amount_msat=whole,
+            max_tokens=reserve.max_tokens,
+            number=row.number,
+        )
+
+    def settle(self, reservation: Reservation, end: RequestEnd) -> Settled | NotOpen:
+        """Debit what was charged and give the rest back; keep what is held for unknown charges."""
+        row = self._find(reservation)
+        if row is None or row.state not in (OPEN, IN_DOUBT):
+            return _not_open(reservation.request_id, row)
+        charges = [attempt.charged_msat for attempt in end.attempts]
+        debit = sum(charge or 0 for charge in charges)
+        charged = total(charges)
+        unknown = 0 if charged is not None else max(0, row.held - debit)
+        self._write_end(row.number, end, (unknown, debit, int(charged is None)))
+        doubted = row.state == IN_DOUBT
+        for tally in self.tallies.change(row.scopes):
+            if doubted:
+                tally.in_doubt -= row.held
+                tally.unknowns -= 1
+            else:
+                tally.reserved -= row.held
+                tally.requests += 1
+            tally.settled += debit
+            tally.unknown += unknown
+            tally.unknowns += charged is None
+        return Settled(debit_msat=debit, charged_msat=charged, unknown_msat=unknown)
+
+    def release(self, request_id: str, number: int | None, reason: str) -> NotOpen | None:
+        """Give everything back: nothing was sent."""
+        row = self._row("request_by_number", number) if number else self._by_id(request_id)
+        if row is None or row.state != OPEN:
+            return _not_open(request_id, row)
+        self._connection.execute(QUERIES["release_request"], (reason, row.number))
+        for tally in self.tallies.change(row.scopes):
+            tally.reserved -= row.held
+        return None
+
+    def resolve(self, request_id: str, charged_msat: int) -> Settled | NotOpen:
+        """Debit what a request in doubt, or one with an unknown charge, cost after all."""
+        row = self._by_id(request_id)
+        if row is None or not row.unknown:
+            return _not_open(request_id, row)
+        self._connection.execute(QUERIES["resolve_request"], (charged_msat, row.number))
+        for tally in self.tallies.change(row.scopes):
+            if row.state == IN_DOUBT:
+                tally.in_doubt -= row.held
+            else:
+                tally.unknown -= row.held
+            tally.settled += charged_msat - row.debit
+            tally.unknowns -= 1
+        return Settled(debit_msat=charged_msat, charged_msat=charged_msat)
+
+    def doubt(self, processes: Iterable[str]) -> int:
+        """Put in doubt what processes that are gone had on their way; return how many requests."""
+        count = 0
+        for process in processes:
+            rows = self._connection.execute(QUERIES["requests_of_process"], (process,)).fetchall()
+            for row in map(_Row._make, rows):
+                self._connection.execute(QUERIES["doubt_request"], (row.number,))
+                for tally in self.tallies.change(row.scopes):
+                    tally.reserved -= row.held
+                    tally.in_doubt += row.held
+                    tally.requests += 1
+                    tally.unknowns += 1
+            count += len(rows)
+        return count
+
+    def processes(self) -> Sequence[str]:
+        """Return who has requests on their way."""
+        return [name for (name,) in self._connection.execute(QUERIES["processes_with_requests"])]
+
+    def _decide(self, amount: Amount, caps: Sequence[Cap]) -> tuple[Reserve, CapReached | None]:
+        """Return what to hold, and the tightest cap that does not allow it."""
+        rooms = [cap.limit_msat - self.tallies.of(cap.scope).held for cap in caps]
+        reserve = _reserve(amount, min(rooms, default=None))
+        if not rooms:
+            return reserve, None
+        room = min(rooms)
+        if reserve.amount_msat is not None and reserve.amount_msat <= room:
+            return reserve, None
+        return reserve, self._refusal(caps[rooms.index(room)], reserve.amount_msat)
+
+    def _refusal(self, cap: Cap, wanted: int | None) -> CapReached:
+        tally = self.tallies.of(cap.scope)
+        return CapReached(
+            scope=cap.scope,
+            limit_msat=cap.limit_msat,
+            spent_msat=tally.settled,
+            reserved_msat=tally.held - tally.settled,
+            wanted_msat=wanted,
+        )
+
+    def _insert(self, start: RequestStart, amount: int | None, others: Sequence[Scope]) -> int:
+        row = (
+            bytes.fromhex(start.id), start.at_ms, start.owner, start.run_id, start.key_id,
+            start.policy, start.model, start.request_class, start.stream, start.tier,
+            start.complexity, json.dumps(others) if others else None, self._process, amount,
+            amount or 0,
+        )  # fmt: skip
+        try:
+            number = self._connection.execute(QUERIES["insert_request"], row).lastrowid
+        except sqlite3.IntegrityError:
+            raise UsageError(
+                f"the request {start.id} is in the ledger already",
+                hint="make a new id for each request",
+            ) from None
+        assert number
+        return number
+
+    def _write_end(self, number: int, end: RequestEnd, money: tuple[int, int, int]) -> None:
+        attempts = end.attempts
+        usage = total_usage(attempt.usage for attempt in attempts) if attempts else Usage()
+        quoted = total(attempt.quoted_msat for attempt in attempts)
+        first = next((each.first_byte_ms for each in reversed(attempts)), None)
+        row = (
+            *money, quoted, end.outcome, end.message, end.provider, end.model, end.latency_ms, first,
+            end.retries, *_tokens(usage), number,
+        )  # fmt: skip
+        self._connection.execute(QUERIES["settle_request"], row)
+        self._connection.executemany(
+            QUERIES["insert_attempt"],
+            [(number, place, *_attempt(each)) for place, each in enumerate(attempts)],
+        )
+
+    def _find(self, reservation: Reservation) -> _Row | None:
+        return self._row("request_by_number", reservation.number)
+
+    def _by_id(self, request_id: str) -> _Row | None:
+        return self._row("request_by_id", bytes.fromhex(request_id))
+
+    def _row(self, query: str, key: object) -> _Row | None:
+        row = self._connection.execute(QUERIES[query], (key,)).fetchone()
+        return None if row is None else _Row._make(row)
+
+
+def scopes_of(
+    at_ms: int, owner: str, run: str, key: str, others: Sequence[Scope]
+) -> Sequence[Scope]:
+    """Return every scope that a request counts in."""
+    scopes = [TOTAL, Scope("day", day_of(at_ms))]
+    named = (("owner", owner), ("run", run), ("key", key))
+    return [*scopes, *(Scope(kind, name) for kind, name in named if name), *others]
+
+
+def day_of(at_ms: int) -> str:
+    """Return the day of an instant (UTC), such as 2026-11-26."""
+    return datetime.fromtimestamp(at_ms // _DAY_MS * 86_400, UTC).date().isoformat()
+
+
+def _reserve(amount: Amount, room: int | None) -> Reserve:
+    if callable(amount):
+        return amount(room)
+    return Reserve(amount_msat=amount)
+
+
+def _not_open(request_id: str, row: _Row | None) -> NotOpen:
+    return NotOpen(request_id=request_id, state=None if row is None else STATES[row.state])
+
+
+def _attempt(attempt: Attempt) -> tuple[object, ...]:
+    return (
+        attempt.provider, attempt.model, attempt.outcome, attempt.quoted_msat, attempt.charged_msat,
+        attempt.latency_ms, attempt.first_byte_ms, *_tokens(attempt.usage),
+    )  # fmt: skip
+
+
+def _tokens(usage: Usage) -> tuple[int | None, ...]:
+    return (
+        usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens,
+        usage.reasoning_tokens,
+    )  # fmt: skip

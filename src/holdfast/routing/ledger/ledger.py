@@ -1,0 +1,252 @@
+"""Keep the money of all requests: hold it, debit it, give it back, and say where it went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from holdfast.errors import UsageError
+from holdfast.ids import ID_LENGTH, new_holder_id
+from holdfast.routing.ledger.entries import (
+    Amount,
+    Cap,
+    CapReached,
+    NotOpen,
+    RequestEnd,
+    RequestStart,
+    Reservation,
+    Scope,
+    Settled,
+    Spent,
+)
+from holdfast.routing.ledger.reading import read_page, read_request, read_sums
+from holdfast.routing.ledger.reports import Filters, GroupBy, Logged, Order, Page, SortBy, Sums
+from holdfast.routing.ledger.sessions import BookingSession, Reading, ReadingSession, Work
+from holdfast.routing.ledger.tallies import read_spent
+from holdfast.storage.lane import Lane
+from holdfast.storage.seam import Ack
+from holdfast.tracing.billing.money import Exchange
+
+T = TypeVar("T")
+MOST_MSAT = 2**53
+"""The largest amount of one booking: 9,007 million sat, exact also in JSON of others."""
+
+_HEX = frozenset("0123456789abcdef")
+
+
+class Ledger:
+    """One file of all processes of a project; in each, one thread books what is queued at once.
+
+        async with await Ledger.open(Path(".holdfast/ledger.db")) as ledger:
+            held = await ledger.reserve(start, 5_000, [Cap(scope=Scope("owner", "ann"), limit_msat=10**6)])
+            if isinstance(held, CapReached): ...
+            await ledger.settle(held, RequestEnd(outcome=OK, attempts=(attempt,)))
+
+    What was answered survives the death of the process at once, and a power cut too with
+    `ack="disk"`. One machine only: the file must not lie on a network file system.
+    """
+
+    def __init__(
+        self,
+        writer: Lane[Work],
+        reader: Lane[Reading],
+        session: BookingSession,
+        exchange: Exchange | None,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._session = session
+        self._exchange = exchange
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path | str,
+        *,
+        ack: Ack = "os",
+        process: str | None = None,
+        exchange: Exchange | None = None,
+    ) -> Ledger:
+        """Open the ledger, made when it is missing; with an exchange it also speaks a currency.
+
+        What processes that died had on their way is in doubt from then on.
+
+        Raises:
+            StorageTooNew: the file has a schema of the future.
+            StorageCorrupt: it is no ledger, or a damaged one.
+            StorageUnavailable: it cannot be opened, or stays locked.
+        """
+        # An absolute path cannot be one of SQLite's magic names such as ":memory:".
+        place = Path(path).expanduser().absolute()  # noqa: ASYNC240 - asks no disk
+        session = BookingSession(place, ack, process or new_holder_id())
+        writer = Lane(session, str(place), "holdfast-ledger")
+        reader = Lane(ReadingSession(place), str(place), "holdfast-ledger-reader")
+        await writer.start()
+        try:
+            await reader.start()
+        except BaseException:
+            await writer.stop()
+            raise
+        return cls(writer, reader, session, exchange)
+
+    async def close(self) -> None:
+        """Finish what was asked for and close the file; what is still on its way is in doubt."""
+        try:
+            await self._reader.stop()
+        finally:
+            await self._writer.stop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def reserve(
+        self, start: RequestStart, amount_msat: Amount, caps: Sequence[Cap] = ()
+    ) -> Reservation | CapReached:
+        """Hold money for a request, or say which cap does not allow it; atomic across processes.
+
+        `amount_msat` is an amount, or a rule such as `amounts.amount_to_reserve` that is told the room
+        which all caps leave and decides within the transaction. None (the price is unknown) is
+        held as nothing, and never allowed under a cap. If the caller is cancelled, what was held
+        is released.
+
+        Raises:
+            UsageError: the id is none, or was used before; or the amount is negative.
+            StorageError: the file failed; nothing is held.
+        """
+        _check_id(start.id)
+        if isinstance(amount_msat, int):
+            _check_amount(amount_msat)
+        taken = tuple(caps)
+        try:
+            return await self._writer.submit(
+                lambda booking: booking.reserve(start, amount_msat, taken)
+            )
+        except asyncio.CancelledError:
+            self._writer.submit(lambda booking: booking.release(start.id, None, "cancelled"))
+            raise
+
+    async def extend(
+        self, reservation: Reservation, amount_msat: Amount, caps: Sequence[Cap] = ()
+    ) -> Reservation | CapReached | NotOpen:
+        """Hold more for a request, for instance before a second call that may be charged as well."""
+        if isinstance(amount_msat, int):
+            _check_amount(amount_msat)
+        taken = tuple(caps)
+        return await self._writer.submit(
+            lambda booking: booking.extend(reservation, amount_msat, taken)
+        )
+
+    async def settle(self, reservation: Reservation, end: RequestEnd) -> Settled | NotOpen:
+        """Debit what the attempts were charged and log the request, exactly once.
+
+        A charge that nobody knows keeps what was held for it. It is booked also if the caller is
+        cancelled meanwhile. A request that is settled or released already answers `NotOpen`.
+
+        Raises:
+            UsageError: a charge is negative or absurd.
+        """
+        for attempt in end.attempts:
+            for amount in (attempt.charged_msat, attempt.quoted_msat):
+                if amount is not None:
+                    _check_amount(amount)
+        return await self._writer.submit(lambda booking: booking.settle(reservation, end))
+
+    async def release(self, reservation: Reservation, reason: str) -> NotOpen | None:
+        """Give back all that was held: nothing was sent. `reason` is logged."""
+        request, number = reservation.request_id, reservation.number
+        return await self._writer.submit(lambda booking: booking.release(request, number, reason))
+
+    async def resolve(self, request_id: str, charged_msat: int) -> Settled | NotOpen:
+        """Debit what a request in doubt, or one with an unknown charge, cost after all."""
+        _check_id(request_id)
+        _check_amount(charged_msat)
+        return await self._writer.submit(lambda booking: booking.resolve(request_id, charged_msat))
+
+    async def sweep(self) -> int:
+        """Put in doubt what processes that died had on their way; return how many requests."""
+        return await self._writer.submit(self._session.sweep)
+
+    async def spent(self, scope: Scope) -> Spent:
+        """Return what a scope has spent and holds."""
+        return await self._reader.submit(lambda connection: read_spent(connection, scope))
+
+    async def request(self, request_id: str) -> Logged | None:
+        """Return a request with its attempts, None if it is not in the ledger."""
+        _check_id(request_id)
+        exchange = self._exchange
+        return await self._reader.submit(
+            lambda connection: read_request(connection, request_id, exchange)
+        )
+
+    async def requests(
+        self,
+        page: int = 1,
+        per_page: int = 20,
+        *,
+        sort: SortBy = "at",
+        order: Order = "desc",
+        filters: Filters | None = None,
+    ) -> Page:
+        """Return a page of requests, at most 100; pages count from 1.
+
+        Raises:
+            UsageError: there is no such page, member to sort by, order or state.
+        """
+        wanted = filters or Filters()
+        return await self._reader.submit(
+            lambda connection: read_page(
+                connection,
+                page=page,
+                per_page=per_page,
+                sort=sort,
+                order=order,
+                filters=wanted,
+                exchange=self._exchange,
+            )
+        )
+
+    async def stats(
+        self,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        group_by: GroupBy | None = None,
+    ) -> Sequence[Sums]:
+        """Return what requests came to by group, the dearest first; without groups, one or none.
+
+        Raises:
+            UsageError: there are no such groups.
+        """
+        wanted = Filters(since_ms=since_ms, until_ms=until_ms, model=model, provider=provider)
+        return await self._reader.submit(
+            lambda connection: read_sums(
+                connection, filters=wanted, group_by=group_by, exchange=self._exchange
+            )
+        )
+
+
+def _check_id(text: str) -> None:
+    if len(text) != ID_LENGTH or not _HEX.issuperset(text):
+        raise UsageError(
+            f"{text!r} is no id of a request", hint="it is 32 lower-case hexadecimal digits"
+        )
+
+
+def _check_amount(msat: int) -> None:
+    if not 0 <= msat <= MOST_MSAT:
+        raise UsageError(
+            f"{msat} msat is no amount to book", hint=f"it must be between 0 and {MOST_MSAT}"
+        )

@@ -1,0 +1,92 @@
+"""What each scope has spent and holds, kept in memory between transactions of this process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from holdfast.routing.ledger.entries import Scope, Spent
+from holdfast.routing.ledger.file import QUERIES
+
+_FIND, _MAKE, _WRITE = (QUERIES[name] for name in ("find_tally", "make_tally", "write_tally"))
+_MOST_KEPT = 10_000
+
+
+class Tally:
+    """The sums of one scope."""
+
+    __slots__ = ("in_doubt", "number", "requests", "reserved", "settled", "unknown", "unknowns")
+
+    def __init__(self, row: tuple[int, ...]) -> None:
+        self.number, self.settled, self.reserved, self.in_doubt, self.unknown = row[:5]
+        self.requests, self.unknowns = row[5:]
+
+    @property
+    def held(self) -> int:
+        """All that a cap counts."""
+        return self.settled + self.reserved + self.in_doubt + self.unknown
+
+    def row(self) -> tuple[int, ...]:
+        return (
+            self.settled, self.reserved, self.in_doubt, self.unknown, self.requests, self.unknowns,
+            self.number,
+        )  # fmt: skip
+
+
+class Tallies:
+    """The sums of all scopes. What was read stays true until another process writes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._known: dict[Scope, Tally] = {}
+        self._changed: set[Tally] = set()
+        self._version = -1
+
+    def begin(self) -> None:
+        """Forget what others changed; call it within a transaction that excludes them."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version or len(self._known) > _MOST_KEPT:
+            self._known.clear()
+            self._version = version
+
+    def forget(self) -> None:
+        """Forget everything: the transaction was undone."""
+        self._known.clear()
+        self._changed.clear()
+
+    def of(self, scope: Scope) -> Tally:
+        """Return the sums of a scope, which need not be in the file yet."""
+        tally = self._known.get(scope)
+        if tally is None:
+            row = self._connection.execute(_FIND, scope).fetchone()
+            tally = self._known[scope] = Tally(row or (0,) * 7)
+        return tally
+
+    def change(self, scopes: Iterable[Scope]) -> Iterable[Tally]:
+        """Return the sums of scopes, to be added to; `flush` writes them."""
+        for scope in scopes:
+            tally = self.of(scope)
+            if not tally.number:
+                made = self._connection.execute(_MAKE, scope)
+                assert made.lastrowid
+                tally.number = made.lastrowid
+            self._changed.add(tally)
+            yield tally
+
+    def flush(self) -> None:
+        """Write what was changed."""
+        self._connection.executemany(_WRITE, [tally.row() for tally in self._changed])
+        self._changed.clear()
+
+
+def read_spent(connection: sqlite3.Connection, scope: Scope) -> Spent:
+    """Return the sums of a scope from the file."""
+    tally = Tally(connection.execute(_FIND, scope).fetchone() or (0,) * 7)
+    return Spent(
+        settled_msat=tally.settled,
+        reserved_msat=tally.reserved,
+        in_doubt_msat=tally.in_doubt,
+        unknown_msat=tally.unknown,
+        requests=tally.requests,
+        unknown_requests=tally.unknowns,
+    )
