@@ -14,7 +14,7 @@ from holdfast.storage.files.lines import BadLine
 from holdfast.tracing.store.opening import open_trace_store
 from holdfast.tracing.store.packing import STATUSES, pack, unpack
 from holdfast.tracing.store.planes import dump_planes, load_planes, numbers_of
-from holdfast.tracing.store.sqlite.connection import Database
+from holdfast.tracing.store.sqlite.connection import SqliteDatabase
 from holdfast.tracing.store.tables import mappings_of, table_of
 from tests.tracing.store.making import plain_digest, span, trace_id
 
@@ -93,8 +93,8 @@ def test_a_damaged_pack_is_an_error_of_the_store(tmp_path: Path, column: str) ->
     with open_trace_store(f"sqlite:{path}", digester=plain_digest) as store:
         store.add([span(0, 0)])
         store.settle()
-        database = Database(str(path))
-        with database.writing() as connection:
+        database = SqliteDatabase(str(path))
+        with database.changing() as connection:
             connection.execute(f"UPDATE packs SET {column} = zeroblob(20)")
         database.close()
         with pytest.raises(StorageCorrupt, match=r"traces\.db"):
@@ -103,8 +103,8 @@ def test_a_damaged_pack_is_an_error_of_the_store(tmp_path: Path, column: str) ->
 
 def test_a_file_of_an_older_format_is_refused_and_left(tmp_path: Path) -> None:
     path = tmp_path / "traces.db"
-    database = Database(str(path))
-    with database.writing() as connection:
+    database = SqliteDatabase(str(path))
+    with database.changing() as connection:
         connection.execute("PRAGMA user_version = 1")
     database.close()
     before = path.read_bytes()
