@@ -27,6 +27,8 @@ PROMISES = {
     "full-disk-loses-nothing": "When the store fails the run stops, and goes on from there when it works again.",
     "sleep-not-longer": "A crash does not make a durable sleep longer.",
     "unknown-cost-is-unknown": "A call whose price or usage is unknown makes the cost unknown, never zero.",
+    "hard-cap-holds": "A hard cap on spending is never exceeded, however many requests ask at once and whatever they answer.",
+    "ledger-adds-up": "The debits of the ledger are the sum of the charges, to the msat, also after kills.",
     "extractor-is-labelled": "The built-in extractor is never passed off as a language model.",
     "keys-never-shown": "Provider keys appear in no output, log, error or store.",
     "checked-before-run": "A workflow with a mistake is refused before anything runs, all mistakes at once.",

@@ -29,10 +29,18 @@ def cost_msat(price: Price | None, usage: Usage) -> int | None:
 
 def most_msat(price: Price, input_tokens: int, output_tokens: int) -> int:
     """Return the most that so many tokens can cost, whatever part is cached or reasoning."""
-    inward = max(price.input_msat_per_million, price.cache_write_msat_per_million or 0,
-                 price.cache_read_msat_per_million or 0)  # fmt: skip
-    outward = max(price.output_msat_per_million, price.reasoning_msat_per_million or 0)
+    inward, outward = dearest_rates(price)
     return price.request_msat - (-(input_tokens * inward + output_tokens * outward) // _MILLION)
+
+
+def dearest_rates(price: Price) -> tuple[int, int]:
+    """Return the most that a million tokens cost in and out, whatever kind they are."""
+    inward = max(
+        price.input_msat_per_million,
+        price.cache_write_msat_per_million or 0,
+        price.cache_read_msat_per_million or 0,
+    )
+    return inward, max(price.output_msat_per_million, price.reasoning_msat_per_million or 0)
 
 
 def total_usage(usages: Iterable[Usage]) -> Usage:

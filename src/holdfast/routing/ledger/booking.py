@@ -39,7 +39,9 @@ _DAY_MS = 86_400_000
 _COUNTED_ALWAYS = frozenset({"total", "day", "owner", "run", "key"})
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """What deciding about a request needs."""
+
     number: int
     state: int
     held: int
@@ -79,7 +81,7 @@ class Booking:
         for tally in self.tallies.change(scopes):
             tally.reserved += held
         return Reservation(
-            request_id=start.id,
+            start=start,
             amount_msat=reserve.amount_msat,
             max_tokens=reserve.max_tokens,
             number=number,
@@ -101,7 +103,7 @@ class Booking:
         for tally in self.tallies.change(row.scopes):
             tally.reserved += more
         return Reservation(
-            request_id=reservation.request_id,
+            start=reservation.start,
             amount_msat=whole,
             max_tokens=reserve.max_tokens,
             number=row.number,
@@ -160,7 +162,7 @@ class Booking:
         count = 0
         for process in processes:
             rows = self._connection.execute(QUERIES["requests_of_process"], (process,)).fetchall()
-            for row in map(_Row._make, rows):
+            for row in map(Row._make, rows):
                 self._connection.execute(QUERIES["doubt_request"], (row.number,))
                 for tally in self.tallies.change(row.scopes):
                     tally.reserved -= row.held
@@ -219,7 +221,7 @@ class Booking:
         first = next((each.first_byte_ms for each in reversed(attempts)), None)
         row = (
             *money, quoted, end.outcome, end.message, end.provider, end.model, end.latency_ms, first,
-            end.retries, *_tokens(usage), number,
+            end.retries, end.cut_off, *_tokens(usage), number,
         )  # fmt: skip
         self._connection.execute(QUERIES["settle_request"], row)
         self._connection.executemany(
@@ -227,15 +229,15 @@ class Booking:
             [(number, place, *_attempt(each)) for place, each in enumerate(attempts)],
         )
 
-    def _find(self, reservation: Reservation) -> _Row | None:
+    def _find(self, reservation: Reservation) -> Row | None:
         return self._row("request_by_number", reservation.number)
 
-    def _by_id(self, request_id: str) -> _Row | None:
+    def _by_id(self, request_id: str) -> Row | None:
         return self._row("request_by_id", bytes.fromhex(request_id))
 
-    def _row(self, query: str, key: object) -> _Row | None:
+    def _row(self, query: str, key: object) -> Row | None:
         row = self._connection.execute(QUERIES[query], (key,)).fetchone()
-        return None if row is None else _Row._make(row)
+        return None if row is None else Row._make(row)
 
 
 def scopes_of(
@@ -258,7 +260,7 @@ def _reserve(amount: Amount, room: int | None) -> Reserve:
     return Reserve(amount_msat=amount)
 
 
-def _not_open(request_id: str, row: _Row | None) -> NotOpen:
+def _not_open(request_id: str, row: Row | None) -> NotOpen:
     return NotOpen(request_id=request_id, state=None if row is None else STATES[row.state])
 
 

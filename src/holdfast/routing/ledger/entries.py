@@ -111,6 +111,8 @@ class RequestEnd:
     model: str = ""
     latency_ms: int = 0
     message: str = ""
+    cut_off: bool = False
+    """Whether the answer ended at its limit of tokens."""
 
     @property
     def retries(self) -> int:
@@ -122,11 +124,17 @@ class RequestEnd:
 class Reservation:
     """Money that is held for a request until it is settled or released."""
 
-    request_id: str
+    start: RequestStart
     amount_msat: int | None
     max_tokens: int | None
+    """The limit of tokens that the amount pays for; None leaves the request's own."""
     number: int
     """The row of the ledger."""
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request."""
+        return self.start.id
 
 
 @frozen

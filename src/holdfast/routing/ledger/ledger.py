@@ -10,7 +10,9 @@ from typing import Self, TypeVar
 
 from holdfast.errors import UsageError
 from holdfast.ids import ID_LENGTH, new_holder_id
+from holdfast.routing.ledger.checking import find_faults
 from holdfast.routing.ledger.entries import (
+    OK,
     Amount,
     Cap,
     CapReached,
@@ -22,7 +24,8 @@ from holdfast.routing.ledger.entries import (
     Settled,
     Spent,
 )
-from holdfast.routing.ledger.reading import read_page, read_request, read_sums
+from holdfast.routing.ledger.lengths import Lengths
+from holdfast.routing.ledger.reading import read_lengths, read_page, read_request, read_sums
 from holdfast.routing.ledger.reports import Filters, GroupBy, Logged, Order, Page, SortBy, Sums
 from holdfast.routing.ledger.sessions import BookingSession, Reading, ReadingSession, Work
 from holdfast.routing.ledger.tallies import read_spent
@@ -60,6 +63,8 @@ class Ledger:
         self._reader = reader
         self._session = session
         self._exchange = exchange
+        self.lengths = Lengths()
+        """How long answers are; learned from what is settled here, and from the log when it is opened."""
 
     @classmethod
     async def open(
@@ -90,7 +95,9 @@ class Ledger:
         except BaseException:
             await writer.stop()
             raise
-        return cls(writer, reader, session, exchange)
+        ledger = cls(writer, reader, session, exchange)
+        ledger.lengths = await reader.submit(read_lengths)
+        return ledger
 
     async def close(self) -> None:
         """Finish what was asked for and close the file; what is still on its way is in doubt."""
@@ -160,7 +167,10 @@ class Ledger:
             for amount in (attempt.charged_msat, attempt.quoted_msat):
                 if amount is not None:
                     _check_amount(amount)
-        return await self._writer.submit(lambda booking: booking.settle(reservation, end))
+        settled = await self._writer.submit(lambda booking: booking.settle(reservation, end))
+        if isinstance(settled, Settled):
+            self._learn(reservation.start, end)
+        return settled
 
     async def release(self, reservation: Reservation, reason: str) -> NotOpen | None:
         """Give back all that was held: nothing was sent. `reason` is logged."""
@@ -180,6 +190,10 @@ class Ledger:
     async def spent(self, scope: Scope) -> Spent:
         """Return what a scope has spent and holds."""
         return await self._reader.submit(lambda connection: read_spent(connection, scope))
+
+    async def check(self) -> Sequence[str]:
+        """Return a sentence for everything in the file that does not add up; it reads all of it."""
+        return await self._reader.submit(find_faults)
 
     async def request(self, request_id: str) -> Logged | None:
         """Return a request with its attempts, None if it is not in the ledger."""
@@ -236,6 +250,15 @@ class Ledger:
                 connection, filters=wanted, group_by=group_by, exchange=self._exchange
             )
         )
+
+    def _learn(self, start: RequestStart, end: RequestEnd) -> None:
+        if end.outcome != OK or len(end.attempts) != 1:
+            return
+        tokens = end.attempts[0].usage.output_tokens
+        if tokens is not None:
+            self.lengths.learn(
+                start.policy, end.model, start.request_class, tokens, cut_off=end.cut_off
+            )
 
 
 def _check_id(text: str) -> None:

@@ -31,8 +31,8 @@ SELECT DISTINCT process FROM requests WHERE state = 0;
 -- How a request ended.
 UPDATE requests SET
     state = 2, held_msat = ?, debit_msat = ?, unknown = ?, quoted_msat = ?, outcome = ?, message = ?,
-    provider = ?, model = ?, latency_ms = ?, first_byte_ms = ?, retries = ?, input_tokens = ?,
-    output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, reasoning_tokens = ?
+    provider = ?, model = ?, latency_ms = ?, first_byte_ms = ?, retries = ?, cut_off = ?,
+    input_tokens = ?, output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, reasoning_tokens = ?
 WHERE number = ?;
 
 -- name: insert_attempt
@@ -56,7 +56,9 @@ UPDATE requests SET state = 1, unknown = 1, outcome = 'in_doubt' WHERE number = 
 
 -- name: resolve_request
 -- Somebody found out what it cost.
-UPDATE requests SET state = 2, held_msat = 0, debit_msat = ?, unknown = 0 WHERE number = ?;
+UPDATE requests SET
+    state = 2, held_msat = 0, debit_msat = ?1, resolved_msat = ?1, unknown = 0
+WHERE number = ?2;
 
 -- name: find_tally
 -- What a scope has spent and holds.
@@ -78,7 +80,7 @@ WHERE number = ?;
 -- A request as it stands.
 SELECT number, request, at_ms, state, owner, run, key, policy, asked, class, stream, tier, complexity,
     reserved_msat, held_msat, debit_msat, unknown, quoted_msat, outcome, message, provider, model,
-    latency_ms, first_byte_ms, retries, input_tokens, output_tokens, cache_read_tokens,
+    latency_ms, first_byte_ms, retries, cut_off, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens
 FROM requests WHERE request = ?;
 
@@ -86,7 +88,7 @@ FROM requests WHERE request = ?;
 -- The same of many; conditions, order and limit follow.
 SELECT number, request, at_ms, state, owner, run, key, policy, asked, class, stream, tier, complexity,
     reserved_msat, held_msat, debit_msat, unknown, quoted_msat, outcome, message, provider, model,
-    latency_ms, first_byte_ms, retries, input_tokens, output_tokens, cache_read_tokens,
+    latency_ms, first_byte_ms, retries, cut_off, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens
 FROM requests;
 
@@ -102,3 +104,28 @@ at_ms / 86400000, count(*), sum(state = 2 AND outcome = 'ok'), sum(state = 2 AND
     sum(state = 0), sum(state = 1), sum(unknown), sum(debit_msat), sum(held_msat), sum(input_tokens),
     sum(output_tokens), sum(cache_read_tokens), sum(retries), sum(latency_ms), count(latency_ms)
 FROM requests;
+
+-- name: recent_lengths
+-- How long the last answers were, the newest first.
+SELECT policy, model, class, output_tokens, cut_off FROM requests
+WHERE state = 2 AND outcome = 'ok' AND retries = 0 AND output_tokens IS NOT NULL
+ORDER BY number DESC LIMIT ?;
+
+-- name: all_requests
+-- Whatever the tallies are the sums of.
+SELECT number, state, held_msat, debit_msat, unknown, at_ms, owner, run, key, other_scopes
+FROM requests;
+
+-- name: all_tallies
+-- The sums as they stand.
+SELECT kind, name, settled_msat, reserved_msat, in_doubt_msat, unknown_msat, requests, unknown_requests
+FROM tallies;
+
+-- name: wrong_debits
+-- Requests whose debit is not the sum of what their attempts were charged.
+SELECT lower(hex(request)), debit_msat, charges FROM (
+    SELECT request, debit_msat, coalesce(resolved_msat, (
+        SELECT coalesce(sum(charged_msat), 0) FROM attempts WHERE attempts.request = number
+    )) AS charges
+    FROM requests
+) WHERE debit_msat <> charges;

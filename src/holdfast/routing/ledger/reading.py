@@ -11,12 +11,14 @@ from holdfast.errors import UsageError
 from holdfast.routing.ledger.booking import IN_DOUBT, RELEASED, STATES
 from holdfast.routing.ledger.entries import Attempt
 from holdfast.routing.ledger.file import QUERIES
+from holdfast.routing.ledger.lengths import Lengths
 from holdfast.routing.ledger.reports import Filters, GroupBy, Logged, Order, Page, SortBy, Sums
 from holdfast.routing.seam import Usage
 from holdfast.tracing.billing.money import Exchange
 from holdfast.tracing.billing.prices import SAT
 
 MOST_PER_PAGE = 100
+_LENGTHS_READ = 10_000
 _MODEL = "coalesce(nullif(model, ''), asked)"
 _GROUPS: Mapping[GroupBy | None, str] = {
     "model": _MODEL,
@@ -61,6 +63,15 @@ def read_request(
     number, *members = row
     attempts = connection.execute(QUERIES["read_attempts"], (number,)).fetchall()
     return _logged(members, exchange, tuple(_attempt(each) for each in attempts))
+
+
+def read_lengths(connection: sqlite3.Connection) -> Lengths:
+    """Return what the last answers in the ledger taught."""
+    lengths = Lengths()
+    rows = connection.execute(QUERIES["recent_lengths"], (_LENGTHS_READ,)).fetchall()
+    for policy, model, request_class, tokens, cut_off in reversed(rows):
+        lengths.learn(policy, model, request_class, tokens, cut_off=bool(cut_off))
+    return lengths
 
 
 def read_page(
@@ -190,6 +201,7 @@ def _logged(
         id=request.hex(),
         state=STATES[state],
         stream=bool(values.pop("stream")),
+        cut_off=bool(values.pop("cut_off")),
         charged_msat=debit if ended and not unknown else None,
         micros=_micros(debit, at_ms, exchange),
         usage=Usage(**tokens),  # pyright: ignore[reportArgumentType]
@@ -205,7 +217,7 @@ _MEMBERS = (
     "id", "at_ms", "state", "owner", "run_id", "key_id", "policy", "asked_model", "request_class",
     "stream", "tier", "complexity", "reserved_msat", "held_msat", "debit_msat", "unknown",
     "quoted_msat", "outcome", "message", "provider", "model", "latency_ms", "first_byte_ms",
-    "retries", *_TOKENS,
+    "retries", "cut_off", *_TOKENS,
 )  # fmt: skip
 """The columns of the queries `read_request` and `read_requests` after the number, in their order."""
 

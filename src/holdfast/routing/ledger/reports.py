@@ -68,6 +68,7 @@ class Logged:
     latency_ms: int | None
     first_byte_ms: int | None
     retries: int
+    cut_off: bool
     usage: Usage
     attempts: tuple[Attempt, ...] = ()
     """Empty in pages; `Ledger.request` tells them."""

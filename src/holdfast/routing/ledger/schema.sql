@@ -1,7 +1,8 @@
 -- The schema of the ledger. Amounts are whole msat, times milliseconds of the epoch.
 
 -- Each request once. `state` is 0 open, 1 in doubt, 2 settled, 3 released. `held_msat` is what caps
--- count beyond `debit_msat`; `unknown` says that the debit is not the whole cost.
+-- count beyond `debit_msat`; `unknown` says that the debit is not the whole cost. The debit is the sum of
+-- the charges of its attempts, or `resolved_msat` where somebody found out later.
 CREATE TABLE requests (
     number INTEGER PRIMARY KEY,
     request BLOB NOT NULL UNIQUE,
@@ -22,6 +23,7 @@ CREATE TABLE requests (
     held_msat INTEGER NOT NULL,
     debit_msat INTEGER NOT NULL DEFAULT 0,
     unknown INTEGER NOT NULL DEFAULT 0,
+    resolved_msat INTEGER,
     quoted_msat INTEGER,
     outcome TEXT NOT NULL DEFAULT '',
     message TEXT NOT NULL DEFAULT '',
@@ -30,6 +32,7 @@ CREATE TABLE requests (
     latency_ms INTEGER,
     first_byte_ms INTEGER,
     retries INTEGER NOT NULL DEFAULT 0,
+    cut_off INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER,
     output_tokens INTEGER,
     cache_read_tokens INTEGER,
