@@ -184,6 +184,23 @@ def test_the_release_comes_from_the_resource_too() -> None:
     assert meaning_of(made({}, source=source)).release == "v7"
 
 
+@pytest.mark.parametrize("empty", ["", []])
+def test_an_answer_that_is_empty_is_told_unless_another_convention_has_one(empty: object) -> None:
+    told = {"gen_ai.tool.name": "look", "gen_ai.tool.call.result": empty, "user.id": "ada"}
+    assert meaning_of(made(told, "client")).output == empty
+    assert meaning_of(made({**told, "openinference.span.kind": "TOOL"})).output == empty
+    both = {**told, "openinference.span.kind": "TOOL", "output.value": "found"}
+    assert meaning_of(made(both)).output == "found"
+
+
+def test_a_name_whose_value_tells_nothing_gives_way_to_the_next_one() -> None:
+    first = {"gen_ai.response.model": "big", "gen_ai.request.model": "small"}
+    for model, asked in ((first, "big"), ({**first, "gen_ai.response.model": ""}, "small")):
+        use = meaning_of(made(model, "client")).model
+        assert use is not None
+        assert use.model == asked
+
+
 KEYS = sorted({key for attributes, _ in CALLS.values() for key in attributes})
 odd = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(max_size=4),

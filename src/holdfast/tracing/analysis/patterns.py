@@ -39,6 +39,7 @@ _FILTERED = frozenset(
      "prohibited_content", "spii", "refusal", "guardrail_intervened", "error_toxic", "blocked"}
 )  # fmt: skip
 _ATTEMPTS = ("attempts", "holdfast.attempts", "http.request.resend_count", "retry_count", "retries")
+_COUNTED = frozenset(_ATTEMPTS)
 _LOOPING = frozenset({"tool", "retrieval", "model", "agent", "step", "memory"})
 _EMPTY = frozenset({"", "[]", "{}", "null", "none", "()", '""', "''", "[[]]"})
 _TEXTS = ("content", "text", "parts", "message", "choices")
@@ -94,6 +95,8 @@ def storms_in(trace: Trace) -> Iterator[Finding]:
             if len(tries) >= STORM and len(failed) >= len(tries) - 1:
                 yield _storm(name, len(tries), failed)
     for number, span in enumerate(trace.tree.spans):
+        if _COUNTED.isdisjoint(span.attributes):
+            continue
         attempts = first_number(span.attributes, _ATTEMPTS)
         if attempts is not None and STORM <= attempts < 1_000_000:
             yield _storm(call_name(trace, number), attempts, [number])

@@ -15,6 +15,12 @@ from holdfast.tracing.meaning import TokenUsage
 
 Raw = Mapping[str, object]
 
+_MOST = 10**15
+"""No report has so many tokens."""
+_PARTS = frozenset(
+    {"cache_read", "cache_write", "reasoning", "audio_input", "audio_output", "image_input"}
+)
+
 
 def usage_of(raw: Raw) -> TokenUsage:
     """Return the tokens of a report, whichever provider wrote it.
@@ -76,6 +82,24 @@ def split(  # noqa: PLR0913 - the members of a usage, by keyword
     )
 
 
+def split_told(counts: Mapping[str, int]) -> TokenUsage:
+    """Return counts by the names that `split` has for them, those that were told, taken apart."""
+    if _PARTS.isdisjoint(counts):  # nothing lies in anything, as in most reports
+        return TokenUsage(input=counts.get("inward"), output=counts.get("outward"))
+    tell = counts.get
+    return split(
+        inward=tell("inward"),
+        outward=tell("outward"),
+        cache_read=tell("cache_read"),
+        cache_write=tell("cache_write"),
+        reasoning=tell("reasoning"),
+        audio_input=tell("audio_input"),
+        audio_output=tell("audio_output"),
+        image_input=tell("image_input"),
+        total=tell("total"),
+    )
+
+
 def _lies_beside(
     total: int | None, inward: int | None, outward: int | None, reasoning: int | None
 ) -> bool:
@@ -122,12 +146,14 @@ class _Report:
 
 def count_of(value: object) -> int | None:
     """Return a count of tokens, None for anything that is none; numbers may be written as text."""
+    if type(value) is int:  # nearly always
+        return value if 0 <= value < _MOST else None
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # not a number is in no range
-    return int(value) if 0 <= value < 10**15 else None
+    return int(value) if 0 <= value < _MOST else None
 
 
 def _openai(report: _Report) -> TokenUsage:

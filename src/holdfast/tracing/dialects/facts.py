@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any, TypedDict
 
-from holdfast.frozen import field, slotted
+from holdfast.frozen import NamedTuple
 from holdfast.tracing.billing.usage import count_of
 from holdfast.tracing.meaning import Role, TokenUsage
 from holdfast.tracing.span import Attributes, Span, Value
@@ -14,26 +15,66 @@ Names = tuple[str, ...]
 """The names of the attributes of a span, in their order."""
 
 
-@slotted
-class Facts:
-    """What one convention says of a span; what it does not say is empty."""
+class Facts(TypedDict, total=False):
+    """What one convention says of a span; what it does not say is not there."""
 
     dialect: str
-    role: Role | None = None
-    provider: str = ""
-    model: str = ""
-    usage: TokenUsage | None = None
-    finish_reasons: tuple[str, ...] = ()
-    ttft_ns: int | None = None
-    streamed: bool | None = None
-    cost: dict[str, int] = field(default_factory=dict[str, int])
-    tool: str = ""
-    input: Value = None
-    output: Value = None
-    session: str = ""
-    user: str = ""
-    release: str = ""
-    workflow: str = ""
+    role: Role | None
+    provider: str
+    model: str
+    usage: TokenUsage
+    finish_reasons: tuple[str, ...]
+    ttft_ns: int | None
+    streamed: bool
+    cost: Mapping[str, int]
+    tool: str
+    input: Value
+    output: Value
+    session: str
+    user: str
+    release: str
+    workflow: str
+
+
+class Asked(NamedTuple):
+    """How a fact is read, and the attributes that may hold it."""
+
+    read: Callable[..., Any]
+    keys: tuple[str, ...]
+
+
+class Wanted:
+    """The facts that attributes are asked for.
+
+    Spans of a program have few sets of names: which attributes of a set can tell anything is found
+    out once, and nothing is looked for that is not there.
+    """
+
+    def __init__(self, **asked: Asked) -> None:
+        self._asked = asked
+        self._there = lru_cache(maxsize=512)(self._choose)
+
+    def told(self, attributes: Attributes) -> dict[str, Any]:
+        """Return what attributes tell, by the name of the fact."""
+        found: dict[str, Any] = {}
+        for name, (read, keys) in self._there(tuple(attributes)):
+            value = read(attributes, *keys)
+            if value is not None:
+                found[name] = value
+        return found
+
+    def _choose(self, names: Names) -> Sequence[tuple[str, Asked]]:
+        there = frozenset(names)
+        kept = [
+            (name, Asked(read, tuple(key for key in keys if key in there)))
+            for name, (read, keys) in self._asked.items()
+        ]
+        return [(name, asked) for name, asked in kept if asked.keys]
+
+
+def ask(read: Callable[..., Any], *keys: str) -> Asked:
+    """Return how a fact is read: by a function of attributes and keys, from the first that tells it."""
+    return Asked(read, keys)
 
 
 def text(attributes: Attributes, *keys: str) -> str:
@@ -76,6 +117,11 @@ def first(attributes: Attributes, *keys: str) -> Value:
     return None
 
 
+def reasons(attributes: Attributes, *keys: str) -> tuple[str, ...]:
+    """Return the texts of the first value that is there at all."""
+    return texts(first(attributes, *keys))
+
+
 def texts(value: Value) -> tuple[str, ...]:
     """Return a text or a list of texts as texts."""
     if isinstance(value, str):
@@ -90,6 +136,11 @@ def flag(attributes: Attributes, *keys: str) -> bool | None:
     return next((value for key in keys if isinstance(value := attributes.get(key), bool)), None)
 
 
+def seconds(attributes: Attributes, *keys: str) -> int | None:
+    """Return the first length of time in seconds that one of the keys holds, in nanoseconds."""
+    return seconds_to_ns(number(attributes, *keys))
+
+
 def seconds_to_ns(seconds: float | None) -> int | None:
     """Return a length of time in nanoseconds."""
     return None if seconds is None or not 0 <= seconds < 1e9 else round(seconds * 1e9)
@@ -97,14 +148,17 @@ def seconds_to_ns(seconds: float | None) -> int | None:
 
 def since_event(span: Span, names: Iterable[str]) -> int | None:
     """Return how long after its beginning one of these events of a span came first."""
+    if not span.events:
+        return None
     wanted = frozenset(names)
     times = [event.at_ns - span.start_ns for event in span.events if event.name in wanted]
     return min((each for each in times if each >= 0), default=None)
 
 
-def micros(amount: float | None, currency: str = "USD") -> dict[str, int]:
-    """Return an amount of a currency in millionths."""
-    return {} if amount is None or not 0 <= amount < 1e9 else {currency: round(amount * 1e6)}
+def dollars(attributes: Attributes, *keys: str) -> Mapping[str, int] | None:
+    """Return the first amount of dollars that one of the keys holds, in millionths."""
+    amount = number(attributes, *keys)
+    return None if amount is None or not 0 <= amount < 1e9 else {"USD": round(amount * 1e6)}
 
 
 def has(names: Iterable[str], *prefixes: str) -> bool:

@@ -7,24 +7,29 @@ that was renamed is read under all its names; which of them a span uses tells it
 
 from __future__ import annotations
 
-from holdfast.tracing.billing.usage import split
+from functools import lru_cache
+from typing import cast
+
+from holdfast.frozen import NamedTuple
+from holdfast.tracing.billing.usage import split_told
 from holdfast.tracing.dialects.facts import (
     Facts,
     Names,
+    Wanted,
+    ask,
     count,
+    dollars,
     first,
     flag,
     gathered,
     has,
-    micros,
-    number,
-    seconds_to_ns,
+    reasons,
+    seconds,
     since_event,
     text,
-    texts,
 )
 from holdfast.tracing.meaning import Role
-from holdfast.tracing.span import Attributes, Span, Value
+from holdfast.tracing.span import Span, Value
 
 _ROLES: dict[str, Role] = {
     "chat": "model",
@@ -48,6 +53,62 @@ _FIRST_TOKEN = (
 )  # fmt: skip
 
 
+_WANTED = Wanted(
+    provider=ask(text, "gen_ai.provider.name", "gen_ai.system"),
+    model=ask(text, "gen_ai.response.model", "gen_ai.request.model"),
+    finish_reasons=ask(reasons, "gen_ai.response.finish_reasons"),
+    ttft_ns=ask(
+        seconds,
+        "gen_ai.response.time_to_first_chunk",
+        "gen_ai.response.time_to_first_token",
+        "gen_ai.server.time_to_first_token",
+    ),
+    streamed=ask(flag, "gen_ai.request.stream", "gen_ai.request.is_stream"),
+    cost=ask(dollars, "gen_ai.usage.cost", "operation.cost"),
+    tool=ask(text, "gen_ai.tool.name"),
+    input=ask(first, "gen_ai.input.messages", "gen_ai.tool.call.arguments"),
+    output=ask(first, "gen_ai.output.messages", "gen_ai.tool.call.result"),
+    session=ask(text, "gen_ai.conversation.id"),
+    user=ask(text, "enduser.id", "user.id"),
+    workflow=ask(text, "gen_ai.workflow.name"),
+)
+_COUNTS = Wanted(
+    inward=ask(count, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    outward=ask(count, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    cache_read=ask(
+        count,
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.details.cache_read_tokens",
+    ),
+    cache_write=ask(
+        count,
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.details.cache_write_tokens",
+    ),
+    reasoning=ask(
+        count,
+        "gen_ai.usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens",
+    ),
+    audio_input=ask(count, "gen_ai.usage.audio.input_tokens"),
+    audio_output=ask(count, "gen_ai.usage.audio.output_tokens"),
+    image_input=ask(count, "gen_ai.usage.image.input_tokens"),
+)
+
+
+class _Shape(NamedTuple):
+    """What the names of attributes tell by themselves. `role` is for a span that names no operation."""
+
+    dialect: str
+    role: Role | None
+    has_prompt: bool
+    has_completion: bool
+
+
 def applies(names: Names) -> bool:
     """Whether attributes of these names are of this convention."""
     return has(names, "gen_ai.")
@@ -56,104 +117,64 @@ def applies(names: Names) -> bool:
 def read(span: Span) -> Facts:
     """Return what `gen_ai.` attributes say."""
     attributes = span.attributes
-    operation = text(attributes, "gen_ai.operation.name")
-    return Facts(
-        dialect=f"genai-{_version(attributes)}",
-        role=_ROLES.get(operation) or _guess(attributes),
-        provider=text(attributes, "gen_ai.provider.name", "gen_ai.system"),
-        model=text(attributes, "gen_ai.response.model", "gen_ai.request.model"),
-        usage=split(
-            inward=count(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-            outward=count(
-                attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"
-            ),
-            cache_read=count(
-                attributes,
-                "gen_ai.usage.cache_read.input_tokens",
-                "gen_ai.usage.cache_read_input_tokens",
-                "gen_ai.usage.details.cache_read_tokens",
-            ),
-            cache_write=count(
-                attributes,
-                "gen_ai.usage.cache_write.input_tokens",
-                "gen_ai.usage.cache_creation.input_tokens",
-                "gen_ai.usage.cache_creation_input_tokens",
-                "gen_ai.usage.details.cache_write_tokens",
-            ),
-            reasoning=count(
-                attributes,
-                "gen_ai.usage.reasoning.output_tokens",
-                "gen_ai.usage.reasoning_tokens",
-                "gen_ai.usage.details.reasoning_tokens",
-            ),
-            audio_input=count(attributes, "gen_ai.usage.audio.input_tokens"),
-            audio_output=count(attributes, "gen_ai.usage.audio.output_tokens"),
-            image_input=count(attributes, "gen_ai.usage.image.input_tokens"),
-        ),
-        finish_reasons=texts(first(attributes, "gen_ai.response.finish_reasons")),
-        ttft_ns=_ttft(span),
-        streamed=flag(attributes, "gen_ai.request.stream", "gen_ai.request.is_stream"),
-        cost=micros(number(attributes, "gen_ai.usage.cost", "operation.cost")),
-        tool=text(attributes, "gen_ai.tool.name"),
-        input=_input(span),
-        output=_output(span),
-        session=text(attributes, "gen_ai.conversation.id"),
-        user=text(attributes, "enduser.id", "user.id"),
-        workflow=text(attributes, "gen_ai.workflow.name"),
+    shape = _shape_of(tuple(attributes))
+    facts = cast("Facts", _WANTED.told(attributes))
+    facts["dialect"] = shape.dialect
+    facts["role"] = _ROLES.get(text(attributes, "gen_ai.operation.name")) or shape.role
+    facts["usage"] = split_told(_COUNTS.told(attributes))
+    if "input" not in facts:
+        facts["input"] = _content(
+            span, "prompt", "gen_ai.input.messages", is_there=shape.has_prompt
+        )
+    if "output" not in facts:
+        facts["output"] = _content(
+            span, "completion", "gen_ai.output.messages", is_there=shape.has_completion
+        )
+    if span.events and "ttft_ns" not in facts:
+        facts["ttft_ns"] = since_event(span, _FIRST_TOKEN)
+    return facts
+
+
+@lru_cache(maxsize=1024)
+def _shape_of(names: Names) -> _Shape:
+    return _Shape(
+        dialect=f"genai-{_version(names)}",
+        role=_guess(names),
+        has_prompt=has(names, "gen_ai.prompt"),
+        has_completion=has(names, "gen_ai.completion"),
     )
 
 
-def _guess(attributes: Attributes) -> Role | None:
+def _guess(names: Names) -> Role | None:
     """Return the role of a span that names no operation."""
-    if has(attributes, "gen_ai.tool."):
+    if has(names, "gen_ai.tool."):
         return "tool"
-    if "gen_ai.request.model" in attributes or has(attributes, "gen_ai.usage."):
+    if "gen_ai.request.model" in names or has(names, "gen_ai.usage."):
         return "model"
-    return "agent" if has(attributes, "gen_ai.agent.") else None
+    return "agent" if has(names, "gen_ai.agent.") else None
 
 
-def _version(attributes: Attributes) -> str:
-    if has(attributes, "gen_ai.usage.cache_write.", "gen_ai.usage.reasoning."):
+def _version(names: Names) -> str:
+    if has(names, "gen_ai.usage.cache_write.", "gen_ai.usage.reasoning."):
         return "draft"
-    if "gen_ai.provider.name" in attributes:
+    if "gen_ai.provider.name" in names:
         return "1.41"
     return "1.36"
 
 
-def _ttft(span: Span) -> int | None:
-    told = seconds_to_ns(
-        number(
-            span.attributes,
-            "gen_ai.response.time_to_first_chunk",
-            "gen_ai.response.time_to_first_token",
-            "gen_ai.server.time_to_first_token",
-        )
-    )
-    return told if told is not None else since_event(span, _FIRST_TOKEN)
+def _content(span: Span, old: str, event_key: str, *, is_there: bool) -> Value:
+    """Return what older versions say of content: flattened, in one attribute, or in events."""
+    name = f"gen_ai.{old}"
+    found: Value = None
+    if is_there:
+        found = gathered(span.attributes, name) or first(span.attributes, name)
+    return found if found is not None or not span.events else _from_events(span, event_key, name)
 
 
-def _input(span: Span) -> Value:
-    attributes = span.attributes
-    found = first(attributes, "gen_ai.input.messages", "gen_ai.tool.call.arguments")
-    if found is None:
-        found = gathered(attributes, "gen_ai.prompt") or first(attributes, "gen_ai.prompt")
-    return found if found is not None else _from_events(span, "gen_ai.input.messages", "prompt")
-
-
-def _output(span: Span) -> Value:
-    attributes = span.attributes
-    found = first(attributes, "gen_ai.output.messages", "gen_ai.tool.call.result")
-    if found is None:
-        found = gathered(attributes, "gen_ai.completion") or first(attributes, "gen_ai.completion")
-    return (
-        found if found is not None else _from_events(span, "gen_ai.output.messages", "completion")
-    )
-
-
-def _from_events(span: Span, key: str, old: str) -> Value:
+def _from_events(span: Span, key: str, name: str) -> Value:
     """Return content that is told in events: of the details, or `gen_ai.content.prompt`."""
     for event in span.events:
-        for name in (key, f"gen_ai.{old}"):
-            if name in event.attributes:
-                return event.attributes[name]
+        for each in (key, name):
+            if each in event.attributes:
+                return event.attributes[each]
     return None

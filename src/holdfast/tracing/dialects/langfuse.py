@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import cast
 
 from holdfast.tracing.billing.usage import usage_of
-from holdfast.tracing.dialects.facts import Facts, Names, first, has, micros, number, text
+from holdfast.tracing.dialects.facts import Facts, Names, Wanted, ask, dollars, first, has, text
 from holdfast.tracing.meaning import Role, TokenUsage
 from holdfast.tracing.span import Attributes, Span, Value
 
@@ -27,6 +27,15 @@ _ROLES: dict[str, Role] = {
     "span": "other",
 }
 _AT = "langfuse.observation."
+_WANTED = Wanted(
+    model=ask(text, f"{_AT}model.name"),
+    input=ask(first, f"{_AT}input", "langfuse.trace.input"),
+    output=ask(first, f"{_AT}output", "langfuse.trace.output"),
+    session=ask(text, "langfuse.session.id", "session.id"),
+    user=ask(text, "langfuse.user.id", "user.id"),
+    release=ask(text, "langfuse.release"),
+    workflow=ask(text, "langfuse.trace.name"),
+)
 
 
 def applies(names: Names) -> bool:
@@ -37,20 +46,15 @@ def applies(names: Names) -> bool:
 def read(span: Span) -> Facts:
     """Return what Langfuse's attributes say."""
     attributes = span.attributes
-    return Facts(
-        dialect="langfuse",
-        role=_ROLES.get(text(attributes, f"{_AT}type").lower()),
-        model=text(attributes, f"{_AT}model.name"),
-        usage=_usage(attributes),
-        ttft_ns=_ttft(span),
-        cost=micros(_cost(attributes)),
-        input=first(attributes, f"{_AT}input", "langfuse.trace.input"),
-        output=first(attributes, f"{_AT}output", "langfuse.trace.output"),
-        session=text(attributes, "langfuse.session.id", "session.id"),
-        user=text(attributes, "langfuse.user.id", "user.id"),
-        release=text(attributes, "langfuse.release"),
-        workflow=text(attributes, "langfuse.trace.name"),
-    )
+    facts = cast("Facts", _WANTED.told(attributes))
+    facts["dialect"] = "langfuse"
+    facts["role"] = _ROLES.get(text(attributes, f"{_AT}type").lower())
+    facts["ttft_ns"] = _ttft(span)
+    if (usage := _usage(attributes)) is not None:
+        facts["usage"] = usage
+    if (cost := _cost(attributes)) is not None:
+        facts["cost"] = cost
+    return facts
 
 
 def _usage(attributes: Attributes) -> TokenUsage | None:
@@ -61,9 +65,9 @@ def _usage(attributes: Attributes) -> TokenUsage | None:
     return usage_of({names.get(name, name): value for name, value in details.items()})
 
 
-def _cost(attributes: Attributes) -> float | None:
+def _cost(attributes: Attributes) -> Mapping[str, int] | None:
     details = _mapping(attributes.get(f"{_AT}cost_details"))
-    return number(cast("Attributes", details), "total") if details else None
+    return dollars(cast("Attributes", details), "total")
 
 
 def _ttft(span: Span) -> int | None:

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from typing import cast
 
 from holdfast.tracing.billing.usage import usage_of
-from holdfast.tracing.dialects.facts import Facts, Names, first, has, text
-from holdfast.tracing.meaning import Role
+from holdfast.tracing.dialects.facts import Facts, Names, Wanted, ask, first, has, text
 from holdfast.tracing.span import Span
+
+_WANTED = Wanted(
+    input=ask(first, "request_data", "all_messages_events", "events"),
+    output=ask(first, "response_data", "final_result"),
+)
 
 
 def applies(names: Names) -> bool:
@@ -28,12 +32,10 @@ def read(span: Span) -> Facts:
         usage = usage_of(cast("Mapping[str, object]", response["usage"]))
     asked = attributes.get("request_data")
     model = text(cast("Mapping[str, str]", asked), "model") if isinstance(asked, Mapping) else ""
-    role: Role | None = "model" if usage is not None or model else None
-    return Facts(
-        dialect="logfire",
-        role=role,
-        model=model,
-        usage=usage,
-        input=first(attributes, "request_data", "all_messages_events", "events"),
-        output=first(attributes, "response_data", "final_result"),
-    )
+    facts = cast("Facts", _WANTED.told(attributes))
+    facts["dialect"] = "logfire"
+    facts["role"] = "model" if usage is not None or model else None
+    facts["model"] = model
+    if usage is not None:
+        facts["usage"] = usage
+    return facts

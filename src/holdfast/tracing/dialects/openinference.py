@@ -5,19 +5,22 @@ Source: openinference-semantic-conventions 0.1 (`SpanAttributes`, `OpenInference
 
 from __future__ import annotations
 
-from holdfast.tracing.billing.usage import split
+from typing import cast
+
+from holdfast.tracing.billing.usage import split_told
 from holdfast.tracing.dialects.facts import (
     Facts,
     Names,
+    Wanted,
+    ask,
     count,
+    dollars,
     first,
     gathered,
     has,
-    micros,
-    number,
+    reasons,
     since_event,
     text,
-    texts,
 )
 from holdfast.tracing.meaning import Role
 from holdfast.tracing.span import Span
@@ -36,6 +39,32 @@ _ROLES: dict[str, Role] = {
 }
 
 
+_COUNT = "llm.token_count."
+_WANTED = Wanted(
+    provider=ask(text, "llm.provider", "llm.system"),
+    model=ask(text, "llm.model_name", "embedding.model_name", "reranker.model_name"),
+    finish_reasons=ask(reasons, "llm.finish_reason"),
+    cost=ask(dollars, "llm.cost.total"),
+    tool=ask(text, "tool.name", "tool_call.function.name"),
+    input=ask(first, "input.value", "tool.parameters"),
+    output=ask(first, "output.value"),
+    session=ask(text, "session.id"),
+    user=ask(text, "user.id"),
+)
+_COUNTS = Wanted(
+    inward=ask(count, f"{_COUNT}prompt"),
+    outward=ask(count, f"{_COUNT}completion"),
+    cache_read=ask(
+        count, f"{_COUNT}prompt_details.cache_read", f"{_COUNT}prompt_details.cache_input"
+    ),
+    cache_write=ask(count, f"{_COUNT}prompt_details.cache_write"),
+    reasoning=ask(count, f"{_COUNT}completion_details.reasoning"),
+    audio_input=ask(count, f"{_COUNT}prompt_details.audio"),
+    audio_output=ask(count, f"{_COUNT}completion_details.audio"),
+    total=ask(count, f"{_COUNT}total"),
+)
+
+
 def applies(names: Names) -> bool:
     """Whether attributes of these names are of this convention."""
     return has(names, "openinference.", "llm.token_count", "llm.model_name", "llm.input_messages")
@@ -45,33 +74,13 @@ def read(span: Span) -> Facts:
     """Return what OpenInference's attributes say."""
     attributes = span.attributes
     kind = text(attributes, "openinference.span.kind")
-    count_prefix = "llm.token_count."
-    return Facts(
-        dialect="openinference",
-        role=_ROLES.get(kind.upper()) if kind else "model",
-        provider=text(attributes, "llm.provider", "llm.system"),
-        model=text(attributes, "llm.model_name", "embedding.model_name", "reranker.model_name"),
-        usage=split(
-            inward=count(attributes, f"{count_prefix}prompt"),
-            outward=count(attributes, f"{count_prefix}completion"),
-            cache_read=count(
-                attributes,
-                f"{count_prefix}prompt_details.cache_read",
-                f"{count_prefix}prompt_details.cache_input",
-            ),
-            cache_write=count(attributes, f"{count_prefix}prompt_details.cache_write"),
-            reasoning=count(attributes, f"{count_prefix}completion_details.reasoning"),
-            audio_input=count(attributes, f"{count_prefix}prompt_details.audio"),
-            audio_output=count(attributes, f"{count_prefix}completion_details.audio"),
-            total=count(attributes, f"{count_prefix}total"),
-        ),
-        finish_reasons=texts(first(attributes, "llm.finish_reason")),
-        ttft_ns=since_event(span, ("First Token Stream Event",)),
-        cost=micros(number(attributes, "llm.cost.total")),
-        tool=text(attributes, "tool.name", "tool_call.function.name"),
-        input=gathered(attributes, "llm.input_messages")
-        or first(attributes, "input.value", "tool.parameters"),
-        output=gathered(attributes, "llm.output_messages") or first(attributes, "output.value"),
-        session=text(attributes, "session.id"),
-        user=text(attributes, "user.id"),
-    )
+    facts = cast("Facts", _WANTED.told(attributes))
+    facts["dialect"] = "openinference"
+    facts["role"] = _ROLES.get(kind.upper()) if kind else "model"
+    facts["usage"] = split_told(_COUNTS.told(attributes))
+    facts["ttft_ns"] = since_event(span, ("First Token Stream Event",))
+    if messages := gathered(attributes, "llm.input_messages"):
+        facts["input"] = messages
+    if messages := gathered(attributes, "llm.output_messages"):
+        facts["output"] = messages
+    return facts

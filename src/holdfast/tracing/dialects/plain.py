@@ -6,10 +6,11 @@ Sources: semantic conventions 1.20 to 1.41, old and new names.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
-from holdfast.tracing.dialects.facts import Facts, Names, first, has, text
+from holdfast.tracing.dialects.facts import Facts, Names, Wanted, ask, first, has, text
 from holdfast.tracing.meaning import Role
-from holdfast.tracing.span import Span
+from holdfast.tracing.span import Attributes, Span
 
 _ROLES: tuple[tuple[str, Role], ...] = (
     ("db.", "database"),
@@ -20,6 +21,10 @@ _ROLES: tuple[tuple[str, Role], ...] = (
 )
 
 
+_WANTED = Wanted(
+    user=ask(text, "enduser.id", "user.id"),
+    session=ask(text, "session.id"),
+)
 _WHO = ("enduser.id", "user.id", "session.id")
 
 
@@ -31,16 +36,14 @@ def applies(names: Names) -> bool:
 def read(span: Span) -> Facts:
     """Return what the stable conventions say."""
     attributes = span.attributes
-    facts = Facts(
-        dialect="otel",
-        user=text(attributes, "enduser.id", "user.id"),
-        session=text(attributes, "session.id"),
-    )
-    facts.role, is_mcp = _role_of(tuple(attributes))
+    facts = cast("Facts", _WANTED.told(attributes))
+    facts["dialect"] = "otel"
+    role, is_mcp = _role_of(tuple(attributes))
+    facts["role"] = role
     if is_mcp:
-        return _read_mcp(span, facts)
-    if facts.role == "database":
-        facts.input = first(attributes, "db.query.text", "db.statement")
+        _read_mcp(attributes, facts)
+    elif role == "database":
+        facts["input"] = first(attributes, "db.query.text", "db.statement")
     return facts
 
 
@@ -57,11 +60,11 @@ def release_of(span: Span) -> str:
     return text(resource, "service.version", "deployment.release") if resource else ""
 
 
-def _read_mcp(span: Span, facts: Facts) -> Facts:
-    method = text(span.attributes, "mcp.method.name", "rpc.method")
-    facts.role = "tool" if method == "tools/call" else "http"
-    facts.tool = text(span.attributes, "gen_ai.tool.name", "mcp.tool.name")
-    facts.input = first(span.attributes, "gen_ai.tool.call.arguments", "mcp.request.argument")
-    facts.output = first(span.attributes, "gen_ai.tool.call.result", "mcp.response.value")
-    facts.session = facts.session or text(span.attributes, "mcp.session.id")
-    return facts
+def _read_mcp(attributes: Attributes, facts: Facts) -> None:
+    """Add what the attributes of MCP say."""
+    method = text(attributes, "mcp.method.name", "rpc.method")
+    facts["role"] = "tool" if method == "tools/call" else "http"
+    facts["tool"] = text(attributes, "gen_ai.tool.name", "mcp.tool.name")
+    facts["input"] = first(attributes, "gen_ai.tool.call.arguments", "mcp.request.argument")
+    facts["output"] = first(attributes, "gen_ai.tool.call.result", "mcp.response.value")
+    facts["session"] = facts.get("session") or text(attributes, "mcp.session.id")

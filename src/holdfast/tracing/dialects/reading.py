@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import cast
 
-from holdfast.frozen import members_of
 from holdfast.tracing.dialects import (
     genai,
     holdfast,
@@ -29,7 +28,6 @@ _OTHER = cast("Role", "other")
 _CALLS: frozenset[Role] = frozenset({"model", "embedding"})
 _NOTHING = Meaning(role="other")
 _NO_USAGE = TokenUsage()
-_FACTS = tuple(member.name for member in members_of(Facts))
 
 
 def meaning_of(span: Span) -> Meaning:
@@ -45,20 +43,21 @@ def meaning_of(span: Span) -> Meaning:
     if not told:
         return Meaning(role="other", release=release) if release else _NOTHING
     facts = told[0] if len(told) == 1 else joined(told)
-    role = facts.role or _OTHER
+    role = facts.get("role") or _OTHER
     is_call = role in _CALLS
+    tell = facts.get
     return Meaning(
         role=role,
         model=_use(facts) if is_call else None,
-        tool=facts.tool,
-        input=facts.input,
-        output=facts.output,
-        session=facts.session,
-        user=facts.user,
-        release=facts.release or release,
-        workflow=facts.workflow,
+        tool=tell("tool", ""),
+        input=tell("input"),
+        output=tell("output"),
+        session=tell("session", ""),
+        user=tell("user", ""),
+        release=tell("release") or release,
+        workflow=tell("workflow", ""),
         count_usage=is_call,
-        dialects=tuple(each.dialect for each in told),
+        dialects=tuple([each["dialect"] for each in told if "dialect" in each]),
     )
 
 
@@ -70,25 +69,27 @@ def readers_of(names: Names) -> Sequence[Reader]:
 
 def joined(told: Sequence[Facts]) -> Facts:
     """Return what several conventions say, of each fact what the first of them says."""
-    first, *rest = told
-    for other in rest:
-        for name in _FACTS:
-            mine = getattr(first, name)
+    facts = told[0].copy()
+    for other in told[1:]:
+        for name, value in other.items():
+            mine = facts.get(name)
             # 0 and false are facts, what is otherwise empty is none
             if not mine and mine is not False and mine != 0:
-                setattr(first, name, getattr(other, name))
-        if first.usage is not None and first.usage.input is None and first.usage.output is None:
-            first.usage = other.usage or first.usage
-    return first
+                facts[name] = value
+        usage = facts.get("usage")
+        if usage is not None and usage.input is None and usage.output is None:
+            facts["usage"] = other.get("usage") or usage
+    return facts
 
 
 def _use(facts: Facts) -> ModelUse:
+    tell = facts.get
     return ModelUse(
-        provider=facts.provider,
-        model=facts.model,
-        usage=facts.usage or _NO_USAGE,
-        finish_reasons=facts.finish_reasons,
-        ttft_ns=facts.ttft_ns,
-        streamed=facts.streamed,
-        told_cost=facts.cost or None,
+        provider=tell("provider", ""),
+        model=tell("model", ""),
+        usage=tell("usage", _NO_USAGE),
+        finish_reasons=tell("finish_reasons", ()),
+        ttft_ns=tell("ttft_ns"),
+        streamed=tell("streamed"),
+        told_cost=tell("cost"),
     )

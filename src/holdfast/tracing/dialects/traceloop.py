@@ -5,8 +5,21 @@ Source: opentelemetry-semantic-conventions-ai 0.4 (`SpanAttributes`, `TraceloopS
 
 from __future__ import annotations
 
-from holdfast.tracing.billing.usage import split
-from holdfast.tracing.dialects.facts import Facts, Names, count, first, flag, has, text, texts
+from typing import cast
+
+from holdfast.tracing.billing.usage import split_told
+from holdfast.tracing.dialects.facts import (
+    Facts,
+    Names,
+    Wanted,
+    ask,
+    count,
+    first,
+    flag,
+    has,
+    reasons,
+    text,
+)
 from holdfast.tracing.meaning import Role
 from holdfast.tracing.span import Span
 
@@ -16,6 +29,28 @@ _ROLES: dict[str, Role] = {
     "agent": "agent",
     "tool": "tool",
 }
+
+
+_ASSOCIATION = "traceloop.association.properties."
+_WANTED = Wanted(
+    finish_reasons=ask(reasons, "llm.response.finish_reason"),
+    streamed=ask(flag, "llm.is_streaming"),
+    model=ask(text, "llm.response.model", "llm.request.model"),
+    tool=ask(text, "traceloop.entity.name"),
+    input=ask(first, "traceloop.entity.input"),
+    output=ask(first, "traceloop.entity.output"),
+    session=ask(text, f"{_ASSOCIATION}session_id", f"{_ASSOCIATION}chat_id"),
+    user=ask(text, f"{_ASSOCIATION}user_id"),
+    workflow=ask(text, "traceloop.workflow.name"),
+)
+_COUNTS = Wanted(
+    inward=ask(count, "llm.usage.prompt_tokens"),
+    outward=ask(count, "llm.usage.completion_tokens"),
+    cache_read=ask(count, "llm.usage.cache_read_input_tokens"),
+    cache_write=ask(count, "llm.usage.cache_creation_input_tokens"),
+    reasoning=ask(count, "llm.usage.reasoning_tokens"),
+    total=ask(count, "llm.usage.total_tokens"),
+)
 
 
 def applies(names: Names) -> bool:
@@ -30,25 +65,10 @@ def read(span: Span) -> Facts:
     role: Role | None = _ROLES.get(text(attributes, "traceloop.span.kind").lower())
     if role is None and asked:
         role = "embedding" if asked == "embedding" else "model"
-    association = "traceloop.association.properties."
-    return Facts(
-        dialect="traceloop",
-        role=role,
-        usage=split(
-            inward=count(attributes, "llm.usage.prompt_tokens"),
-            outward=count(attributes, "llm.usage.completion_tokens"),
-            cache_read=count(attributes, "llm.usage.cache_read_input_tokens"),
-            cache_write=count(attributes, "llm.usage.cache_creation_input_tokens"),
-            reasoning=count(attributes, "llm.usage.reasoning_tokens"),
-            total=count(attributes, "llm.usage.total_tokens"),
-        ),
-        finish_reasons=texts(first(attributes, "llm.response.finish_reason")),
-        streamed=flag(attributes, "llm.is_streaming"),
-        model=text(attributes, "llm.response.model", "llm.request.model"),
-        tool=text(attributes, "traceloop.entity.name") if role == "tool" else "",
-        input=first(attributes, "traceloop.entity.input"),
-        output=first(attributes, "traceloop.entity.output"),
-        session=text(attributes, f"{association}session_id", f"{association}chat_id"),
-        user=text(attributes, f"{association}user_id"),
-        workflow=text(attributes, "traceloop.workflow.name"),
-    )
+    facts = cast("Facts", _WANTED.told(attributes))
+    facts["dialect"] = "traceloop"
+    facts["role"] = role
+    facts["usage"] = split_told(_COUNTS.told(attributes))
+    if role != "tool":
+        facts.pop("tool", None)  # the name of an entity is that of a tool only there
+    return facts

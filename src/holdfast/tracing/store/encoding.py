@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Any
 
+from holdfast.frozen import members_of, records
 from holdfast.tracing.ring.encoding import extras_members, read_extras
-from holdfast.tracing.span import HOLDFAST, Span, Status
+from holdfast.tracing.span import HOLDFAST, Span
 
 Row = Sequence[Any]
 
@@ -19,20 +21,38 @@ def row_of(span: Span) -> Row:
     )  # fmt: skip
 
 
-def span_of(trace_id: str, row: Row) -> Span:
-    """Return the span that a row tells of."""
-    span_id, parent, name, kind, start, duration, status, error, attributes, extras = row
-    if extras:
-        return Span(
-            trace_id=trace_id, span_id=span_id, parent_id=parent or None, name=name, kind=kind,
-            start_ns=start, duration_ns=duration, status=cast("Status", status), error=error,
-            attributes=attributes, **read_extras(extras),
-        )  # fmt: skip
-    return Span(
-        trace_id=trace_id, span_id=span_id, parent_id=parent or None, name=name, kind=kind,
-        start_ns=start, duration_ns=duration, status=cast("Status", status), error=error,
-        attributes=attributes,
-    )  # fmt: skip
+def spans_of(trace_id: str, rows: Sequence[Row]) -> list[Span]:
+    """Return the spans that rows (at least one) tell of."""
+    ids, parents, names, kinds, starts, durations, statuses, errors, attributes, extras = zip(
+        *rows, strict=True
+    )
+    members: dict[str, Iterable[object]] = {
+        "trace_id": repeat(trace_id),
+        "span_id": ids,
+        "parent_id": [each or None for each in parents],
+        "name": names,
+        "kind": kinds,
+        "start_ns": starts,
+        "duration_ns": durations,
+        "status": statuses,
+        "error": errors,
+        "attributes": attributes,
+    }
+    return records(Span, len(rows), with_extras(members, extras))
+
+
+def with_extras(
+    members: dict[str, Iterable[object]], extras: Sequence[Any]
+) -> dict[str, Iterable[object]]:
+    """Return the members of spans with those that few have; `extras` is what `extras_of` returned."""
+    if not any(extras):
+        return members
+    read = [read_extras(each) if each else {} for each in extras]
+    rare = [member for member in members_of(Span) if member.name not in members]
+    return members | {
+        member.name: [each[member.name] if member.name in each else member.fill() for each in read]
+        for member in rare
+    }
 
 
 def extras_of(span: Span) -> object:

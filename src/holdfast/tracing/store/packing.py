@@ -6,15 +6,14 @@ The columns are durations (int64), numbers of names (uint32) and statuses (uint8
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
-from holdfast.frozen import members_of, records
+from holdfast.frozen import records
 from holdfast.storage.files.zstandard import compress, decompress
-from holdfast.tracing.ring.encoding import read_extras
 from holdfast.tracing.span import Span, Status
-from holdfast.tracing.store.encoding import extras_of
+from holdfast.tracing.store.encoding import extras_of, with_extras
 from holdfast.tracing.store.planes import dump_planes, load_planes, numbers_of
 from holdfast.tracing.store.tables import Table, mappings_of, squeezed, stretched, table_of
 from holdfast.tracing.values import dump_value, load_value
@@ -87,7 +86,7 @@ def unpack(trace_id: str, held: Pack, name_of: Callable[[int], str]) -> list[Spa
         "attributes": mappings_of(Table(*attributes), count),
     }
     if any(extras):
-        members |= _rare_members(stretched(extras, count), members)
+        members = with_extras(members, list(stretched(extras, count)))
     return records(Span, count, members)
 
 
@@ -103,13 +102,3 @@ def _bodies(spans: Sequence[Span]) -> list[Any]:
         squeezed([extras_of(span) for span in spans]),
         *table_of([span.attributes for span in spans]),
     ]
-
-
-def _rare_members(extras: Iterable[Any], told: Container[str]) -> dict[str, list[object]]:
-    """Return the members that few spans have: all that is not told yet."""
-    read = [read_extras(each) if each else {} for each in extras]
-    return {
-        member.name: [each[member.name] if member.name in each else member.fill() for each in read]
-        for member in members_of(Span)
-        if member.name not in told
-    }

@@ -9,16 +9,19 @@ from holdfast.storage.files.zstandard import decompress
 from holdfast.tracing.payload import Chain, FetchPart, Reference
 from holdfast.tracing.span import Span, Value
 
+_PLAIN = frozenset({str, int, float, bool, type(None), bytes})
+"""What holds no reference, and nearly all values are."""
+
 
 def references_in(spans: Iterable[Span]) -> Iterator[Reference]:
     """Yield all references in attributes of spans and of their events."""
     for span in spans:
         for value in span.attributes.values():
-            if isinstance(value, Mapping | list | tuple):
+            if type(value) not in _PLAIN:
                 yield from _within(value)
         for event in span.events:
             for value in event.attributes.values():
-                if isinstance(value, Mapping | list | tuple):
+                if type(value) not in _PLAIN:
                     yield from _within(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from holdfast.tracing.span import Span
-from holdfast.tracing.store.encoding import span_of
+from holdfast.tracing.store.encoding import spans_of
 from holdfast.tracing.store.packing import Pack, unpack
 from holdfast.tracing.store.relational.database import Connection
 from holdfast.tracing.store.relational.texts import as_held, as_name
@@ -86,7 +86,8 @@ def packed_spans(
 def fresh_spans(connection: Connection, trace: str) -> list[Span]:
     """Return the spans of a trace that came in since it was settled, in their order."""
     rows = connection.execute("SELECT data FROM chunks WHERE trace = ? ORDER BY number", (trace,))
-    return [span_of(trace, row) for (data,) in rows.fetchall() for row in load_value(data)]
+    fresh = [row for (data,) in rows.fetchall() for row in load_value(data)]
+    return spans_of(trace, fresh) if fresh else []
 
 
 def open_spans(connection: Connection, trace: str, now_ns: int) -> list[Span]:
