@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from holdfast.errors import UsageError
 from holdfast.frozen import NamedTuple
@@ -35,6 +36,8 @@ from holdfast.routing.seam import Usage
 OPEN, IN_DOUBT, SETTLED, RELEASED = range(4)
 STATES: tuple[State, ...] = ("open", "in_doubt", "settled", "released")
 TOTAL = Scope("total")
+_INSERT, _SETTLE = QUERIES["insert_request"], QUERIES["settle_request"]
+_ATTEMPT = QUERIES["insert_attempt"]
 _DAY_MS = 86_400_000
 _COUNTED_ALWAYS = frozenset({"total", "day", "owner", "run", "key"})
 
@@ -77,7 +80,7 @@ class Booking:
         others = [cap.scope for cap in caps if cap.scope.kind not in _COUNTED_ALWAYS]
         held = reserve.amount_msat or 0
         number = self._insert(start, reserve.amount_msat, others)
-        scopes = scopes_of(start.at_ms, start.owner, start.run_id, start.key_id, others)
+        scopes = tuple(scopes_of(start.at_ms, start.owner, start.run_id, start.key_id, others))
         for tally in self.tallies.change(scopes):
             tally.reserved += held
         return Reservation(
@@ -85,6 +88,7 @@ class Booking:
             amount_msat=reserve.amount_msat,
             max_tokens=reserve.max_tokens,
             number=number,
+            scopes=scopes,
         )
 
     def extend(
@@ -107,30 +111,20 @@ class Booking:
             amount_msat=whole,
             max_tokens=reserve.max_tokens,
             number=row.number,
+            scopes=reservation.scopes,
         )
 
     def settle(self, reservation: Reservation, end: RequestEnd) -> Settled | NotOpen:
         """Debit what was charged and give the rest back; keep what is held for unknown charges."""
+        settled = self._settle(reservation, end, OPEN, reservation.amount_msat or 0)
+        if settled is not None:
+            return settled
         row = self._find(reservation)
         if row is None or row.state not in (OPEN, IN_DOUBT):
             return _not_open(reservation.request_id, row)
-        charges = [attempt.charged_msat for attempt in end.attempts]
-        debit = sum(charge or 0 for charge in charges)
-        charged = total(charges)
-        unknown = 0 if charged is not None else max(0, row.held - debit)
-        self._write_end(row.number, end, (unknown, debit, int(charged is None)))
-        doubted = row.state == IN_DOUBT
-        for tally in self.tallies.change(row.scopes):
-            if doubted:
-                tally.in_doubt -= row.held
-                tally.unknowns -= 1
-            else:
-                tally.reserved -= row.held
-                tally.requests += 1
-            tally.settled += debit
-            tally.unknown += unknown
-            tally.unknowns += charged is None
-        return Settled(debit_msat=debit, charged_msat=charged, unknown_msat=unknown)
+        settled = self._settle(reservation, end, row.state, row.held)
+        assert settled is not None
+        return settled
 
     def release(self, request_id: str, number: int | None, reason: str) -> NotOpen | None:
         """Give everything back: nothing was sent."""
@@ -176,6 +170,30 @@ class Booking:
         """Return who has requests on their way."""
         return [name for (name,) in self._connection.execute(QUERIES["processes_with_requests"])]
 
+    def _settle(
+        self, reservation: Reservation, end: RequestEnd, state: int, held: int
+    ) -> Settled | None:
+        """Settle a request that is in `state` and holds `held`; None if that is not so."""
+        charged = _total(end.attempts, "charged_msat")
+        debit = charged
+        if debit is None:
+            debit = sum(attempt.charged_msat or 0 for attempt in end.attempts)
+        unknown = 0 if charged is not None else max(0, held - debit)
+        money = (unknown, debit, int(charged is None))
+        if not self._write_end(money, end, (reservation.number, state, held)):
+            return None
+        for tally in self.tallies.change(reservation.scopes):
+            if state == IN_DOUBT:
+                tally.in_doubt -= held
+                tally.unknowns -= 1
+            else:
+                tally.reserved -= held
+                tally.requests += 1
+            tally.settled += debit
+            tally.unknown += unknown
+            tally.unknowns += charged is None
+        return Settled(debit_msat=debit, charged_msat=charged, unknown_msat=unknown)
+
     def _decide(self, amount: Amount, caps: Sequence[Cap]) -> tuple[Reserve, CapReached | None]:
         """Return what to hold, and the tightest cap that does not allow it."""
         rooms = [cap.limit_msat - self.tallies.of(cap.scope).held for cap in caps]
@@ -205,7 +223,7 @@ class Booking:
             amount or 0,
         )  # fmt: skip
         try:
-            number = self._connection.execute(QUERIES["insert_request"], row).lastrowid
+            number = self._connection.execute(_INSERT, row).lastrowid
         except sqlite3.IntegrityError:
             raise UsageError(
                 f"the request {start.id} is in the ledger already",
@@ -214,20 +232,25 @@ class Booking:
         assert number
         return number
 
-    def _write_end(self, number: int, end: RequestEnd, money: tuple[int, int, int]) -> None:
+    def _write_end(
+        self, money: tuple[int, int, int], end: RequestEnd, which: tuple[int, int, int]
+    ) -> bool:
+        """Write how a request ended, if it is as `which` says: number, state, what it holds."""
         attempts = end.attempts
-        usage = total_usage(attempt.usage for attempt in attempts) if attempts else Usage()
-        quoted = total(attempt.quoted_msat for attempt in attempts)
-        first = next((each.first_byte_ms for each in reversed(attempts)), None)
+        last = attempts[-1] if attempts else None
+        usage = last.usage if last else Usage()
+        if len(attempts) > 1:
+            usage = total_usage(attempt.usage for attempt in attempts)
         row = (
-            *money, quoted, end.outcome, end.message, end.provider, end.model, end.latency_ms, first,
-            end.retries, end.cut_off, *_tokens(usage), number,
+            *money, _total(attempts, "quoted_msat"), end.outcome, end.message, end.provider, end.model,
+            end.latency_ms, last.first_byte_ms if last else None, end.retries, end.cut_off,
+            *_tokens(usage), *which,
         )  # fmt: skip
-        self._connection.execute(QUERIES["settle_request"], row)
-        self._connection.executemany(
-            QUERIES["insert_attempt"],
-            [(number, place, *_attempt(each)) for place, each in enumerate(attempts)],
-        )
+        if not self._connection.execute(_SETTLE, row).rowcount:
+            return False
+        for place, each in enumerate(attempts):
+            self._connection.execute(_ATTEMPT, (which[0], place, *_attempt(each)))
+        return True
 
     def _find(self, reservation: Reservation) -> Row | None:
         return self._row("request_by_number", reservation.number)
@@ -244,14 +267,26 @@ def scopes_of(
     at_ms: int, owner: str, run: str, key: str, others: Sequence[Scope]
 ) -> Sequence[Scope]:
     """Return every scope that a request counts in."""
-    scopes = [TOTAL, Scope("day", day_of(at_ms))]
-    named = (("owner", owner), ("run", run), ("key", key))
-    return [*scopes, *(Scope(kind, name) for kind, name in named if name), *others]
+    scopes = [TOTAL, _day_scope(at_ms // _DAY_MS)]
+    if owner:
+        scopes.append(Scope("owner", owner))
+    if run:
+        scopes.append(Scope("run", run))
+    if key:
+        scopes.append(Scope("key", key))
+    scopes.extend(others)
+    return scopes
 
 
-def day_of(at_ms: int) -> str:
-    """Return the day of an instant (UTC), such as 2026-11-26."""
-    return datetime.fromtimestamp(at_ms // _DAY_MS * 86_400, UTC).date().isoformat()
+@lru_cache(64)
+def _day_scope(day: int) -> Scope:
+    return Scope("day", datetime.fromtimestamp(day * 86_400, UTC).date().isoformat())
+
+
+def _total(attempts: Sequence[Attempt], member: str) -> int | None:
+    if len(attempts) == 1:
+        return getattr(attempts[0], member)
+    return total(getattr(attempt, member) for attempt in attempts)
 
 
 def _reserve(amount: Amount, room: int | None) -> Reserve:

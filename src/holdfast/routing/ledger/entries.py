@@ -130,6 +130,8 @@ class Reservation:
     """The limit of tokens that the amount pays for; None leaves the request's own."""
     number: int
     """The row of the ledger."""
+    scopes: tuple[Scope, ...]
+    """What it counts in."""
 
     @property
     def request_id(self) -> str:

@@ -34,6 +34,9 @@ def open_to_write(path: Path, ack: Ack) -> sqlite3.Connection:
             switch_to_log(connection, busy_seconds=BUSY_SECONDS)
             _make(connection, path)
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[ack]}")
+        # The session waits for others and moves the log itself.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA busy_timeout = 0")
     except BaseException:
         connection.close()
         raise

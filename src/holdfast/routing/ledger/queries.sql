@@ -28,12 +28,13 @@ FROM requests WHERE process = ? AND state = 0;
 SELECT DISTINCT process FROM requests WHERE state = 0;
 
 -- name: settle_request
--- How a request ended.
+-- How a request ended, if it is still as it was seen.
 UPDATE requests SET
     state = 2, held_msat = ?, debit_msat = ?, unknown = ?, quoted_msat = ?, outcome = ?, message = ?,
     provider = ?, model = ?, latency_ms = ?, first_byte_ms = ?, retries = ?, cut_off = ?,
-    input_tokens = ?, output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, reasoning_tokens = ?
-WHERE number = ?;
+    input_tokens = ?, output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?,
+    reasoning_tokens = ?
+WHERE number = ? AND state = ? AND held_msat = ?;
 
 -- name: insert_attempt
 -- One call of a provider.
