@@ -1,0 +1,220 @@
+"""The circuits of all endpoints of a process, and the permits that are out.
+
+An endpoint has two circuits: one of its key at the provider (connections, a key that is refused or
+has no money) and one of the model behind it. A call needs a permit of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from holdfast.frozen import NamedTuple
+from holdfast.routing.breakers.rules import (
+    CLOSED,
+    Circuit,
+    Forced,
+    Permit,
+    Rules,
+    Verdict,
+    admit,
+    fail,
+    force,
+    is_slow,
+    judge,
+    release,
+    succeed,
+)
+from holdfast.routing.faults import OF_THE_KEY, Fault
+
+ANY_MODEL = ""
+_EARLY_MS = 1_000
+_MOST_CIRCUITS = 20_000
+_OF_THE_HOST = OF_THE_KEY | {Fault.CONNECT}
+
+
+class Place(NamedTuple):
+    """What a circuit is about: a provider, the fingerprint of its key, a model or `ANY_MODEL`."""
+
+    provider: str
+    key: str = ""
+    model: str = ANY_MODEL
+
+
+Changed = Callable[[Mapping[Place, Circuit]], None]
+"""Gets circuits that changed their state, with all others that are not as new."""
+
+
+class Board:
+    """Judges, admits and counts. Not for threads: it belongs to one event loop.
+
+    `now_ms` and `jitter` come from outside. `changed` is called after a change of state, not after
+    each outcome.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        now_ms: Callable[[], int],
+        jitter: Callable[[], float],
+        changed: Changed | None = None,
+    ) -> None:
+        self.rules = rules
+        self._now_ms = now_ms
+        self._jitter = jitter
+        self._changed = changed
+        self._circuits: dict[Place, Circuit] = {}
+        self._early_ms: dict[Place, int] = {}
+
+    def circuit(self, place: Place) -> Circuit:
+        """Return the circuit of a place."""
+        return self._circuits.get(place, CLOSED)
+
+    def circuits(self) -> Mapping[Place, Circuit]:
+        """Return the circuits that are not as new."""
+        return dict(self._circuits)
+
+    def load(self, circuits: Mapping[Place, Circuit]) -> None:
+        """Take over what another process, or this one before, knew and is newer than what is here."""
+        for place, circuit in circuits.items():
+            if circuit.changed_ms >= self.circuit(place).changed_ms:
+                self._circuits[place] = circuit
+
+    def judge(self, place: Place) -> Verdict:
+        """Tell whether a call may be made now."""
+        if not self._circuits:
+            return judge(CLOSED, 0)
+        now_ms = self._now_ms()
+        host = judge(self.circuit(host_of(place)), now_ms)
+        return host if not host.ready else judge(self.circuit(place), now_ms)
+
+    def acquire(self, place: Place, *, early: bool = False) -> Pass | None:
+        """Return the right to one call, None if there is none.
+
+        It must be given back by `succeed`, `fail` or `release`; a probe's ends by itself as well.
+        `early` is granted once a second at most.
+        """
+        now_ms = self._now_ms()
+        if early and not self._may_be_early(place, now_ms):
+            return None
+        host = host_of(place)
+        hosts, host_permit = admit(self.circuit(host), now_ms, self.rules, early=early)
+        if host_permit is None:
+            return None
+        model, permit = admit(self.circuit(place), now_ms, self.rules, early=early)
+        if permit is None:
+            return None  # the permit of the host was not noted down: nothing to give back
+        self._set(host, hosts)
+        self._set(place, model)
+        if early:
+            self._early_ms[place] = now_ms
+        return Pass(self, {host: host_permit, place: permit})
+
+    def force(self, place: Place, forced: Forced | None) -> None:
+        """Hold a circuit open or closed by hand; None lets it decide again."""
+        self._set(place, force(self.circuit(place), forced, self._now_ms()))
+
+    def soonest(self, places: Iterable[Place]) -> int | None:
+        """Return in how many ms one of the places may be asked again, None if there is no place."""
+        now_ms = self._now_ms()
+        waits = [max(0, self.judge(each).again_ms - now_ms) for each in places]
+        return min(waits, default=None)
+
+    def _may_be_early(self, place: Place, now_ms: int) -> bool:
+        return now_ms - self._early_ms.get(place, 0) >= _EARLY_MS
+
+    def _set(self, place: Place, circuit: Circuit) -> None:
+        before = self._circuits.get(place, CLOSED)
+        if circuit is before:
+            return
+        self._circuits[place] = circuit
+        if len(self._circuits) > _MOST_CIRCUITS:  # names of models can come from anybody
+            self._circuits.pop(next(iter(self._circuits)))
+        moved = (circuit.state, circuit.forced, circuit.paused_until_ms) != (
+            before.state,
+            before.forced,
+            before.paused_until_ms,
+        )
+        if moved and self._changed is not None:
+            self._changed(self._circuits)
+
+    def end(
+        self,
+        permits: Mapping[Place, Permit],
+        fault: Fault | None,
+        *,
+        retry_after_ms: int | None = None,
+        first_byte_ms: int | None = None,
+    ) -> None:
+        """Count the outcome of a call at each of its circuits; called by `Pass`."""
+        now_ms = self._now_ms()
+        if fault is None and is_slow(first_byte_ms, self.rules):
+            fault = Fault.FIRST_BYTE
+        for place, permit in permits.items():
+            circuit = self.circuit(place)
+            if fault is None or not _concerns(place, fault):
+                after = self._unharmed(circuit, permit, fault, now_ms)
+            else:
+                after = fail(
+                    circuit, permit, fault, now_ms, self.rules,
+                    jitter=self._jitter, retry_after_ms=retry_after_ms,
+                )  # fmt: skip
+            self._set(place, after)
+
+    def give_back(self, permits: Mapping[Place, Permit]) -> None:
+        """Take permits back without an outcome; called by `Pass`."""
+        now_ms = self._now_ms()
+        for place, permit in permits.items():
+            self._set(place, release(self.circuit(place), permit, now_ms))
+
+    def _unharmed(
+        self, circuit: Circuit, permit: Permit, fault: Fault | None, now_ms: int
+    ) -> Circuit:
+        # A model that fails shows all the same that the host can be reached.
+        reached = fault is None or fault not in (*_OF_THE_HOST, Fault.LEFT)
+        if reached:
+            return succeed(circuit, permit, now_ms, self.rules)
+        return release(circuit, permit, now_ms)
+
+
+class Pass:
+    """The right to one call. What is said first about its outcome counts; the rest is ignored."""
+
+    __slots__ = ("_board", "_permits")
+
+    def __init__(self, board: Board, permits: Mapping[Place, Permit]) -> None:
+        self._board = board
+        self._permits: Mapping[Place, Permit] | None = permits
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the outcome decides if others may call again."""
+        return any(each.probe for each in (self._permits or {}).values())
+
+    def succeed(self, first_byte_ms: int | None = None) -> None:
+        """Say that the answer came whole, its first byte after so many ms."""
+        if (permits := self._take()) is not None:
+            self._board.end(permits, None, first_byte_ms=first_byte_ms)
+
+    def fail(self, fault: Fault, retry_after_ms: int | None = None) -> None:
+        """Say how the call failed."""
+        if (permits := self._take()) is not None:
+            self._board.end(permits, fault, retry_after_ms=retry_after_ms)
+
+    def release(self) -> None:
+        """Give the right back: the call was not made."""
+        if (permits := self._take()) is not None:
+            self._board.give_back(permits)
+
+    def _take(self) -> Mapping[Place, Permit] | None:
+        permits, self._permits = self._permits, None
+        return permits
+
+
+def host_of(place: Place) -> Place:
+    """Return the place of the key that a place belongs to."""
+    return Place(place.provider, place.key)
+
+
+def _concerns(place: Place, fault: Fault) -> bool:
+    return (fault in _OF_THE_HOST) == (place.model == ANY_MODEL)
