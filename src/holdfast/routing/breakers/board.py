@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from holdfast.frozen import NamedTuple
 from holdfast.routing.breakers.rules import (
     CLOSED,
+    READY,
     Circuit,
     Forced,
     Permit,
@@ -65,6 +66,8 @@ class Board:
         self._changed = changed
         self._circuits: dict[Place, Circuit] = {}
         self._early_ms: dict[Place, int] = {}
+        self.troubled: set[str] = set()
+        """Providers with a circuit that is not as new: all others need not be judged."""
 
     def circuit(self, place: Place) -> Circuit:
         """Return the circuit of a place."""
@@ -79,11 +82,12 @@ class Board:
         for place, circuit in circuits.items():
             if circuit.changed_ms >= self.circuit(place).changed_ms:
                 self._circuits[place] = circuit
+                self.troubled.add(place.provider)
 
     def judge(self, place: Place) -> Verdict:
         """Tell whether a call may be made now."""
-        if not self._circuits:
-            return judge(CLOSED, 0)
+        if place.provider not in self.troubled:
+            return READY
         now_ms = self._now_ms()
         host = judge(self.circuit(host_of(place)), now_ms)
         return host if not host.ready else judge(self.circuit(place), now_ms)
@@ -128,6 +132,7 @@ class Board:
         if circuit is before:
             return
         self._circuits[place] = circuit
+        self.troubled.add(place.provider)
         if len(self._circuits) > _MOST_CIRCUITS:  # names of models can come from anybody
             self._circuits.pop(next(iter(self._circuits)))
         moved = (circuit.state, circuit.forced, circuit.paused_until_ms) != (

@@ -101,28 +101,29 @@ class Verdict(NamedTuple):
     """Another call is probing just now: its outcome decides."""
 
 
-_READY: Final = Verdict(ready=True)
+READY: Final = Verdict(ready=True)
+"""The verdict on a circuit that is closed."""
 
 
 def judge(circuit: Circuit, now_ms: int) -> Verdict:
     """Tell whether a call may be made, without changing anything."""
     if circuit is CLOSED:
-        return _READY
+        return READY
     if circuit.forced is not None:
         closed = circuit.forced == "closed"
-        return _READY if closed else Verdict(ready=False, again_ms=now_ms + 60_000, reason="forced")
+        return READY if closed else Verdict(ready=False, again_ms=now_ms + 60_000, reason="forced")
     if now_ms < circuit.paused_until_ms:
         return Verdict(ready=False, again_ms=circuit.paused_until_ms, reason="rate_limit")
     match circuit.state:
         case "closed":
-            return _READY
+            return READY
         case "open" if now_ms < circuit.until_ms:
             return Verdict(ready=False, again_ms=circuit.until_ms, reason=_reason(circuit))
         case "half_open" if now_ms < circuit.permit_until_ms:
             again = circuit.permit_until_ms
             return Verdict(ready=False, again_ms=again, reason="probing", probing=True)
         case _:
-            return _READY
+            return READY
 
 
 def admit(
@@ -256,9 +257,7 @@ def _opened(circuit: Circuit, fault: Fault, now_ms: int, until_ms: int) -> Circu
 def _paused(circuit: Circuit, now_ms: int, rules: Rules, retry_after_ms: int | None) -> Circuit:
     wanted = rules.pause_ms if retry_after_ms is None else retry_after_ms
     until = now_ms + min(max(wanted, 0), rules.most_pause_ms)
-    return replace(
-        circuit, paused_until_ms=max(until, circuit.paused_until_ms), changed_ms=now_ms
-    )
+    return replace(circuit, paused_until_ms=max(until, circuit.paused_until_ms), changed_ms=now_ms)
 
 
 def _reason(circuit: Circuit) -> str:
