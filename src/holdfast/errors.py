@@ -234,27 +234,34 @@ class StepInterrupted(StepError):
 class ProviderError(HoldfastError):
     """A model provider refused or failed.
 
-    `spent` is a `routing.seam.ModelReply` with the usage and the cost of the replies that came
-    before the failure, or None.
+    `fault` is the class of the failure, a word of `routing.faults.Fault`; `retry_after` the number of
+    seconds that the provider asked to be left alone. `spent` is a `routing.seam.ModelReply` with the
+    usage and the cost of the replies that came before the failure, or None.
     """
 
     exit_code = 5
+    fault = "caller"
     spent: object = None
+
+    def __init__(
+        self, message: str, *, hint: str = "", retry_after: float | None = None, fault: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+        if fault:
+            self.fault = fault
 
 
 class ProviderUnavailable(ProviderError):
-    """The provider is down, too slow or overloaded; a later try may succeed.
+    """The provider is down, too slow or overloaded; a later try may succeed."""
 
-    `retry_after` is the number of seconds that the provider asked to be left alone.
-    """
-
-    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.retry_after = retry_after
+    fault = "server"
 
 
 class MalformedAnswer(ProviderUnavailable):
     """What a provider sent is no answer: not JSON, or not of the shape that its format has."""
+
+    fault = "malformed"
 
 
 class ErrorInAnswer(ProviderError):
@@ -264,7 +271,7 @@ class ErrorInAnswer(ProviderError):
     """
 
     def __init__(self, message: str, *, kind: str, status: int, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, fault="in_band")
         self.kind = kind
         self.status = status
 

@@ -13,7 +13,7 @@ from holdfast.clock import SystemClock
 from holdfast.errors import ModelOutputError
 from holdfast.ids import new_run_id
 from holdfast.routing.config import ProviderConfig
-from holdfast.routing.providers.openai import OpenAIProvider
+from holdfast.routing.providers.chat import ChatProvider
 from holdfast.routing.seam import Message, ModelRequest, OutputContract
 from holdfast.tracing.kept import Kept
 from holdfast.tracing.span import Span
@@ -55,9 +55,9 @@ class Spans:
 
 
 @asynccontextmanager
-async def provider_at(url: str, **fields) -> AsyncIterator[OpenAIProvider]:
+async def provider_at(url: str, **fields) -> AsyncIterator[ChatProvider]:
     config = {"name": "stub", "api_key": SECRET, "models": {}} | fields
-    provider = OpenAIProvider(ProviderConfig(base_url=url, **config), clock=SystemClock())
+    provider = ChatProvider(ProviderConfig(base_url=url, **config), clock=SystemClock())
     try:
         yield provider
     finally:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.routing.cost import cost_msat, format_msat, most_msat, total, total_usage
-from holdfast.routing.providers.sse import EventReader
+from holdfast.routing.dialects.framing import EventFrames
 from holdfast.routing.seam import Price, Usage
 from holdfast.routing.structured import extract_json, is_strict
 from holdfast.routing.usage import read_usage
@@ -23,6 +23,10 @@ JSON = st.recursive(
     max_leaves=8,
 )
 PROSE = st.text(st.characters(exclude_characters='`{["', exclude_categories=["Cs"]), max_size=30)
+
+
+def data_of(frames) -> list[str]:
+    return [frame.data.decode() for frame in frames]
 
 
 @given(COUNT, COUNT, COUNT, COUNT, st.integers(0, 5000))
@@ -169,19 +173,19 @@ def test_events_survive_any_line_end_and_any_split(events, newline, data):
         newline.join([*lines, f"data: {event}".encode(), b"", b""]) for event in events
     )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    reader, found = EventReader(), []
+    reader, found = EventFrames(), []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        found += reader.feed(stream[start:end])
-    assert [*found, *reader.finish()] == events
+        found += data_of(reader.feed(stream[start:end]))
+    assert [*found, *data_of(reader.finish())] == events
 
 
 def test_a_line_end_of_two_bytes_may_arrive_in_two_pieces():
-    reader = EventReader()
+    reader = EventFrames()
     pieces = [bytes([byte]) for byte in b"data: a\r\ndata: b\r\n\r\n"]
-    assert [event for piece in [*pieces, b":"] for event in reader.feed(piece)] == ["a\nb"]
+    assert [event for piece in [*pieces, b":"] for event in data_of(reader.feed(piece))] == ["a\nb"]
 
 
 def test_an_event_may_have_several_lines_and_lack_its_last_empty_one():
-    reader = EventReader()
-    assert reader.feed(b"data: a\ndata:b\n\ndata: last") == ["a\nb"]
-    assert reader.finish() == ["last"]
+    reader = EventFrames()
+    assert data_of(reader.feed(b"data: a\ndata:b\n\ndata: last")) == ["a\nb"]
+    assert data_of(reader.finish()) == ["last"]

@@ -11,7 +11,7 @@ import pytest
 from holdfast.clock import SystemClock
 from holdfast.errors import ModelOutputError, ProviderRefused, ProviderUnavailable
 from holdfast.routing.config import ProviderConfig, Timeouts
-from holdfast.routing.providers.openai import OpenAIProvider
+from holdfast.routing.providers.chat import ChatProvider
 from holdfast.routing.router import Router
 from holdfast.routing.seam import Message, ModelRequest, OutputContract, Price, Usage
 from tests.routing.kit import NUMBER, Spans, ask, provider_at
@@ -185,7 +185,7 @@ async def test_the_cheaper_endpoint_is_asked_and_the_dearer_when_it_is_down(aimo
     nowhere = f"http://127.0.0.1:{free_port()}/v1"
     async with AsyncExitStack() as stack:
 
-        async def at(url: str, name: str, price: Price) -> OpenAIProvider:
+        async def at(url: str, name: str, price: Price) -> ChatProvider:
             return await stack.enter_async_context(
                 provider_at(url, name=name, api_key=KEY, models={"m": price})
             )
@@ -201,7 +201,7 @@ async def test_the_cheaper_endpoint_is_asked_and_the_dearer_when_it_is_down(aimo
 
 async def test_a_name_that_does_not_resolve_is_an_outage():
     config = ProviderConfig(name="p", base_url="http://no-such-host.invalid/v1")
-    provider = OpenAIProvider(config, clock=SystemClock())
+    provider = ChatProvider(config, clock=SystemClock())
     request = ModelRequest(model="m", messages=(Message(role="user", content="x"),))
     try:
         with pytest.raises(ProviderUnavailable, match="cannot be reached"):

@@ -27,12 +27,12 @@ def build_services(
     from holdfast.agents.nodes import Services  # noqa: PLC0415
     from holdfast.agents.tools import TOOLS  # noqa: PLC0415
     from holdfast.agents.tools.seam import ToolContext  # noqa: PLC0415
+    from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
     from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
-    from holdfast.routing.providers.openai import OpenAIProvider  # noqa: PLC0415
     from holdfast.routing.router import Router  # noqa: PLC0415
 
     configured: Sequence[Provider] = [
-        OpenAIProvider(config, clock=clock) for config in settings.providers
+        ChatProvider(config, clock=clock) for config in settings.providers
     ]
     if exchange is not None:
         configured = exchange(configured)

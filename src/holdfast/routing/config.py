@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from holdfast.routing.seam import Price
+from holdfast.routing.selection.endpoints import Tier, Traits
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 StructuredOutput = Literal["auto", "json_schema", "none"]
 """Whether an endpoint constrains replies to a JSON Schema: try and see, always, never."""
 
@@ -31,7 +35,8 @@ class ProviderConfig:
 
     `models` are the models that may be asked for, with their prices where they are known; an
     endpoint without any is asked for every model. `key_variable` is the environment variable
-    that `api_key` was to be read from: set with no `api_key`, the variable is missing.
+    that `api_key` was to be read from: set with no `api_key`, the variable is missing. `kind` is
+    the wire format; `auto_discover` asks the endpoint which models it has.
     """
 
     name: str
@@ -41,3 +46,19 @@ class ProviderConfig:
     models: Mapping[str, Price | None] = field(default_factory=dict[str, Price | None])
     structured_output: StructuredOutput = "auto"
     timeouts: Timeouts = field(default_factory=Timeouts)
+    kind: str = "openai"
+    tier: Tier = "standard"
+    auto_discover: bool = False
+
+    @property
+    def traits(self) -> Traits:
+        """What is true of the provider whatever the model."""
+        local = urlsplit(self.base_url).hostname in LOOPBACK
+        return Traits(tier=self.tier, local=local, key=fingerprint(self.api_key))
+
+
+def fingerprint(key: str | None) -> str:
+    """Return what tells keys apart and says nothing about them."""
+    if not key:
+        return ""
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

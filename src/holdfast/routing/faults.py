@@ -26,11 +26,13 @@ class Fault(StrEnum):
     RATE_LIMIT = "rate_limit"
     """HTTP 429: the endpoint is well and wants to be left alone for a while."""
     AUTH = "auth"
-    """HTTP 401 or 403: the key is not accepted."""
+    """HTTP 401: the key is not accepted."""
     PAYMENT = "payment"
     """HTTP 402: the key has no money left."""
     MODEL = "model"
     """HTTP 404: the endpoint does not know the model."""
+    FORBIDDEN = "forbidden"
+    """HTTP 403: the endpoint will not do this for this key, or not this request."""
     CALLER = "caller"
     """Another 4xx, or a reply that was refused: the request would fail anywhere."""
     LEFT = "left"
@@ -53,8 +55,25 @@ COUNTED: Final = frozenset(
 OF_THE_KEY: Final = frozenset({Fault.AUTH, Fault.PAYMENT})
 """Faults that every model behind the same key shares, until the key or its balance changes."""
 
-NOT_COUNTED: Final = frozenset({Fault.CALLER, Fault.LEFT})
-"""Outcomes that say nothing about the endpoint."""
-
-PASSED_OVER: Final = frozenset(Fault) - NOT_COUNTED
+PASSED_OVER: Final = frozenset(Fault) - {Fault.CALLER, Fault.LEFT}
 """Faults after which another endpoint is asked."""
+
+
+def fault_of_status(status: int) -> Fault:
+    """Return what an HTTP status other than success says about an endpoint."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return Fault.SERVER
+    return Fault.CALLER if status >= 400 else Fault.MALFORMED
+
+
+_BY_STATUS: Final = {
+    401: Fault.AUTH,
+    402: Fault.PAYMENT,
+    403: Fault.FORBIDDEN,
+    404: Fault.MODEL,
+    408: Fault.SERVER,
+    425: Fault.SERVER,
+    429: Fault.RATE_LIMIT,
+}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from holdfast.routing.seam import Usage
 from holdfast.tracing.billing.usage import usage_of
+from holdfast.tracing.meaning import TokenUsage
 
 
 def read_usage(raw: Mapping[str, object]) -> Usage:
@@ -14,7 +15,11 @@ def read_usage(raw: Mapping[str, object]) -> Usage:
     The tokens are taken apart by the rules of `holdfast.tracing.billing.usage`, so that a cached or a
     reasoning token is in its sum exactly once. What is not told, or is no count, is None.
     """
-    told = usage_of(raw)
+    return sum_up(usage_of(raw))
+
+
+def sum_up(told: TokenUsage) -> Usage:
+    """Return whole sums and their parts from tokens that were taken apart."""
     written = told.cache_write
     if told.cache_write_1h is not None:
         written = (written or 0) + told.cache_write_1h

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from holdfast.routing.config import ProviderConfig, Timeouts
+from holdfast.routing.config import LOOPBACK, ProviderConfig, Timeouts
 from holdfast.routing.seam import Price
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
@@ -19,7 +19,6 @@ from holdfast.settings.values import (
 )
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def read_provider(
@@ -99,5 +98,5 @@ def _warn_of_key(
             'api_key = "${NAME_OF_THE_VARIABLE}"'
         )
     address = urlsplit(base_url or "")
-    if (key or variable) and address.scheme == "http" and address.hostname not in _LOOPBACK:
+    if (key or variable) and address.scheme == "http" and address.hostname not in LOOPBACK:
         section.found.warnings.append(f"{where} is sent unencrypted: its base_url is not https")

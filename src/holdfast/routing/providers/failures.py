@@ -6,57 +6,48 @@ quote the endpoint but never a key.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import cast
 
-from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from holdfast.errors import ErrorInAnswer, ProviderError, ProviderRefused, ProviderUnavailable
 from holdfast.routing.config import ProviderConfig
+from holdfast.routing.faults import Fault, fault_of_status
 
 _WORTH_A_RETRY = frozenset({408, 425, 429})
 _EXCERPT = 300
-_BY_TYPE = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "rate_limit_error": 429,
-}
 
 
 def status_failure(
     config: ProviderConfig, model: str, status: int, message: str, retry_after: float | None
 ) -> ProviderError:
     """Return the error for an answer with an HTTP error status."""
-    where = f"provider {config.name!r}"
+    where, fault = f"provider {config.name!r}", fault_of_status(status)
     if status in _WORTH_A_RETRY or status >= 500:
         what = "limits the rate of requests" if status == 429 else "cannot serve now"
         return ProviderUnavailable(
             f"{where} {what} (HTTP {status}){_quoted(config, message)}",
             hint="try again later, or add another provider that serves the model",
             retry_after=retry_after,
+            fault=fault,
         )
     if status == 401:  # the endpoint's own sentence often repeats a part of the key
-        return ProviderRefused(f"{where} does not accept the key (HTTP 401)", hint=key_hint(config))
+        return ProviderRefused(
+            f"{where} does not accept the key (HTTP 401)", hint=key_hint(config), fault=fault
+        )
     return ProviderRefused(
         f"{where} refused the request for {model!r} (HTTP {status}){_quoted(config, message)}",
         hint=_what_to_mend(config, model, status),
+        fault=fault,
     )
 
 
-def body_failure(config: ProviderConfig, model: str, error: object) -> ProviderError:
-    """Return the error for an `error` object inside an answer whose status was 200."""
-    fields = cast("Mapping[str, object]", error if isinstance(error, Mapping) else {})
-    status = 500
-    for clue in (fields.get("status"), fields.get("code"), fields.get("type")):
-        status = _BY_TYPE.get(clue, status) if isinstance(clue, str) else status
-        if isinstance(clue, int | str) and str(clue).isdecimal() and 400 <= int(clue) <= 599:
-            status = int(clue)
-            break
-    return status_failure(config, model, status, error_text(cast("object", error)), None)
+def body_failure(config: ProviderConfig, model: str, error: ErrorInAnswer) -> ProviderError:
+    """Return the error for an error inside an answer whose status was 200."""
+    failure = status_failure(config, model, error.status, error.message, None)
+    if failure.fault == Fault.SERVER:
+        failure.fault = Fault.IN_BAND
+    return failure
 
 
 def key_hint(config: ProviderConfig) -> str:
@@ -69,21 +60,6 @@ def key_hint(config: ProviderConfig) -> str:
         f"set the environment variable {variable} to a valid key and write "
         f'api_key = "${{{variable}}}" below [providers.{config.name}] in holdfast.toml'
     )
-
-
-def error_text(error: object) -> str:
-    """Return the sentence in an error body, decoded or not, whatever its shape."""
-    if isinstance(error, str | bytes):
-        try:
-            error = cast("object", json.loads(error))
-        except (ValueError, RecursionError):
-            return error.decode(errors="replace") if isinstance(error, bytes) else str(error)
-    if isinstance(error, Mapping):
-        fields = cast("Mapping[str, object]", error)
-        for name in ("error", "message", "detail"):
-            if fields.get(name):
-                return error_text(fields[name]) if name == "error" else str(fields[name])
-    return error if isinstance(error, str) else json.dumps(error)
 
 
 def parse_retry_after(value: str | None, now_ms: int) -> float | None:

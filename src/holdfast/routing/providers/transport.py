@@ -11,6 +11,7 @@ import aiohttp
 
 from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from holdfast.routing.config import ProviderConfig
+from holdfast.routing.faults import Fault
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
@@ -94,6 +95,7 @@ class Transport:
                 raise ProviderRefused(
                     f"provider {self._config.name!r} sent more than {limit} MiB for one answer",
                     hint="ask for less with max_tokens",
+                    fault=Fault.MALFORMED,
                 )
             yield piece
 
@@ -102,21 +104,26 @@ class Transport:
         hint = f"is {self._config.base_url} up and reachable from here?"
         match error:
             case aiohttp.ServerTimeoutError():
-                what = f"could not be connected to within {waits.connect:g} s"
+                fault, what = Fault.CONNECT, f"could not be connected to within {waits.connect:g} s"
             case TimeoutError() if progress.received:
                 what = f"fell silent for {waits.idle:g} s in the middle of its answer"
+                fault = Fault.IDLE
             case TimeoutError():
                 what = f"did not begin to answer within {waits.first_byte:g} s"
+                fault = Fault.FIRST_BYTE
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
                 message = f"{where} has no certificate that can be trusted: {error}"
-                return ProviderRefused(message, hint="check its base_url in holdfast.toml")
+                mend = "check its base_url in holdfast.toml"
+                return ProviderRefused(message, hint=mend, fault=Fault.CONNECT)
             case aiohttp.InvalidURL():
                 return ProviderRefused(f"{where} has a base_url that is not an address", hint=hint)
             case aiohttp.ClientConnectorError():
                 what = f"cannot be reached: {error.os_error.strerror or error.os_error}"
+                fault = Fault.CONNECT
             case _:
                 what = f"broke the connection off ({type(error).__name__})"
-        return ProviderUnavailable(f"{where} {what}", hint=hint)
+                fault = Fault.TRUNCATED if progress.received else Fault.FIRST_BYTE
+        return ProviderUnavailable(f"{where} {what}", hint=hint, fault=fault)
 
 
 class _Progress:

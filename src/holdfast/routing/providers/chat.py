@@ -1,0 +1,273 @@
+"""Any endpoint that answers chat requests, in whatever wire format it speaks.
+
+For workflows answers are asked for as a stream, so that text can be shown as it comes and a
+cancelled call stops the generation. Prompts are sent exactly as they were written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+import orjson
+
+from holdfast.clock import Clock
+from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from holdfast.routing.config import ProviderConfig
+from holdfast.routing.cost import cost_msat
+from holdfast.routing.dialects.openai import OpenAI
+from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp
+from holdfast.routing.faults import Fault
+from holdfast.routing.providers import failures
+from holdfast.routing.providers.exchange import Exchange
+from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price
+from holdfast.routing.selection.endpoints import Traits
+from holdfast.routing.structured import is_strict
+
+if TYPE_CHECKING:
+    from holdfast.routing.providers.transport import Answer, Transport
+
+_MAX_ERROR_BYTES = 64 * 1024
+_SCHEMA_NAME = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """The parts of the API that not every endpoint has, as far as this one was seen to."""
+
+    schema: bool = True
+    usage: bool = True
+    completion_tokens: bool = False
+
+
+class ChatProvider:
+    """Ask one endpoint."""
+
+    def __init__(
+        self, config: ProviderConfig, *, clock: Clock, dialect: Dialect | None = None
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._dialect = dialect
+        self._transport: Transport | None = None
+        self._habits: dict[str, Habits] = {}
+        self._sent_headers: Mapping[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._config.name
+
+    @property
+    def traits(self) -> Traits:
+        return self._config.traits
+
+    def models(self) -> tuple[str, ...]:
+        return tuple(self._config.models)
+
+    def serves(self, model: str) -> bool:
+        return not self._config.models or model in self._config.models
+
+    def price(self, model: str) -> Price | None:
+        return self._config.models.get(model)
+
+    async def complete(self, request: ModelRequest, on_text: OnText | None) -> ModelReply:
+        gathered = Gathered(request.model, on_text)
+        async with self.exchange(body_of(request), stream=True) as exchange:
+            async for batch in exchange.batches():
+                for chunk in batch:
+                    gathered.take(chunk)
+        text = "".join(gathered.texts)
+        return ModelReply(
+            text=text,
+            value=text,
+            provider=self.name,
+            model=request.model,
+            usage=exchange.usage,
+            cost_msat=cost_msat(self.price(request.model), exchange.usage),
+            calls=exchange.calls,
+            finish_reason=gathered.finish_reason or "stop",
+        )
+
+    @asynccontextmanager
+    async def exchange(self, body: Object, *, stream: bool) -> AsyncGenerator[Exchange]:
+        """Send a chat body and give its answer; leaving early stops the work upstream.
+
+        What an endpoint does not understand and the answer can do without is left out then, and from
+        then on.
+
+        Raises:
+            ProviderError: with its `fault`.
+            Untranslatable: the endpoint's format has no words for a part of the request.
+        """
+        model = cast("str", body["model"])
+        habits = self._habits.get(model) or Habits(schema=self._config.structured_output != "none")
+        stamp = Stamp(id="", created=self._clock.now_ms() // 1000, model=model)
+        calls, exchange = 0, None
+        while True:
+            calls += 1
+            dialect = self._speak(habits)
+            try:
+                async with self._post(dialect, fitted(body, habits), stream=stream) as answer:
+                    if answer.status == 200:
+                        exchange = Exchange(self._config, dialect, answer, stamp, calls)
+                        yield exchange
+                        return
+                    message, error = await self._rejection(dialect, model, answer)
+                    status = answer.status
+            except ProviderUnavailable:
+                if exchange is not None and exchange.finished:
+                    return  # the answer itself is complete: only its tail is missing
+                raise
+            changed = None
+            if status in (400, 422):
+                changed = adapt(habits, message, self._config.structured_output == "auto")
+            if changed is None:
+                raise error
+            # A schema that is wrong says nothing about the schemas of other requests.
+            if "invalid schema" not in message.lower():
+                self._habits[model] = changed
+            habits = changed
+
+    async def close(self) -> None:
+        if self._transport is not None:
+            await self._transport.close()
+
+    def _speak(self, habits: Habits) -> Dialect:
+        if self._dialect is not None:
+            return self._dialect
+        if habits == Habits():
+            return _PLAIN
+        return OpenAI(
+            stream_usage=habits.usage, completion_tokens=habits.completion_tokens, extensions=True
+        )
+
+    @asynccontextmanager
+    async def _post(
+        self, dialect: Dialect, body: Object, *, stream: bool
+    ) -> AsyncGenerator[Answer]:
+        headers = self._headers(dialect)
+        if self._transport is None:
+            from holdfast.routing.providers.transport import Transport  # noqa: PLC0415 - heavy
+
+            self._transport = Transport(self._config)
+        path = dialect.path(cast("str", body["model"]), stream=stream)
+        sent = orjson.dumps(dialect.encode({**body, "stream": stream}), default=dict)
+        url = self._config.base_url.rstrip("/") + path
+        async with self._transport.post(url, headers=headers, body=sent) as answer:
+            yield answer
+
+    def _headers(self, dialect: Dialect) -> Mapping[str, str]:
+        if self._sent_headers is None:
+            self._sent_headers = {
+                **dialect.headers(checked_key(self._config)),
+                "Accept-Encoding": "identity",
+            }
+        return self._sent_headers
+
+    async def _rejection(
+        self, dialect: Dialect, model: str, answer: Answer
+    ) -> tuple[str, ProviderError]:
+        body = b""
+        async for piece in answer.pieces:
+            body += piece
+            if len(body) > _MAX_ERROR_BYTES:
+                break
+        after = failures.parse_retry_after(answer.headers.get("Retry-After"), self._clock.now_ms())
+        message = dialect.error_text(answer.status, body[:_MAX_ERROR_BYTES])
+        return message, failures.status_failure(self._config, model, answer.status, message, after)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What has been read of an answer so far."""
+
+    model: str
+    on_text: OnText | None
+    texts: list[str] = field(default_factory=list[str])
+    finish_reason: str = ""
+
+    def take(self, chunk: Object) -> None:
+        """Read one chunk."""
+        choices = cast("list[Object]", chunk.get("choices") or [])
+        if not choices:
+            return
+        self._take_text(cast("Object", choices[0].get("delta") or {}))
+        if isinstance(reason := choices[0].get("finish_reason"), str):
+            self.finish_reason = reason
+
+    def _take_text(self, delta: Object) -> None:
+        if refusal := delta.get("refusal"):
+            raise ProviderRefused(
+                f"the model {self.model!r} declined to answer: {str(refusal)[:300]}",
+                hint="change the prompt, or ask another model",
+            )
+        text = delta.get("content")
+        if isinstance(text, str) and text:
+            self.texts.append(text)
+            if self.on_text is not None:
+                self.on_text(text)
+
+
+def body_of(request: ModelRequest) -> Document:
+    """Return the JSON of a request: the messages as they are, and only what was asked for."""
+    body: Document = {
+        "model": request.model,
+        "messages": [{"role": each.role, "content": each.content} for each in request.messages],
+    }
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        body["max_tokens"] = request.max_tokens
+    if request.output is not None:
+        schema = request.output.schema
+        named = _SCHEMA_NAME.sub("_", request.output.name)[:64] or "reply"
+        form = {"name": named, "schema": schema, "strict": is_strict(schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return body
+
+
+def fitted(body: Object, habits: Habits) -> Object:
+    """Return a body without a schema for an endpoint that has no use for one."""
+    if habits.schema or "response_format" not in body:
+        return body
+    return {name: value for name, value in body.items() if name != "response_format"}
+
+
+def adapt(habits: Habits, message: str, may_drop_schema: bool) -> Habits | None:  # noqa: FBT001
+    """Return the habits without what an endpoint's 400 complains of, None if it is not that."""
+    text = message.lower()
+    if "max_completion_tokens" in text and not habits.completion_tokens:
+        return replace(habits, completion_tokens=True)
+    if "stream_options" in text and habits.usage:
+        return replace(habits, usage=False)
+    if ("response_format" in text or "json_schema" in text) and habits.schema and may_drop_schema:
+        return replace(habits, schema=False)
+    return None
+
+
+def checked_key(config: ProviderConfig) -> str | None:
+    """Return the key of a provider, None if it needs none.
+
+    Raises:
+        ProviderRefused: its variable is not set, or it is no key.
+    """
+    key, variable = config.api_key, config.key_variable
+    if key is None and variable is not None:
+        raise ProviderRefused(
+            f"provider {config.name!r} has no key: the environment variable {variable} is not set",
+            hint=failures.key_hint(config),
+            fault=Fault.AUTH,
+        )
+    if key and not (key.isascii() and key.isprintable()):
+        raise ProviderRefused(
+            f"the key of provider {config.name!r} holds characters that no key has",
+            hint=failures.key_hint(config),
+            fault=Fault.AUTH,
+        )
+    return key
+
+
+_PLAIN = OpenAI()
