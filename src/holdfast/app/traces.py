@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from holdfast.tracing.span import Span, Value
     from holdfast.tracing.store.seam import Retention, TraceStore
     from holdfast.tracing.tracer import Prepare, Tracer
+    from holdfast.tracing.watching import Watch
 
 RINGS, FILE, KEY = "rings", "traces.db", "key"
 _MOST_RINGS = 16
@@ -65,22 +66,28 @@ def open_tracer(settings: Settings, clock: Clock) -> Generator[Tracer]:
 
 
 @contextmanager
-def open_traces(settings: Settings, *, make: bool = True) -> Generator[TraceStore]:
+def open_traces(
+    settings: Settings, *, make: bool = True, watch: Watch | None = None
+) -> Generator[TraceStore]:
     """Give the traces of the project, with all that has been journaled until now.
 
-    Without `make` a store is not made where nothing was ever traced: then there are no traces.
+    Without `make` a store is not made where nothing was ever traced: then there are no traces. With
+    `watch` they are settled too, and it is told how far that has come.
 
     Raises:
         StorageError: the store of the traces cannot be used.
     """
     from holdfast.tracing.collecting import collect  # noqa: PLC0415 - few commands read traces
     from holdfast.tracing.store.opening import open_trace_store  # noqa: PLC0415 - as above
+    from holdfast.tracing.watching import UNWATCHED  # noqa: PLC0415 - as above
 
     folder = traces_folder(settings)
     address = traces_address(settings, make=make)
     with open_trace_store(address, digester=digester_of(settings)) as store:
         if folder is not None and address != _NOWHERE:
-            collect(folder / RINGS, store)
+            collect(folder / RINGS, store, watch=watch or UNWATCHED)
+        if watch is not None:
+            store.settle(watch=watch)
         yield store
 
 

@@ -10,6 +10,7 @@ from holdfast.frozen import frozen
 from holdfast.tracing.entries import Loss
 from holdfast.tracing.ring.reading import RingFiles, remains, rings, sweep_drafts
 from holdfast.tracing.store.seam import TraceStore
+from holdfast.tracing.watching import UNWATCHED, Watch
 
 
 @frozen
@@ -25,8 +26,8 @@ class Collected:
     left: tuple[str, ...] = ()
 
 
-def collect(folder: Path, store: TraceStore) -> Collected:
-    """Take in all that is in the rings below `folder`.
+def collect(folder: Path, store: TraceStore, *, watch: Watch = UNWATCHED) -> Collected:
+    """Take in all that is in the rings below `folder`; `watch` is told of it now and then.
 
     Any process may do this at any time, several at once too. The ring of a process that has died is
     read to its end, its open spans become `lost`, and its files are deleted.
@@ -36,17 +37,17 @@ def collect(folder: Path, store: TraceStore) -> Collected:
     """
     sweep_drafts(folder)
     done = [_bury(ring, store) for ring in remains(folder)]
-    done += [_take(ring, store) for ring in rings(folder)]
+    done += [_take(ring, store, watch) for ring in rings(folder)]
     return _sum(done)
 
 
-def _take(ring: RingFiles, store: TraceStore) -> Collected:
+def _take(ring: RingFiles, store: TraceStore, watch: Watch) -> Collected:
     with ring.held() as is_ours:
         if not is_ours:
             return Collected()
         is_dead = not ring.alive
         try:
-            taken = _read(ring, store)
+            taken = _read(ring, store, watch)
         except StorageTooNew as error:
             return Collected(left=(str(error),))
         if not is_dead:
@@ -55,7 +56,7 @@ def _take(ring: RingFiles, store: TraceStore) -> Collected:
         return _sum([taken, _bury(ring, store)])
 
 
-def _read(ring: RingFiles, store: TraceStore) -> Collected:
+def _read(ring: RingFiles, store: TraceStore, watch: Watch) -> Collected:
     entries = losses = 0
     was = store.position(ring.id)
     while True:
@@ -66,6 +67,7 @@ def _read(ring: RingFiles, store: TraceStore) -> Collected:
                 continue
             ring.remove(batch.now)
             entries += len(batch.entries)
+            watch.collected(len(batch.entries))
             losses += sum(each.count for each in batch.entries if isinstance(each, Loss))
         was = batch.now
         if batch.at_end:

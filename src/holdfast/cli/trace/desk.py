@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from holdfast.app.traces import open_traces
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
+from holdfast.cli.trace.waiting import waiting_shown
 from holdfast.errors import UsageError
 from holdfast.ids import normalise_prefix
 from holdfast.tracing.store.seam import TraceStore
@@ -21,7 +22,10 @@ def traces_of(
     arguments: argparse.Namespace, output: Output, *, make: bool = False
 ) -> Generator[TraceStore]:
     """Give the traces of the project, with all that has been journaled until now."""
-    with open_traces(settings_of(arguments, output), make=make) as traces:
+    with ExitStack() as opened:
+        with waiting_shown(output) as watch:
+            settings = settings_of(arguments, output)
+            traces = opened.enter_context(open_traces(settings, make=make, watch=watch))
         yield traces
 
 

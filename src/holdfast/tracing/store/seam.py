@@ -15,6 +15,7 @@ from holdfast.frozen import frozen
 from holdfast.tracing.digest import Call, TraceDigest
 from holdfast.tracing.entries import Entry, Position
 from holdfast.tracing.span import Span, Status
+from holdfast.tracing.watching import UNWATCHED, Watch
 
 Order = Literal["newest", "slowest", "dearest"]
 
@@ -179,11 +180,12 @@ class TraceStore(Protocol):
         """
         ...
 
-    def settle(self, *, most: int | None = None) -> int:
+    def settle(self, *, most: int | None = None, watch: Watch = UNWATCHED) -> int:
         """Make digests, statistics and packs of what has come in since; return how many traces.
 
         Readers call it themselves; whoever adds may call it when there is time. With `most` only so
-        many traces, oldest change first.
+        many traces, oldest change first. Some are settled at a time: what ends it, an interrupt or
+        what `watch` raises, loses the work on the last few, and no span.
         """
         ...
 

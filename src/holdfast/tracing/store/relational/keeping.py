@@ -14,6 +14,26 @@ _BESIDE = 1000
 _FREE = "NOT d.pinned AND NOT EXISTS (SELECT 1 FROM open_spans o WHERE o.trace = d.trace)"
 
 
+def unsettled(connection: Connection, some: int, spans: int) -> list[str]:
+    """Return traces that changed since they were settled, the oldest change first.
+
+    `some` at most, and with `spans` spans at most if there is more than one of them.
+    """
+    rows = connection.execute(
+        "SELECT d.trace, (SELECT coalesce(sum(c.count), 0) FROM chunks c WHERE c.trace = d.trace) + "
+        "(SELECT coalesce(sum(p.count), 0) FROM packs p WHERE p.trace = d.trace) "
+        "FROM dirty d ORDER BY d.number LIMIT ?",
+        (some,),
+    )
+    found: list[str] = []
+    for trace, held in rows.fetchall():
+        spans -= held
+        if found and spans < 0:
+            break
+        found.append(trace)
+    return found
+
+
 def outdated(connection: Connection, days: float, now_ns: int, some: int) -> list[str]:
     """Return traces that ended more than so many days ago, the oldest first, `some` at most."""
     bound = now_ns - int(days * DAY_NS)

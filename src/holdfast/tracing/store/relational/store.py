@@ -30,9 +30,12 @@ from holdfast.tracing.store.seam import (
     StoreState,
     Swept,
 )
+from holdfast.tracing.watching import UNWATCHED, Watch
 
 _AT_ONCE = 64
 """Traces settled or removed in one transaction, so that nobody waits long for the store."""
+_SPANS_AT_ONCE = 20_000
+"""Traces with so many spans together are settled in one transaction at most, or one trace."""
 _RECENT_NS = 3_600_000_000_000
 
 
@@ -91,14 +94,22 @@ class RelationalTraceStore:
             connection.execute("DELETE FROM rings WHERE ring = ?", (ring,))
         return len(lost)
 
-    def settle(self, *, most: int | None = None) -> int:
+    def settle(self, *, most: int | None = None, watch: Watch = UNWATCHED) -> int:
+        # No more than wait by now: others may add for ever.
+        with self._database.reading() as connection:
+            (waiting,) = connection.execute("SELECT count(*) FROM dirty").fetchone()
+        total = waiting if most is None else min(most, waiting)
         done = 0
-        while most is None or done < most:
-            some = _AT_ONCE if most is None else min(_AT_ONCE, most - done)
-            settled = self._settle_some(some)
-            done += settled
-            if settled < some:
+        while done < total:
+            with self._changing() as (connection, settling):
+                some = keeping.unsettled(connection, min(_AT_ONCE, total - done), _SPANS_AT_ONCE)
+                for number, trace in enumerate(some, done + 1):
+                    settling.settle(trace)
+                    connection.execute("DELETE FROM dirty WHERE trace = ?", (trace,))
+                    watch.settled(number, total)
+            if not some:
                 break
+            done += len(some)
         return done
 
     def spans(self, trace_id: str) -> Sequence[Span]:
@@ -212,19 +223,6 @@ class RelationalTraceStore:
         self.settle()
         with self._database.reading() as connection:
             yield connection
-
-    def _settle_some(self, some: int) -> int:
-        with self._database.reading() as connection:
-            waiting = connection.execute("SELECT 1 FROM dirty LIMIT 1").fetchone()
-        if waiting is None:
-            return 0
-        with self._changing() as (connection, settling):
-            rows = connection.execute("SELECT trace FROM dirty ORDER BY number LIMIT ?", (some,))
-            traces = [trace for (trace,) in rows]
-            for trace in traces:
-                settling.settle(trace)
-                connection.execute("DELETE FROM dirty WHERE trace = ?", (trace,))
-        return len(traces)
 
     def _remove_while(self, choose: Callable[[Connection], Sequence[str]]) -> int:
         """Remove traces, some at a time, as long as any are chosen."""
