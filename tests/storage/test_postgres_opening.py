@@ -12,7 +12,7 @@ import pytest
 
 from holdfast.errors import StorageCorrupt, StorageError, StorageTooNew, StorageUnavailable
 from holdfast.storage.postgres import PostgresStore, connections
-from holdfast.storage.postgres.migrating import SCHEMA
+from holdfast.storage.postgres.migrating import RECORDS
 from holdfast.storage.seam import ABSENT
 from holdfast.testing.clock import ManualClock
 from tests.servers.postgres import GUARDED, PostgresServer
@@ -69,7 +69,7 @@ async def test_a_new_schema_is_opened_by_many_at_once(
     assert sorted(map(int, numbers)) == list(range(1, 9))
     await asyncio.gather(*(store.__aexit__(None, None, None) for store in stores))
     rows = await postgres.run("SELECT number FROM holdfast_migrations ORDER BY 1", schema=schema)
-    assert [row[0] for row in rows] == list(range(1, SCHEMA + 1))
+    assert [row[0] for row in rows] == list(range(1, RECORDS.newest + 1))
 
 
 async def test_a_store_that_lacks_a_migration_gets_it(
@@ -102,12 +102,12 @@ async def test_a_schema_of_the_future_is_too_new_and_left_alone(
     async with open_store() as store:
         await store.append(LOG, [b"x"])
     newest = f"{schema}.holdfast_migrations"
-    await postgres.run(f"INSERT INTO {newest} VALUES ({SCHEMA + 1})")
+    await postgres.run(f"INSERT INTO {newest} VALUES ({RECORDS.newest + 1})")
     error = await _refused(open_store())
     assert isinstance(error, StorageTooNew)
-    assert f"has schema {SCHEMA + 1}; this Holdfast knows {SCHEMA}" in error.message
+    assert f"has schema {RECORDS.newest + 1}; this Holdfast knows {RECORDS.newest}" in error.message
     assert "upgrade" in error.hint
-    assert (await postgres.run(f"SELECT max(number) FROM {newest}"))[0][0] == SCHEMA + 1
+    assert (await postgres.run(f"SELECT max(number) FROM {newest}"))[0][0] == RECORDS.newest + 1
 
 
 async def test_a_schema_of_another_program_is_refused_and_left_alone(

@@ -7,21 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from holdfast.tracing.store.opening import open_trace_store
-from holdfast.tracing.store.seam import TraceStore
+from tests.tracing.store.conftest import Opener
 from tests.tracing.store.making import plain_digest, span, span_id, trace_id
-
-Opener = Callable[[], TraceStore]
-
-
-@pytest.fixture
-def reopen(tmp_path: Path) -> Opener:
-    return lambda: open_trace_store(f"sqlite:{tmp_path}/traces.db", digester=plain_digest)
 
 
 def test_threads_that_add_at_once_lose_nothing(reopen: Opener) -> None:
@@ -41,17 +33,16 @@ def test_threads_that_add_at_once_lose_nothing(reopen: Opener) -> None:
         assert sum(each.count for each in store.statistics()) == 240
 
 
-def _add_from_a_process(path: str, trace: int) -> None:
-    with open_trace_store(f"sqlite:{path}", digester=plain_digest) as store:
+def _add_from_a_process(address: str, trace: int) -> None:
+    with open_trace_store(address, digester=plain_digest) as store:
         for number in range(30):
             store.add([span(trace, number)])
             store.settle(most=3)
 
 
-def test_processes_that_add_and_settle_at_once_lose_nothing(tmp_path: Path, reopen: Opener) -> None:
+def test_processes_that_add_and_settle_at_once_lose_nothing(address: str, reopen: Opener) -> None:
     context = multiprocessing.get_context("spawn")
-    path = str(tmp_path / "traces.db")
-    processes = [context.Process(target=_add_from_a_process, args=(path, n)) for n in range(3)]
+    processes = [context.Process(target=_add_from_a_process, args=(address, n)) for n in range(3)]
     for process in processes:
         process.start()
     for process in processes:
@@ -65,9 +56,10 @@ def test_processes_that_add_and_settle_at_once_lose_nothing(tmp_path: Path, reop
 _VICTIM = """
 import sys
 from holdfast.tracing.store.opening import open_trace_store
+from tests.tracing.store.conftest import Opener
 from tests.tracing.store.making import plain_digest, span
-with open_trace_store("sqlite:" + sys.argv[1], digester=plain_digest) as store:
-    number = 0
+with open_trace_store(sys.argv[1], digester=plain_digest) as store:
+    number = int(sys.argv[2])
     while True:
         store.add([span(number % 5, number)])
         print(number, flush=True)
@@ -78,11 +70,11 @@ with open_trace_store("sqlite:" + sys.argv[1], digester=plain_digest) as store:
 
 
 @pytest.mark.promise("traces-survive-kills")
-def test_what_was_added_survives_a_kill(tmp_path: Path, reopen: Opener) -> None:
+def test_what_was_added_survives_a_kill(address: str, reopen: Opener) -> None:
+    added: set[str] = set()
     for turn in range(3):
-        (tmp_path / "traces.db").unlink(missing_ok=True)
         victim = subprocess.Popen(
-            [sys.executable, "-c", _VICTIM, str(tmp_path / "traces.db")],
+            [sys.executable, "-c", _VICTIM, address, str(1000 * turn)],
             stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
         )  # fmt: skip
         assert victim.stdout is not None
@@ -93,7 +85,6 @@ def test_what_was_added_survives_a_kill(tmp_path: Path, reopen: Opener) -> None:
         acknowledged += [int(line) for line in rest.splitlines() if rest.endswith("\n") or line]
         with reopen() as store:
             kept = {each.span_id for n in range(5) for each in store.spans(trace_id(n))}
-            assert {span_id(number) for number in acknowledged} <= kept
+            added |= {span_id(number) for number in acknowledged}
+            assert added <= kept
             assert sum(each.count for each in store.statistics()) == len(kept)
-        for leftover in tmp_path.glob("traces.db*"):
-            leftover.unlink()

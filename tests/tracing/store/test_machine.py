@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from holdfast.tracing.entries import Opened
 from holdfast.tracing.span import Span
-from holdfast.tracing.store.opening import open_trace_store
-from holdfast.tracing.store.seam import Query, Retention
-from tests.tracing.store.making import EPOCH, HOUR, plain_digest, said, span, span_id, trace_id
+from holdfast.tracing.store.seam import Query, Retention, TraceStore
+from tests.tracing.store.conftest import Fresh
+from tests.tracing.store.making import EPOCH, HOUR, said, span, span_id, trace_id
 
 DAY = 24 * HOUR
 
@@ -18,9 +24,9 @@ DAY = 24 * HOUR
 class StoreMachine(RuleBasedStateMachine):
     """Any order of adding, settling, burying, pinning, sweeping and forgetting, against a plain model."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: TraceStore) -> None:
         super().__init__()
-        self.store = open_trace_store("memory:", digester=plain_digest)
+        self.store = store
         self.ended: dict[int, dict[int, Span]] = {}
         self.opened: dict[int, set[int]] = {}
         self.pinned: set[int] = set()
@@ -91,5 +97,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.__exit__(None, None, None)
 
 
-TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+def test_any_order_gives_what_the_model_has(fresh: Fresh, request: pytest.FixtureRequest) -> None:
+    examples = 8 if "postgres" in request.node.name else 30
+    run_state_machine_as_test(
+        lambda: StoreMachine(fresh()),
+        settings=settings(max_examples=examples, stateful_step_count=20, deadline=None),
+    )

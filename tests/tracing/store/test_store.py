@@ -5,36 +5,24 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
+from holdfast.errors import UsageError
 from holdfast.testing.clock import ManualClock
 from holdfast.tracing.entries import Loss, Opened, Part, Position
 from holdfast.tracing.payload import Reference
 from holdfast.tracing.span import Event, Source, Span, SpanLink
-from holdfast.tracing.store.opening import open_trace_store
 from holdfast.tracing.store.seam import Query, Retention, TraceStore
-from tests.tracing.store.making import EPOCH, HOUR, plain_digest, said, span, span_id, trace_id
+from tests.tracing.store.conftest import Fresh, Opener
+from tests.tracing.store.making import EPOCH, HOUR, said, span, span_id, trace_id
 
 DAY = 24 * HOUR
-Opener = Callable[[], TraceStore]
-
-
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TraceStore]:
-    address = f"sqlite:{tmp_path}/traces.db" if request.param == "file" else "memory:"
-    with open_trace_store(address, digester=plain_digest) as opened:
-        yield opened
-
-
-@pytest.fixture
-def reopen(tmp_path: Path) -> Opener:
-    return lambda: open_trace_store(f"sqlite:{tmp_path}/traces.db", digester=plain_digest)
+# What `fresh` gives is new for each example.
+FRESH = (HealthCheck.function_scoped_fixture,)
 
 
 scalars = (
@@ -61,12 +49,12 @@ odd_spans = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=FRESH)
 @given(batches=st.lists(st.lists(odd_spans, min_size=1, max_size=5), min_size=1, max_size=4))
 def test_every_span_comes_back_as_it_was_the_last_version_of_each(
-    batches: list[list[Span]],
+    fresh: Fresh, batches: list[list[Span]]
 ) -> None:
-    with open_trace_store("memory:", digester=plain_digest) as store:
+    with fresh() as store:
         latest: dict[tuple[str, str], Span] = {}
         for place, batch in enumerate(batches):
             store.add(batch)
@@ -114,10 +102,10 @@ def test_a_release_that_is_learnt_late_moves_what_was_counted(store: TraceStore)
     assert sum(each.count for each in store.statistics()) == 2
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 10**13), min_size=1, max_size=200))
-def test_estimated_percentiles_are_within_one_per_cent(durations: list[int]) -> None:
-    with open_trace_store("memory:", digester=plain_digest) as store:
+@settings(max_examples=50, deadline=None, suppress_health_check=FRESH)
+@given(durations=st.lists(st.integers(0, 10**13), min_size=1, max_size=200))
+def test_estimated_percentiles_are_within_one_per_cent(fresh: Fresh, durations: list[int]) -> None:
+    with fresh() as store:
         store.add([span(0, n, name="n", duration_ns=each) for n, each in enumerate(durations)])
         (estimated,) = store.statistics()
         ordered = sorted(durations)
@@ -252,9 +240,7 @@ def test_sweeping_removes_the_oldest_but_nothing_pinned_or_open(store: TraceStor
     assert sum(each.count for each in store.statistics()) == 6
 
 
-def test_sweeping_by_size_ends_below_it_and_gives_the_space_back(
-    reopen: Opener, tmp_path: Path
-) -> None:
+def test_sweeping_by_size_ends_below_it_and_gives_the_space_back(reopen: Opener) -> None:
     with reopen() as store:
         for number in range(60):
             noise = os.urandom(3000).hex()
@@ -265,9 +251,9 @@ def test_sweeping_by_size_ends_below_it_and_gives_the_space_back(
         assert store.traces(limit=1).traces[0].trace_id == trace_id(59)
 
 
-def test_parts_live_as_long_as_a_trace_refers_to_them(tmp_path: Path) -> None:
+def test_parts_live_as_long_as_a_trace_refers_to_them(fresh: Fresh) -> None:
     clock = ManualClock(start_ms=EPOCH // 1_000_000)
-    with open_trace_store("memory:", digester=plain_digest, clock=clock) as store:
+    with fresh(clock) as store:
         used, free = b"u" * 16, b"f" * 16
         reference = Reference(form="text", parts=(used.hex(),), size=3, preview="x").as_value()
         store.add([Part(hash=used, data=b"1"), Part(hash=free, data=b"2")])
@@ -293,37 +279,73 @@ def test_what_is_forgotten_is_gone_pinned_or_not(store: TraceStore) -> None:
     assert store.traces(Query(text="name")).traces[0].trace_id == trace_id(1)
 
 
-def test_people_ask_in_sql_and_can_only_read(reopen: Opener) -> None:
-    with reopen() as store:
-        store.add([span(0, 0, attributes={"a": {"b": 1}}), span(0, 1)])
-        columns, rows = store.ask(
-            "SELECT name, json_extract(attributes, '$.a.b') AS b FROM spans ORDER BY start"
-        )  # type: ignore[attr-defined]
-        assert (columns, rows) == (["name", "b"], [("name 0", 1), ("name 1", None)])
-        assert store.ask("SELECT count(*) FROM traces")[1] == [(1,)]  # type: ignore[attr-defined]
-        for bad in (
-            "DELETE FROM packs", "SELECT 1; SELECT 2", "SELEKT", "ATTACH 'x' AS y",
-            "PRAGMA user_version", "UPDATE digests SET pinned = 1", "SELECT load_extension('x')",
-            "CREATE TABLE x (a)",
-        ):  # fmt: skip
-            with pytest.raises(UsageError):
-                store.ask(bad)  # type: ignore[attr-defined]
-        assert store.state().traces == 1
+def test_sweeping_by_size_counts_the_parts_that_go_with_their_traces(fresh: Fresh) -> None:
+    clock = ManualClock(start_ms=EPOCH // 1_000_000)
+    with fresh(clock) as store:
+        for number in range(150):
+            hash_ = number.to_bytes(16, "big")
+            store.add([Part(hash=hash_, data=os.urandom(20_000))])
+            reference = Reference(form="text", parts=(hash_.hex(),), size=3, preview="x").as_value()
+            store.add([span(number, 0, attributes={"input": reference})])
+        clock.advance(2 * 3600)
+        store.sweep(
+            Retention(bytes=store.state().bytes * 9 // 10), now_ns=clock.now_ms() * 1_000_000
+        )
+        assert 60 <= store.state().traces < 150
 
 
-def test_a_newer_file_and_a_foreign_one_are_refused_and_left(
-    tmp_path: Path, reopen: Opener
-) -> None:
-    import sqlite3
+def test_texts_that_no_database_holds_are_found_and_do_no_harm(store: TraceStore) -> None:
+    odd = "a\0b\ud800" + "long" * 2000
+    store.add(
+        [
+            span(0, 0, name=odd, attributes={"user": odd, "release": odd, "note": odd, odd: odd}),
+            span(0, 1, status="error", error=odd),
+            Opened(trace_id=trace_id(0), span_id=span_id(2), parent_id=None, name=odd, kind=odd, start_ns=EPOCH),
+            Loss(count=1, why=odd),
+        ]
+    )  # fmt: skip
+    assert [each.name for each in store.spans(trace_id(0)) if each.span_id != span_id(1)] == [
+        odd
+    ] * 2
+    for query in (Query(span=odd), Query(user=odd), Query(release=odd), Query(fingerprint=odd)):
+        assert [each.trace_id for each in store.traces(query).traces] == [trace_id(0)], query
+    assert store.state().lost == 1
+    assert [each.count for each in store.statistics(Query(span=odd))] == [1]
+    assert store.find("\0") == []
+    assert store.part(b"\0" * 16) is None
 
-    with reopen():
-        pass
-    connection = sqlite3.connect(tmp_path / "traces.db")
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(StorageTooNew, match="schema 99"):
-        reopen()
-    (tmp_path / "traces.db").write_bytes(b"not a database at all, but long enough to be read")
-    with pytest.raises(StorageCorrupt):
-        reopen()
-    assert (tmp_path / "traces.db").read_bytes().startswith(b"not a database")
+
+def test_words_are_found_however_they_are_written(store: TraceStore) -> None:
+    store.add([span(0, 0, attributes={"note": "the Café's big_files (v2.10) are burning"})])
+    for text in (
+        "cafe",
+        "files",
+        "burn",
+        "burned",
+        "the",
+        "v2.10",
+        "BIG",
+        "bur",
+        "big_files",
+        "caf",
+    ):
+        assert len(store.traces(Query(text=text)).traces) == 1, text
+    for text in ("urn", "coffee", "burn coffee", "files big", "_", "'", "!", "| :*"):
+        found = store.traces(Query(text=text)).traces
+        assert len(found) == (text == "files big"), text
+
+
+def test_a_ring_that_two_read_at_once_is_taken_in_by_one(reopen: Opener) -> None:
+    starts, ends = Position(), Position(segment=0, offset=7)
+    with reopen() as one, reopen() as other:
+        with ThreadPoolExecutor(2) as threads:
+            tries = [
+                threads.submit(each.advance, "r", [span(n, 0)], was=starts, now=ends)
+                for n, each in enumerate((one, other))
+            ]
+        won = [each.result() for each in tries]
+        assert sorted(won) == [False, True]
+        assert [each.trace_id for each in one.traces().traces] == [trace_id(won.index(True))]
+        assert not one.advance("r", [], was=Position(segment=3, offset=0), now=ends)
+        assert not one.advance("unknown", [], was=ends, now=ends)
+        assert one.position("unknown") == starts

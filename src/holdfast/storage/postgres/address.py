@@ -35,8 +35,8 @@ class Address:
         return self.place
 
 
-def parse_address(url: str) -> Address:
-    """Return the parts of `url`.
+def parse_address(url: str, *, usual_schema: str = _DEFAULT_SCHEMA) -> Address:
+    """Return the parts of `url`; without a schema in it, the usual one.
 
     Raises:
         UsageError: a part is missing or wrong. The message never repeats the address, because a
@@ -50,7 +50,7 @@ def parse_address(url: str) -> Address:
     if "@" in parts.path or parts.fragment:
         raise _wrong("it has an '@', '/' or '#' that is not escaped")
     ours, theirs = _split_options(parts.query)
-    schema = ours.get("schema", _DEFAULT_SCHEMA)
+    schema = ours.get("schema", usual_schema)
     if not _SCHEMA.fullmatch(schema):
         raise _wrong("its schema is not 1 to 40 small letters, digits and '_'")
     server = f"{f'{user}@' if user else ''}{host or ''}{f':{port}' if port else ''}"

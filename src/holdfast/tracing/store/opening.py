@@ -9,7 +9,7 @@ from holdfast.tracing.store.seam import TraceStore
 
 
 def open_trace_store(address: str, *, digester: Digester, clock: Clock | None = None) -> TraceStore:
-    """Return the store at `sqlite:PATH` or `memory:`; enter it to use it.
+    """Return the store at `sqlite:PATH`, `postgres://...` or `memory:`; enter it to use it.
 
     Raises:
         UsageError: nothing knows such an address.
@@ -23,8 +23,14 @@ def open_trace_store(address: str, *, digester: Digester, clock: Clock | None = 
 
             path = rest if scheme == "sqlite" else IN_MEMORY
             return SqliteTraceStore(path, digester=digester, clock=clock)
+        case "postgres" | "postgresql":
+            from holdfast.tracing.store.postgres.store import PostgresTraceStore  # noqa: PLC0415
+
+            return PostgresTraceStore(address, digester=digester, clock=clock)
         case _:
+            shown = "this" if "@" in address else repr(address)  # it may hold a password
             raise UsageError(
-                f"{address!r} is no address of a trace store",
-                hint="give sqlite:PATH, or memory: for one that is gone with the process",
+                f"{shown} is no address of a trace store",
+                hint="give sqlite:PATH, postgres://HOST/DATABASE, or memory: for one that is gone "
+                "with the process",
             )

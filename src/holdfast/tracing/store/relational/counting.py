@@ -13,7 +13,7 @@ from holdfast.tracing.store.relational.counts import HOUR_NS
 from holdfast.tracing.store.relational.database import Connection
 from holdfast.tracing.store.relational.filters import TRUE, where
 from holdfast.tracing.store.relational.listing import CALL_COLUMNS, call_of_row
-from holdfast.tracing.store.relational.texts import as_held, as_name, clean
+from holdfast.tracing.store.relational.texts import as_held, as_label, as_name
 from holdfast.tracing.store.seam import ANY, CostBy, CostRow, ErrorGroup, NameStatistics, Query
 from holdfast.tracing.store.sketch import Sketch
 
@@ -40,7 +40,7 @@ def sketched(connection: Connection, query: Query) -> list[NameStatistics]:
         values.append(as_held(query.span))
     if query.release:
         conditions.append("s.release = ?")
-        values.append(clean(query.release))
+        values.append(as_label(query.release))
     if query.since_ns is not None:
         conditions.append("s.hour >= ?")
         values.append(query.since_ns // HOUR_NS)
@@ -159,7 +159,10 @@ def errors(connection: Connection, query: Query, limit: int) -> list[ErrorGroup]
     if query.error_class:
         condition, values = f"{condition} AND s.class = ?", [*values, query.error_class]
     if query.fingerprint:
-        condition, values = f"{condition} AND s.fingerprint = ?", [*values, query.fingerprint]
+        condition, values = (
+            f"{condition} AND s.fingerprint = ?",
+            [*values, as_label(query.fingerprint)],
+        )
     rows = connection.execute(
         "SELECT s.fingerprint, max(s.class), max(s.kind), max(s.message), count(*), count(DISTINCT s.trace), "  # noqa: S608
         "min(s.at_ns), max(s.at_ns) FROM sightings s JOIN digests d ON d.trace = s.trace "

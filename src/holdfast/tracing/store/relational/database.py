@@ -24,15 +24,16 @@ class Rows(Protocol):
 
 @frozen
 class Dialect:
-    """What databases say differently. Conditions and expressions are SQL about `c` (a call) or `words`.
+    """What databases say differently, in SQL about `c` (a call), `p` (a pack) or `words`.
 
-    `day` is the UTC day of a call. `matches` is a condition with one value, which `match_of` makes
-    of what a person typed; `word` is what stands for the value of a text that is found by it, which
-    `text_of` makes of the text. `rows_of` makes what a pack shows to people who ask in SQL; None
-    where that is made when they ask.
+    `day` is the UTC day of a call, `packed` the bytes of a pack. `matches` is a condition with one
+    value, which `match_of` makes of what a person typed; `word` is what stands for the value of a
+    text that is found by it, which `text_of` makes of the text. `rows_of` makes what a pack shows to
+    people who ask in SQL; None where that is made when they ask.
     """
 
     day: str
+    packed: str
     matches: str
     word: str
     match_of: Callable[[str], str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.tracing.store.relational.database import Dialect
-from holdfast.tracing.store.relational.texts import as_held, clean
+from holdfast.tracing.store.relational.texts import as_held, as_label, clean
 from holdfast.tracing.store.seam import Query
 
 TRUE = "1 = 1"
@@ -23,6 +23,7 @@ _WITHIN = {
     "fingerprint": "EXISTS (SELECT 1 FROM sightings s WHERE s.trace = d.trace AND "
     "s.fingerprint = ?)",
 }
+_HELD = {"span": as_held, "release": as_label, "fingerprint": as_label}
 _BOUNDS = {
     "since_ns": "d.start_ns >= ?",
     "until_ns": "d.start_ns < ?",
@@ -42,7 +43,7 @@ def where(query: Query, dialect: Dialect) -> tuple[str, list[object]]:
             wanted = getattr(query, name)
             if wanted:
                 conditions.append(f"{condition} = ?" if names is _EQUAL else condition)
-                values.append(as_held(wanted) if name == "span" else clean(wanted))
+                values.append(_HELD.get(name, clean)(wanted))
     for name, condition in _BOUNDS.items():
         if (bound := getattr(query, name)) is not None:
             conditions.append(condition)

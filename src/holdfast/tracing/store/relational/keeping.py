@@ -43,12 +43,13 @@ def outdated(connection: Connection, days: float, now_ns: int, some: int) -> lis
 def oldest(connection: Connection, excess: int, some: int) -> list[tuple[str, int]]:
     """Return the oldest traces that take `excess` bytes, with what each takes, `some` at most.
 
-    What a trace takes is about what its packs do; the last one may be more than is needed.
+    What a trace takes is about what its packs and its parts do, parts that others refer to as well
+    among them: so these may be too few traces, and hardly ever too many.
     """
     rows = connection.execute(
-        "SELECT d.trace, (SELECT CAST(coalesce(sum(length(p.columns) + length(p.bodies)), 0) AS bigint) "  # noqa: S608
-        f"FROM packs p WHERE p.trace = d.trace) FROM digests d WHERE {_FREE} "
-        "ORDER BY d.start_ns LIMIT ?",
+        f"SELECT d.trace, {_sum(connection.dialect.packed, 'packs p', 'p')} + "  # noqa: S608 - ours
+        f"{_sum('length(t.data)', 'part_uses u JOIN parts t ON t.hash = u.hash', 'u')} "
+        f"FROM digests d WHERE {_FREE} ORDER BY d.start_ns LIMIT ?",
         (some,),
     )
     found: list[tuple[str, int]] = []
@@ -58,6 +59,11 @@ def oldest(connection: Connection, excess: int, some: int) -> list[tuple[str, in
         found.append((trace, packed + _BESIDE))
         excess -= packed + _BESIDE
     return found
+
+
+def _sum(size: str, tables: str, of: str) -> str:
+    """Return the sum of a size over the rows of a trace."""
+    return f"(SELECT CAST(coalesce(sum({size}), 0) AS bigint) FROM {tables} WHERE {of}.trace = d.trace)"  # noqa: S608
 
 
 def meant(connection: Connection, query: Query, some: int) -> list[str]:

@@ -19,7 +19,7 @@ from holdfast.tracing.store.relational.loading import (
     open_spans,
     packed_spans,
 )
-from holdfast.tracing.store.relational.texts import clean
+from holdfast.tracing.store.relational.texts import as_label, clean
 from holdfast.tracing.store.words import words_of
 
 MOST_PARTS = 8
@@ -71,7 +71,7 @@ class Settling:
             return
         spans = sorted([*ended.values(), *opened], key=lambda span: span.start_ns)
         digest = self._digester(spans)
-        self._count(trace, known, fresh, clean(digest.release))
+        self._count(trace, known, fresh, as_label(digest.release))
         if fresh:
             self._pack(trace, packed, known, fresh)
         number = _write_digest(connection, digest)
@@ -152,7 +152,7 @@ def _write_digest(connection: Connection, digest: TraceDigest) -> int:
         "workflow": clean(digest.workflow),
         "session": clean(digest.session),
         "user": clean(digest.user),
-        "release": clean(digest.release),
+        "release": as_label(digest.release),
         "usage": json.dumps({name: getattr(digest.usage, name) for name in USAGE}),
         "cost_msat": digest.cost_msat,
         "cost_micros": digest.cost_micros,
@@ -183,7 +183,7 @@ def _write_derived(
         _WRITE_SIGHTING,
         [
             (
-                trace, each.span_id, each.fingerprint, each.error_class, clean(each.kind),
+                trace, each.span_id, as_label(each.fingerprint), each.error_class, clean(each.kind),
                 clean(each.message), each.origin, each.swallowed,
                 began.get(each.span_id, digest.start_ns),
             )

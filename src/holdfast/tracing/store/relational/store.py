@@ -16,6 +16,7 @@ from holdfast.tracing.store.relational import counting, keeping, listing
 from holdfast.tracing.store.relational.database import Connection, Database
 from holdfast.tracing.store.relational.loading import Names, every_span, finished, open_spans
 from holdfast.tracing.store.relational.settling import Settling
+from holdfast.tracing.store.relational.texts import clean
 from holdfast.tracing.store.relational.writing import move, sort, touch, write
 from holdfast.tracing.store.seam import (
     ANY,
@@ -119,11 +120,12 @@ class RelationalTraceStore:
 
     def find(self, prefix: str, *, limit: int = 10) -> Sequence[str]:
         self.settle()
+        begins = clean(prefix)
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT trace FROM digests WHERE trace >= ? AND trace < ? "
                 "ORDER BY start_ns DESC, trace DESC LIMIT ?",
-                (prefix, f"{prefix}\U0010ffff", limit),
+                (begins, f"{begins}\U0010ffff", limit),
             )
             return [trace for (trace,) in rows]
 

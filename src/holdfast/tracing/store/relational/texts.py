@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_LONGEST = 500
 _MARK = "\x1a"
 """What a name begins with that is written out."""
 
@@ -9,6 +10,11 @@ _MARK = "\x1a"
 def clean(text: str) -> str:
     """Return text for people: what cannot be held is written out."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def as_label(text: str) -> str:
+    """Return text that is short enough for every index: its first 500 characters."""
+    return clean(text)[:_LONGEST]
 
 
 def as_held(name: str) -> str:

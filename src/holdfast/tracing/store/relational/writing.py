@@ -1,4 +1,8 @@
-"""Take entries in: as quick as it can be, all that takes time is left to settling."""
+"""Take entries in: as quick as it can be, all that takes time is left to settling.
+
+Rows are written in the order of their keys, so that two who add at once never wait for one another
+in a circle.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ from holdfast.tracing.entries import Entry, Loss, Opened, Part, Position
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.encoding import row_of
 from holdfast.tracing.store.relational.database import Connection, upsert
-from holdfast.tracing.store.relational.texts import as_held
+from holdfast.tracing.store.relational.texts import as_held, as_label, clean
 from holdfast.tracing.values import dump_value
 
-_MOST_VARIABLES = 900
+_MOST_VARIABLES = 512
 _OPENED = ("trace", "span", "parent", "name", "kind", "start_ns", "ring")
 _WRITE_OPENED = upsert("open_spans", ("trace", "span"), _OPENED)
 
@@ -56,18 +60,20 @@ def write(connection: Connection, found: Sorted, *, ring: str, now_ns: int) -> N
     """Write entries within the transaction of the caller."""
     _write_spans(connection, found.spans)
     if found.opened:
-        _write_opened(connection, list(found.opened.values()), ring)
+        _write_opened(
+            connection, [each for _, each in sorted(found.opened.items(), key=_by_ids)], ring
+        )
     if found.parts:
         connection.executemany(
             "INSERT INTO parts (hash, at_ns, data) VALUES (?, ?, ?) "
             "ON CONFLICT (hash) DO UPDATE SET at_ns = excluded.at_ns",
-            [(each.hash, now_ns, each.data) for each in found.parts],
+            [(each.hash, now_ns, each.data) for each in sorted(found.parts, key=_by_hash)],
         )
     if found.losses:
         connection.executemany(
             "INSERT INTO losses (why, count) VALUES (?, ?) "
             "ON CONFLICT (why) DO UPDATE SET count = losses.count + excluded.count",
-            [(each.why, each.count) for each in found.losses],
+            [(as_label(each.why), each.count) for each in sorted(found.losses, key=_by_reason)],
         )
     touch(connection, {*found.spans, *(trace for trace, _ in found.opened)})
 
@@ -95,8 +101,20 @@ def touch(connection: Connection, traces: Iterable[str]) -> None:
     (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM dirty").fetchone()
     connection.executemany(
         "INSERT INTO dirty (trace, number) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        [(trace, last + place) for place, trace in enumerate(traces, 1)],
+        [(trace, last + place) for place, trace in enumerate(sorted(traces), 1)],
     )
+
+
+def _by_hash(part: Part) -> bytes:
+    return part.hash
+
+
+def _by_reason(loss: Loss) -> str:
+    return loss.why
+
+
+def _by_ids(opened: tuple[tuple[str, str], Opened]) -> tuple[str, str]:
+    return opened[0]
 
 
 def _write_spans(connection: Connection, spans: dict[str, list[Span]]) -> None:
@@ -104,24 +122,28 @@ def _write_spans(connection: Connection, spans: dict[str, list[Span]]) -> None:
         "INSERT INTO chunks (trace, count, data) VALUES (?, ?, ?)",
         [(trace, len(each), dump_value(list(map(row_of, each)))) for trace, each in spans.items()],
     )
-    for trace in _traces_with_open(connection, list(spans)):
-        connection.executemany(
-            "DELETE FROM open_spans WHERE trace = ? AND span = ?",
-            [(trace, span.span_id) for span in spans[trace]],
-        )
+    connection.executemany(
+        "DELETE FROM open_spans WHERE trace = ? AND span = ?",
+        [
+            (trace, span_id)
+            for trace in _traces_with_open(connection, sorted(spans))
+            for span_id in sorted(span.span_id for span in spans[trace])
+        ],
+    )
 
 
 def _traces_with_open(connection: Connection, traces: Sequence[str]) -> list[str]:
     found: list[str] = []
     for start in range(0, len(traces), _MOST_VARIABLES):
-        some = traces[start : start + _MOST_VARIABLES]
-        marks = ", ".join("?" * len(some))
+        some = list(traces[start : start + _MOST_VARIABLES])
+        some += some[-1:] * ((1 << (len(some) - 1).bit_length()) - len(some))
+        marks = ", ".join("?" * len(some))  # of few lengths, so that few statements are prepared
         rows = connection.execute(
             f"SELECT DISTINCT trace FROM open_spans WHERE trace IN ({marks})",  # noqa: S608 - marks
             some,
         )
         found += [trace for (trace,) in rows]
-    return found
+    return sorted(found)
 
 
 def _write_opened(connection: Connection, opened: Sequence[Opened], ring: str) -> None:
@@ -130,7 +152,7 @@ def _write_opened(connection: Connection, opened: Sequence[Opened], ring: str) -
         _WRITE_OPENED,
         [
             (
-                each.trace_id, each.span_id, each.parent_id, as_held(each.name), each.kind,
+                each.trace_id, each.span_id, each.parent_id, as_held(each.name), clean(each.kind),
                 each.start_ns, ring,
             )
             for each in opened

@@ -10,11 +10,11 @@ from pathlib import Path
 from holdfast.clock import Clock
 from holdfast.errors import UsageError
 from holdfast.storage.sqlite.errors import translate
+from holdfast.tracing.store.asking import HINT, MOST_SECONDS
 from holdfast.tracing.store.packing import Pack, unpack
 from holdfast.tracing.store.relational.shown import rows_of
 from holdfast.tracing.store.relational.texts import as_name
 
-MOST_SECONDS = 30.0
 _STEPS = 100_000
 _ALLOWED = {
     sqlite3.SQLITE_SELECT,
@@ -41,14 +41,11 @@ def ask(
             sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR,
         }:  # fmt: skip
             raise translate(error, path) from error
-        raise UsageError(f"the query cannot be answered: {_reason(error)}", hint=_HINT) from error
+        raise UsageError(f"the query cannot be answered: {_reason(error)}", hint=HINT) from error
     except sqlite3.Warning as error:
         raise UsageError("give one statement", hint="without a second one behind a ';'") from error
     finally:
         connection.close()
-
-
-_HINT = "one SELECT over the views traces, spans, calls, errors and names"
 
 
 def _ask(
@@ -61,7 +58,7 @@ def _ask(
     connection.set_authorizer(_authorise)
     cursor = connection.execute(sql)
     if cursor.description is None:
-        raise UsageError("the query returns nothing", hint=_HINT)
+        raise UsageError("the query returns nothing", hint=HINT)
     columns = [name for name, *_ in cursor.description]
     return columns, cursor.fetchmany(limit)
 

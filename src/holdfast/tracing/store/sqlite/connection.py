@@ -24,6 +24,7 @@ IN_MEMORY = ":memory:"
 
 DIALECT = Dialect(
     day="date(c.start_ns / 1000000000, 'unixepoch')",
+    packed="length(p.columns) + length(p.bodies)",
     matches="words MATCH ?",
     word="?",
     match_of=match_of,

@@ -1,0 +1,1 @@
+"""The trace store on Postgres, for teams, tested with Postgres 16 and 18."""
