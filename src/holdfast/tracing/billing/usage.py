@@ -174,6 +174,7 @@ def _openai(report: _Report) -> TokenUsage:
         reasoning=report(
             "completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens",
             "output_token_details.reasoning", "reasoning_tokens",
+            "output_tokens_details.thinking_tokens",
         ),
         audio_input=report(
             "prompt_tokens_details.audio_tokens", "input_token_details.audio_tokens",
@@ -214,6 +215,7 @@ def _anthropic(report: _Report) -> TokenUsage | None:
         cache_read=report("cache_read_input_tokens"),
         cache_write=short,
         cache_write_1h=long,
+        reasoning=report("output_tokens_details.thinking_tokens"),
         input_holds_cache=False,
     )
 
