@@ -24,8 +24,8 @@ What is behind the end has been allocated and is zero. If there is a next segmen
 end of this one.
 
 Every record is written in one go. A line that was written by half has a zero in it or no end, so
-that it is no JSON: lines go without a length and a check, which would take a tenth of the time that
-a span may cost, and would find no more than that, short of bits that fall over by themselves.
+that it is no JSON: lines go without a length and a check, which would take a sixth of the time that a
+span costs, and would find no more than that, short of bits that fall over by themselves.
 """
 
 from __future__ import annotations
