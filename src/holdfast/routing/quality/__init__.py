@@ -1,0 +1,1 @@
+"""Which model is good enough for a request: predictions, proof, and the choice."""

@@ -1,0 +1,347 @@
+"""The choice for `model: auto`: the cheapest candidate that is good enough, with every reason.
+
+Three strategies say which candidates come into question:
+
+- `complexity`: those of the tier that the look of the request asks for, or above;
+- `learned`: those that answered requests like it nearly as well as the reference;
+- `cascade`: any cheaper one, whose answer is checked and asked of the reference if it fails.
+
+Then the floor keeps only those that are shown good enough. The reference is what serves otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from holdfast.errors import NoProvider, UsageError
+from holdfast.routing.quality.complexity import (
+    TIERS,
+    Complexity,
+    ComplexityRules,
+    Tier,
+    measure_complexity,
+)
+from holdfast.routing.quality.evidence import Contest, Evidence, NoEvidence, Prediction
+from holdfast.routing.quality.floor import Floor, Judgement, Standing, is_sampled, judge_pairs
+
+Strategy = Literal["complexity", "learned", "cascade"]
+"""How candidates come into question for a request."""
+
+_ASKED: Final[Mapping[str, Tier]] = {"low": "local", "medium": "standard", "high": "frontier"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a request before it is sent.
+
+    `text` is the text of all messages joined by newlines. `complexity` is the caller's own word,
+    which replaces the measured score. `request_id` decides whether the request is one of those
+    that are checked; without one it is not.
+    """
+
+    text: str
+    messages: int = 1
+    complexity: Literal["low", "medium", "high"] | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOption:
+    """A model that may be asked, and what this request is expected to cost there in msat."""
+
+    model: str
+    tier: Tier = "standard"
+    cost_msat: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoicePolicy:
+    """How a model is chosen.
+
+    `reference` is the model that others are measured by: where it is None, the dearest of the
+    highest tier. `floor` of None asks for no proof. `learned` takes candidates that were judged on
+    at least `min_evidence` requests like this one and are predicted to reach `learned_share` of
+    the reference (the floor's share, if there is a floor).
+    """
+
+    strategy: Strategy = "complexity"
+    reference: str | None = None
+    floor: Floor | None = field(default_factory=Floor)
+    complexity: ComplexityRules = field(default_factory=ComplexityRules)
+    min_evidence: int = 10
+    learned_share: float = 0.97
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """One candidate and what was found. `rejected` is None for the chosen one only.
+
+    `expected_cost_msat` is None where the price is unknown; in a cascade it has the reference's
+    cost in it as often as the answer is expected to fail. `quality` and `evidence` are the
+    prediction for requests like this one, `floor` what the checks of this candidate say.
+    """
+
+    model: str
+    tier: Tier
+    expected_cost_msat: int | None
+    quality: float | None
+    evidence: int
+    floor: Judgement | None
+    rejected: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The model to ask, why, and every candidate.
+
+    `escalate_to` is the model to ask if the answer fails its check (cascades only). `check` is a
+    second model that this request is also to be sent to; the judged pair is then counted under
+    `contest`. Both are None for most requests.
+    """
+
+    model: str
+    why: str
+    reference: str
+    complexity: Complexity
+    considered: tuple[Considered, ...]
+    expected_cost_msat: int | None
+    escalate_to: str | None = None
+    check: str | None = None
+    contest: Contest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """Everything that one candidate is judged by."""
+
+    policy: ChoicePolicy
+    reference: str
+    reference_cost: int | None
+    asked: Complexity
+    segment: str
+    predicted: Mapping[str, Prediction]
+    evidence: Evidence
+
+
+def choose_model(
+    facts: Facts, candidates: Sequence[ModelOption], evidence: Evidence, policy: ChoicePolicy
+) -> Choice:
+    """Return the cheapest candidate that is good enough, else the reference, with all reasons.
+
+    Raises:
+        NoProvider: there is no candidate, or none is good enough and the reference is not one.
+        UsageError: two candidates have the same name.
+    """
+    case = _case(facts, candidates, evidence, policy)
+    considered = [_consider(option, case) for option in candidates]
+    fitting = [each for each in considered if each.rejected is None]
+    if not fitting:
+        raise _nothing_fits(case, considered)
+    chosen = min(fitting, key=lambda each: _by_cost(each.expected_cost_msat, each.model))
+    is_cascade = policy.strategy == "cascade" and chosen.model != case.reference
+    check = _second_model(facts, case, considered, chosen)
+    return Choice(
+        model=chosen.model,
+        why=_why(chosen, case),
+        reference=case.reference,
+        complexity=case.asked,
+        considered=tuple(_explain(each, chosen) for each in considered),
+        expected_cost_msat=chosen.expected_cost_msat,
+        escalate_to=case.reference if is_cascade else None,
+        check=check,
+        contest=_contest(chosen.model if check == case.reference else check, case),
+    )
+
+
+def _case(
+    facts: Facts, candidates: Sequence[ModelOption], evidence: Evidence, policy: ChoicePolicy
+) -> _Case:
+    if not candidates:
+        raise NoProvider(
+            "there is no model to choose from for 'auto'",
+            hint="list models with prices under a provider in holdfast.toml, or allow more in the "
+            "policy",
+        )
+    costs = {option.model: option.cost_msat for option in candidates}
+    if len(costs) < len(candidates):
+        names = ", ".join(sorted(option.model for option in candidates))
+        raise UsageError(
+            f"a candidate is named twice: {names}", hint="give the cheapest offer of each model"
+        )
+    reference = policy.reference or max(candidates, key=_strength).model
+    asked = _asked(facts, policy.complexity)
+    is_split = policy.strategy == "complexity"
+    predicted = NoEvidence().predict("") if is_split else evidence.predict(facts.text)
+    return _Case(
+        policy=policy,
+        reference=reference,
+        reference_cost=costs.get(reference),
+        asked=asked,
+        segment=f"complexity/{asked.tier}" if is_split else policy.strategy,
+        predicted=predicted,
+        evidence=evidence,
+    )
+
+
+def _consider(option: ModelOption, case: _Case) -> Considered:
+    """Return what is found of a candidate by itself, before it is compared with the others."""
+    prediction = case.predicted.get(option.model)
+    is_reference = option.model == case.reference
+    judged = None if is_reference or case.policy.floor is None else _judge(option, case)
+    found = Considered(
+        model=option.model,
+        tier=option.tier,
+        expected_cost_msat=_expected_cost(option, case),
+        quality=prediction.quality if prediction else None,
+        evidence=prediction.evidence if prediction else 0,
+        floor=judged,
+        rejected=None,
+    )
+    if is_reference:
+        return found
+    unfit = _why_out_of_question(found, case)
+    if unfit is None and judged is not None and judged.standing is not Standing.SHOWN:
+        unfit = judged.reason
+    return replace(found, rejected=unfit)
+
+
+def _judge(option: ModelOption, case: _Case) -> Judgement:
+    assert case.policy.floor is not None
+    contest = Contest(candidate=option.model, reference=case.reference, segment=case.segment)
+    return judge_pairs(case.evidence.pairs(contest), case.policy.floor)
+
+
+def _expected_cost(option: ModelOption, case: _Case) -> int | None:
+    """Return the cost of asking; in a cascade with that of asking again, as often as expected."""
+    if case.policy.strategy != "cascade" or option.model == case.reference:
+        return option.cost_msat
+    if option.cost_msat is None or case.reference_cost is None:
+        return None
+    prediction = case.predicted.get(option.model)
+    failing = 1 - prediction.quality if prediction else 0.5
+    return option.cost_msat + round(failing * case.reference_cost)
+
+
+def _why_out_of_question(found: Considered, case: _Case) -> str | None:
+    """Return why the strategy does not take a candidate, None if it does."""
+    if found.expected_cost_msat is None:
+        return "its cost is unknown, so nothing shows that it is the cheaper one"
+    match case.policy.strategy:
+        case "complexity":
+            return _below_tier(found, case.asked)
+        case "learned":
+            return _below_prediction(found, case)
+        case "cascade":
+            if found.expected_cost_msat < (case.reference_cost or 0):
+                return None
+            return f"with its expected failures it costs no less than {case.reference!r} at once"
+
+
+def _below_tier(found: Considered, asked: Complexity) -> str | None:
+    if TIERS.index(found.tier) >= TIERS.index(asked.tier):
+        return None
+    return (
+        f"its tier {found.tier!r} is below {asked.tier!r}, which the complexity "
+        f"{asked.score:.2f} asks for"
+    )
+
+
+def _below_prediction(found: Considered, case: _Case) -> str | None:
+    least = case.policy.min_evidence
+    reference = case.predicted.get(case.reference)
+    known = reference.evidence if reference else 0
+    if reference is None or known < least:
+        return (
+            f"too little is known of {case.reference!r} on requests like this: {known} of {least} "
+            "judged answers"
+        )
+    if found.quality is None or found.evidence < least:
+        return (
+            f"too little is known of it on requests like this: {found.evidence} of {least} "
+            "judged answers"
+        )
+    floor = case.policy.floor
+    wanted = (floor.min_quality if floor else case.policy.learned_share) * reference.quality
+    if found.quality >= wanted:
+        return None
+    return f"predicted to answer {found.quality:.2f} of such requests well, not {wanted:.2f}"
+
+
+def _second_model(
+    facts: Facts, case: _Case, considered: Sequence[Considered], chosen: Considered
+) -> str | None:
+    """Return whom else to ask if the request is one of those that are checked.
+
+    A candidate that serves is checked against the reference; while the reference serves, the
+    cheapest candidate whose proof is open gets its chance.
+    """
+    floor = case.policy.floor
+    if floor is None or facts.request_id is None:
+        return None
+    if not is_sampled(facts.request_id, floor.check_share):
+        return None
+    if chosen.model != case.reference:
+        return case.reference if any(e.model == case.reference for e in considered) else None
+    waiting = [each for each in considered if _awaits_proof(each, case)]
+    cheapest = min(
+        waiting, key=lambda each: _by_cost(each.expected_cost_msat, each.model), default=None
+    )
+    return cheapest.model if cheapest else None
+
+
+def _awaits_proof(each: Considered, case: _Case) -> bool:
+    if each.floor is None or each.floor.standing is not Standing.OPEN:
+        return False
+    if _why_out_of_question(each, case) is not None or each.expected_cost_msat is None:
+        return False
+    return case.reference_cost is None or each.expected_cost_msat < case.reference_cost
+
+
+def _contest(candidate: str | None, case: _Case) -> Contest | None:
+    if candidate is None:
+        return None
+    return Contest(candidate=candidate, reference=case.reference, segment=case.segment)
+
+
+def _explain(each: Considered, chosen: Considered) -> Considered:
+    if each.model == chosen.model or each.rejected is not None:
+        return each
+    return replace(each, rejected=f"it costs no less than {chosen.model!r}")
+
+
+def _why(chosen: Considered, case: _Case) -> str:
+    if chosen.model == case.reference:
+        return "the reference: no cheaper candidate is good enough"
+    found = {
+        "complexity": f"the cheapest for the complexity {case.asked.score:.2f}",
+        "learned": f"the cheapest that is predicted to do ({chosen.evidence} judged answers)",
+        "cascade": f"asked first; {case.reference!r} is asked if its answer fails the check",
+    }[case.policy.strategy]
+    return f"{found}; {chosen.floor.reason}" if chosen.floor else found
+
+
+def _asked(facts: Facts, rules: ComplexityRules) -> Complexity:
+    if facts.complexity is None:
+        return measure_complexity(facts.text, facts.messages, rules)
+    tier = _ASKED[facts.complexity]
+    return Complexity(score=TIERS.index(tier) / 2, tier=tier, signals=None)
+
+
+def _strength(option: ModelOption) -> tuple[int, int, str]:
+    return TIERS.index(option.tier), option.cost_msat or 0, option.model
+
+
+def _by_cost(cost: int | None, model: str) -> tuple[bool, int, str]:
+    return cost is None, cost or 0, model
+
+
+def _nothing_fits(case: _Case, considered: Sequence[Considered]) -> NoProvider:
+    reasons = "; ".join(f"{each.model}: {each.rejected}" for each in considered)
+    return NoProvider(
+        f"no candidate for 'auto' is good enough, and the reference {case.reference!r} cannot be "
+        f"asked: {reasons}",
+        hint="name a reference that is among the candidates, lower min_quality, or ask for a "
+        "model by name",
+    )

@@ -1,0 +1,221 @@
+"""Which model is taken for `model: auto`, and what is said of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.errors import NoProvider, UsageError
+from holdfast.routing.quality.choosing import ChoicePolicy, Facts, ModelOption, choose_model
+from holdfast.routing.quality.evidence import Contest, NoEvidence, Prediction
+from holdfast.routing.quality.floor import Floor, Pairs, Standing
+
+SMALL = ModelOption(model="small", tier="local", cost_msat=10)
+MIDDLE = ModelOption(model="middle", tier="standard", cost_msat=100)
+LARGE = ModelOption(model="large", tier="frontier", cost_msat=1000)
+ALL = (SMALL, MIDDLE, LARGE)
+EASY = Facts(text="What is the capital of France?")
+PROVEN = Pairs(both=900, neither=100)
+FREE = ChoicePolicy(floor=None)
+ALWAYS = Floor(check_share=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Evidence that a test wrote down."""
+
+    qualities: Mapping[str, Prediction] = field(default_factory=dict)
+    counted: Mapping[Contest, Pairs] = field(default_factory=dict)
+
+    def predict(self, text: str) -> Mapping[str, Prediction]:
+        return self.qualities
+
+    def pairs(self, contest: Contest) -> Pairs:
+        return self.counted.get(contest, Pairs())
+
+
+def predictions(**qualities: float) -> Mapping[str, Prediction]:
+    return {name: Prediction(quality=each, evidence=40) for name, each in qualities.items()}
+
+
+def proven(candidate: str, segment: str, pairs: Pairs = PROVEN) -> Known:
+    contest = Contest(candidate=candidate, reference="large", segment=segment)
+    return Known(counted={contest: pairs}, qualities=predictions(small=0.9, middle=0.9, large=0.9))
+
+
+def reason(choice, model: str) -> str | None:
+    return next(each.rejected for each in choice.considered if each.model == model)
+
+
+def test_an_easy_request_takes_the_cheapest_of_any_tier_when_no_proof_is_asked():
+    choice = choose_model(EASY, ALL, NoEvidence(), FREE)
+    assert choice.model == "small"
+    assert reason(choice, "small") is None
+    assert reason(choice, "middle") == "it costs no less than 'small'"
+
+
+@pytest.mark.parametrize(
+    ("said", "model"), [("low", "small"), ("medium", "middle"), ("high", "large")]
+)
+def test_the_callers_word_replaces_the_score(said, model):
+    assert choose_model(replace(EASY, complexity=said), ALL, NoEvidence(), FREE).model == model
+
+
+def test_a_hard_request_says_why_lower_tiers_are_passed_over():
+    choice = choose_model(replace(EASY, complexity="medium"), ALL, NoEvidence(), FREE)
+    assert reason(choice, "small") == (
+        "its tier 'local' is below 'standard', which the complexity 0.50 asks for"
+    )
+
+
+def test_without_proof_the_reference_serves_and_says_how_much_is_missing():
+    choice = choose_model(EASY, ALL, NoEvidence(), ChoicePolicy())
+    assert choice.model == choice.reference == "large"
+    assert "not enough data for 0.97 of the reference: 0 requests, about" in (
+        reason(choice, "small") or ""
+    )
+
+
+def test_a_candidate_that_is_shown_good_enough_serves():
+    choice = choose_model(EASY, ALL, proven("small", "complexity/local"), ChoicePolicy())
+    assert choice.model == "small"
+    assert "shown to reach 0.97 of the reference by 1000 requests" in choice.why
+
+
+def test_a_proof_on_easy_requests_is_none_for_hard_ones():
+    facts = replace(EASY, complexity="medium")
+    choice = choose_model(facts, ALL, proven("middle", "complexity/local"), ChoicePolicy())
+    assert choice.model == "large"
+
+
+def test_the_learned_strategy_takes_the_cheapest_that_is_predicted_to_do():
+    known = Known(qualities=predictions(small=0.7, middle=0.89, large=0.9))
+    choice = choose_model(EASY, ALL, known, replace(FREE, strategy="learned"))
+    assert choice.model == "middle"
+    assert reason(choice, "small") == "predicted to answer 0.70 of such requests well, not 0.87"
+
+
+@pytest.mark.parametrize("unknown", ["small", "large"])
+def test_the_learned_strategy_says_when_it_knows_too_little(unknown):
+    known = dict(predictions(small=0.9, large=0.9))
+    known[unknown] = Prediction(quality=0.9, evidence=3)
+    choice = choose_model(
+        EASY, (SMALL, LARGE), Known(qualities=known), replace(FREE, strategy="learned")
+    )
+    assert choice.model == "large"
+    assert "3 of 10 judged answers" in (reason(choice, "small") or "")
+
+
+def test_the_floor_holds_for_what_is_learned_too():
+    known = Known(qualities=predictions(small=0.9, middle=0.9, large=0.9))
+    assert choose_model(EASY, ALL, known, ChoicePolicy(strategy="learned")).model == "large"
+    shown = proven("small", "learned")
+    assert choose_model(EASY, ALL, shown, ChoicePolicy(strategy="learned")).model == "small"
+
+
+def test_a_cascade_asks_the_cheap_one_first_and_counts_on_asking_again():
+    known = Known(qualities=predictions(small=0.8, middle=0.95))
+    choice = choose_model(EASY, ALL, known, replace(FREE, strategy="cascade"))
+    assert (choice.model, choice.escalate_to) == ("middle", "large")
+    assert choice.expected_cost_msat == 100 + 50
+    assert {each.model: each.expected_cost_msat for each in choice.considered}["small"] == 210
+
+
+def test_a_cascade_that_would_cost_more_than_the_reference_is_not_begun():
+    known = Known(qualities=predictions(middle=0.05))
+    choice = choose_model(EASY, (MIDDLE, LARGE), known, replace(FREE, strategy="cascade"))
+    assert (choice.model, choice.escalate_to) == ("large", None)
+
+
+def test_an_unknown_price_is_never_taken_for_a_low_one():
+    choice = choose_model(EASY, (replace(SMALL, cost_msat=None), LARGE), NoEvidence(), FREE)
+    assert choice.model == "large"
+    assert "unknown" in (reason(choice, "small") or "")
+
+
+def test_a_sampled_request_gives_the_cheapest_unproven_candidate_its_chance():
+    facts = replace(EASY, request_id="a")
+    choice = choose_model(facts, ALL, NoEvidence(), ChoicePolicy(floor=ALWAYS))
+    assert (choice.model, choice.check) == ("large", "small")
+    assert choice.contest == Contest(
+        candidate="small", reference="large", segment="complexity/local"
+    )
+
+
+def test_a_candidate_that_serves_goes_on_being_checked():
+    facts = replace(EASY, request_id="a")
+    known = proven("small", "complexity/local")
+    choice = choose_model(facts, ALL, known, ChoicePolicy(floor=ALWAYS))
+    assert (choice.model, choice.check) == ("small", "large")
+    assert choice.contest is not None
+    assert choice.contest.candidate == "small"
+
+
+def test_a_refuted_candidate_is_not_checked_any_more():
+    known = proven("small", "complexity/local", Pairs(both=10, reference_only=90))
+    facts = replace(EASY, request_id="a")
+    choice = choose_model(facts, (SMALL, LARGE), known, ChoicePolicy(floor=ALWAYS))
+    assert (choice.model, choice.check, choice.contest) == ("large", None, None)
+
+
+def test_nothing_is_checked_without_an_id_or_outside_the_share():
+    assert choose_model(EASY, ALL, NoEvidence(), ChoicePolicy(floor=ALWAYS)).check is None
+    never = ChoicePolicy(floor=Floor(check_share=0.0))
+    assert choose_model(replace(EASY, request_id="a"), ALL, NoEvidence(), never).check is None
+
+
+def test_a_reference_that_cannot_be_asked_leaves_only_what_is_proven():
+    policy = ChoicePolicy(reference="large")
+    with pytest.raises(NoProvider, match="'large' cannot be asked: small: not enough data"):
+        choose_model(EASY, (SMALL, MIDDLE), NoEvidence(), policy)
+    shown = proven("middle", "complexity/local")
+    assert choose_model(EASY, (SMALL, MIDDLE), shown, policy).model == "middle"
+
+
+def test_no_candidate_and_a_name_given_twice_are_refused_with_what_to_do():
+    with pytest.raises(NoProvider, match="no model to choose from"):
+        choose_model(EASY, (), NoEvidence(), FREE)
+    with pytest.raises(UsageError, match="named twice"):
+        choose_model(EASY, (SMALL, SMALL), NoEvidence(), FREE)
+
+
+OPTIONS = st.lists(
+    st.builds(
+        ModelOption,
+        model=st.sampled_from("abcdef"),
+        tier=st.sampled_from(["local", "standard", "frontier"]),
+        cost_msat=st.none() | st.integers(0, 100),
+    ),
+    min_size=1,
+    unique_by=lambda option: option.model,
+)
+STRATEGIES = st.sampled_from(["complexity", "learned", "cascade"])
+QUALITIES = st.dictionaries(
+    st.sampled_from("abcdef"),
+    st.builds(Prediction, quality=st.floats(0, 1), evidence=st.integers(0, 50)),
+)
+
+
+@given(OPTIONS, STRATEGIES, QUALITIES, st.booleans(), st.sampled_from([None, "low", "high"]))
+def test_every_candidate_but_the_chosen_has_a_reason_and_none_is_served_unproven(
+    options, strategy, qualities, has_floor, said
+):
+    policy = ChoicePolicy(strategy=strategy, floor=ALWAYS if has_floor else None)
+    facts = Facts(text="some text of a request", complexity=said, request_id="x")
+    choice = choose_model(facts, options, Known(qualities=qualities), policy)
+    accepted = [each.model for each in choice.considered if each.rejected is None]
+    assert accepted == [choice.model]
+    assert [each.model for each in choice.considered] == [option.model for option in options]
+    if has_floor:
+        assert choice.model == choice.reference
+    else:
+        cost = {option.model: option.cost_msat for option in options}
+        ours, theirs = choice.expected_cost_msat, cost[choice.reference]
+        assert ours is None or theirs is None or ours <= theirs
+    for each in choice.considered:
+        if each.floor is not None:
+            assert each.floor.standing is Standing.OPEN
