@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ def boom():
 """
 
 
+def router_over(model: ScriptedProvider) -> Router:
+    return Router([model], Tracer(clock=SystemClock(), sink=Nowhere()))
+
+
 class Bench:
     """Run workflow texts on an engine with a scripted model."""
 
@@ -67,11 +72,15 @@ class Bench:
         self.folder = folder
         self.store = store
         self.services = Services(
-            router=Router([model], Tracer(clock=SystemClock(), sink=Nowhere())),
+            router=router_over(model),
             tools=TOOLS,
             tool_context=ToolContext(root=folder, readable=(folder,), writable=(folder,)),
             default_model="scripted-model",
         )
+
+    def ask(self, model: ScriptedProvider) -> None:
+        """Let another model answer."""
+        self.services = replace(self.services, router=router_over(model))
 
     def load(self, text: str, origin: str = "") -> Any:
         return parse_workflow(text, tools=SIGNATURES, folder=self.folder)

@@ -29,7 +29,7 @@ async def test_a_prompt_is_sent_exactly_as_written(bench: Bench) -> None:
         seen.append(request)
         return "fine"
 
-    bench.services.router._providers = (ScriptedProvider(reply),)
+    bench.ask(ScriptedProvider(reply))
     await bench.run("""
 name: exact
 inputs: {x: str}
@@ -46,7 +46,7 @@ nodes:
 
 
 async def test_a_structured_reply_is_parsed_and_picked_apart(bench: Bench) -> None:
-    bench.services.router._providers = (ScriptedProvider(['{"score": 0.5, "notes": ["a"]}']),)
+    bench.ask(ScriptedProvider(['{"score": 0.5, "notes": ["a"]}']))
     history = await bench.run("""
 name: structured
 state: {score: float, notes: "list[str]"}
@@ -62,7 +62,7 @@ nodes:
 
 async def test_a_reply_that_does_not_fit_is_asked_for_again(bench: Bench) -> None:
     model = ScriptedProvider(['{"score": "high"}', "nonsense", '{"score": 1}'])
-    bench.services.router._providers = (model,)
+    bench.ask(model)
     history = await bench.run("""
 name: again
 state: {score: object}
@@ -76,7 +76,7 @@ nodes:
 
 
 async def test_a_list_reply_travels_in_an_object(bench: Bench) -> None:
-    bench.services.router._providers = (ScriptedProvider(['{"topics": ["a", "b"]}']),)
+    bench.ask(ScriptedProvider(['{"topics": ["a", "b"]}']))
     history = await bench.run("""
 name: listed
 state: {topics: "list[str]"}
@@ -202,7 +202,7 @@ edges:
 async def test_a_reply_that_was_journaled_is_never_paid_for_again(bench: Bench) -> None:
     price = Price(input_msat_per_million=1_000_000, output_msat_per_million=2_000_000)
     model = ScriptedProvider(["first", ProviderUnavailable("down"), "second"], price=price)
-    bench.services.router._providers = (model,)
+    bench.ask(model)
     text = """
 name: paid
 state: {a: str, b: str, go: str}
@@ -222,6 +222,6 @@ nodes:
     summary = summarise(history)
     assert (summary.cost_msat, summary.cost_known) == (2 * (10 * 1 + 5 * 2), True)
 
-    bench.services.router._providers = (ScriptedProvider(["free?", "free?"]),)
+    bench.ask(ScriptedProvider(["free?", "free?"]))
     unpriced = await bench.run(text)
     assert summarise(unpriced).cost_known is False

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from holdfast.errors import ProviderRefused, WorkflowError
 from holdfast.evals.passing import PassingProvider
-from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Provider, Usage
+from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Provider, Traits, Usage
 
 
 def question_key(request: ModelRequest) -> str:
@@ -109,6 +109,10 @@ class RecordedProvider:
     def __init__(self, cassette: Cassette) -> None:
         self._cassette = cassette
         self.would_cost: list[int | None] = []
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(tier="local", local=True)
 
     def models(self) -> tuple[str, ...]:
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.routing.seam import Price, Provider
+from holdfast.routing.seam import Price, Provider, Traits
 
 
 class PassingProvider:
@@ -14,6 +14,10 @@ class PassingProvider:
     @property
     def name(self) -> str:
         return self._inner.name
+
+    @property
+    def traits(self) -> Traits:
+        return self._inner.traits
 
     def models(self) -> tuple[str, ...]:
         return self._inner.models()

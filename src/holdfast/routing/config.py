@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from holdfast.routing.seam import Price
-from holdfast.routing.selection.endpoints import Tier, Traits
+from holdfast.routing.breakers.rules import Rules
+from holdfast.routing.seam import Price, Tier, Traits
+from holdfast.routing.selection.policies import Policy, Strategy
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 StructuredOutput = Literal["auto", "json_schema", "none"]
@@ -62,3 +63,30 @@ def fingerprint(key: str | None) -> str:
     if not key:
         return ""
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """The most that may be spent, in msat: by a run, an owner, a key, on a day (UTC), and ever."""
+
+    run_msat: int | None = None
+    owner_msat: int | None = None
+    key_msat: int | None = None
+    day_msat: int | None = None
+    total_msat: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingConfig:
+    """How endpoints are chosen and failures are met.
+
+    All endpoints of a model are tried `rounds` times; only between two rounds is there a pause. Whoever
+    finds all circuits open waits `wait_seconds` at most for somebody's probe.
+    """
+
+    strategy: Strategy = "cheapest"
+    rounds: int = 1
+    wait_seconds: float = 10.0
+    breaker: Rules = field(default_factory=Rules)
+    policies: tuple[Policy, ...] = ()
+    budgets: Budgets = field(default_factory=Budgets)

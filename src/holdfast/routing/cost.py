@@ -55,12 +55,6 @@ def total_usage(usages: Iterable[Usage]) -> Usage:
     )
 
 
-def compare_cost(price: Price) -> int:
-    """Return the cost of 1000 tokens in and 300 out in millionths of a msat, to compare by."""
-    fee = price.request_msat * _MILLION
-    return fee + 1000 * price.input_msat_per_million + 300 * price.output_msat_per_million
-
-
 def total(amounts: Iterable[int | None]) -> int | None:
     """Return the sum, or None if any of the amounts is unknown."""
     known = 0

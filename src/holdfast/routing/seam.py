@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 OFFLINE_EXTRACT = "offline/extract"
 """The built-in model that extracts from the text it is given. It is not a language model."""
 
 OnText = Callable[[str], None]
 """Called with each piece of a streamed reply as it arrives."""
+
+
+Tier = Literal["local", "standard", "frontier"]
+TIERS: Final[tuple[Tier, ...]] = ("local", "standard", "frontier")
+"""How able the models of a provider are held to be, the least first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +101,37 @@ class ModelReply:
     extractive: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What is true of a provider whatever the model.
+
+    `key` is the fingerprint of its key, `local` says that nothing leaves the machine, `overhead_msat`
+    is what paying for one request costs besides its price.
+    """
+
+    tier: Tier = "standard"
+    local: bool = False
+    key: str = ""
+    overhead_msat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who pays for a request: budgets and reports are kept by these names."""
+
+    owner: str = ""
+    run_id: str = ""
+    key_id: str = ""
+
+
 class Provider(Protocol):
     """Somewhere that serves models. One file a kind of provider."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def traits(self) -> Traits: ...
 
     def models(self) -> tuple[str, ...]:
         """Return the models that are known here, in configured order; for messages and defaults.

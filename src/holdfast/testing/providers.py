@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from holdfast.routing.cost import cost_msat
-from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Usage
+from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits, Usage
 
 Scripted = str | ModelReply | Exception
 """What a script may hold: a text, a whole reply, or an error to raise."""
@@ -31,11 +31,13 @@ class ScriptedProvider:
         price: Price | None = None,
         usage: Usage | None = None,
         hold: asyncio.Event | None = None,
+        traits: Traits | None = None,
     ) -> None:
         self._answer = script if callable(script) else _in_order(script)
         self._name, self._models, self._price = name, models, price
         self._usage = usage or Usage(input_tokens=10, output_tokens=5)
         self._hold = hold
+        self._traits = traits or Traits()
         self.requests: list[ModelRequest] = []
         self.started = asyncio.Event()
         self.cancelled = 0
@@ -44,6 +46,10 @@ class ScriptedProvider:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def traits(self) -> Traits:
+        return self._traits
 
     def models(self) -> tuple[str, ...]:
         return self._models

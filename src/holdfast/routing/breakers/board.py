@@ -6,6 +6,7 @@ has no money) and one of the model behind it. A call needs a permit of both.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from holdfast.frozen import NamedTuple
@@ -66,6 +67,7 @@ class Board:
         self._changed = changed
         self._circuits: dict[Place, Circuit] = {}
         self._early_ms: dict[Place, int] = {}
+        self._waiters: list[asyncio.Future[None]] = []
         self.troubled: set[str] = set()
         """Providers with a circuit that is not as new: all others need not be judged."""
 
@@ -124,6 +126,12 @@ class Board:
         waits = [max(0, self.judge(each).again_ms - now_ms) for each in places]
         return min(waits, default=None)
 
+    def next_change(self) -> asyncio.Future[None]:
+        """Return what is done as soon as a circuit changes its state."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
     def _may_be_early(self, place: Place, now_ms: int) -> bool:
         return now_ms - self._early_ms.get(place, 0) >= _EARLY_MS
 
@@ -140,8 +148,13 @@ class Board:
             before.forced,
             before.paused_until_ms,
         )
-        if moved and self._changed is not None:
-            self._changed(self._circuits)
+        if moved:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            if self._changed is not None:
+                self._changed(self._circuits)
 
     def end(
         self,

@@ -267,7 +267,7 @@ def scopes_of(
     at_ms: int, owner: str, run: str, key: str, others: Sequence[Scope]
 ) -> Sequence[Scope]:
     """Return every scope that a request counts in."""
-    scopes = [TOTAL, _day_scope(at_ms // _DAY_MS)]
+    scopes = [TOTAL, day_scope(at_ms // _DAY_MS)]
     if owner:
         scopes.append(Scope("owner", owner))
     if run:
@@ -279,7 +279,8 @@ def scopes_of(
 
 
 @lru_cache(64)
-def _day_scope(day: int) -> Scope:
+def day_scope(day: int) -> Scope:
+    """Return the scope of a day, counted from the first one of the epoch in UTC."""
     return Scope("day", datetime.fromtimestamp(day * 86_400, UTC).date().isoformat())
 
 

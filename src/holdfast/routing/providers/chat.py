@@ -23,8 +23,7 @@ from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp
 from holdfast.routing.faults import Fault
 from holdfast.routing.providers import failures
 from holdfast.routing.providers.exchange import Exchange
-from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price
-from holdfast.routing.selection.endpoints import Traits
+from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 from holdfast.routing.structured import is_strict
 
 if TYPE_CHECKING:

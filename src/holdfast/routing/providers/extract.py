@@ -20,6 +20,7 @@ from holdfast.routing.seam import (
     ModelRequest,
     OnText,
     Price,
+    Traits,
     Usage,
 )
 
@@ -40,6 +41,10 @@ class ExtractProvider:
     @property
     def name(self) -> str:
         return OFFLINE
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(tier="local", local=True)
 
     def models(self) -> tuple[str, ...]:
         return (OFFLINE_EXTRACT,)

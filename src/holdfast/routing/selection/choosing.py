@@ -9,7 +9,8 @@ from typing import Final
 from holdfast.frozen import NamedTuple, field, frozen
 from holdfast.routing.breakers.board import Board, Place
 from holdfast.routing.breakers.rules import READY, Verdict
-from holdfast.routing.selection.endpoints import Catalogue, Endpoint, Tier
+from holdfast.routing.seam import Tier
+from holdfast.routing.selection.endpoints import Catalogue, Endpoint
 from holdfast.routing.selection.expected import Expectation, Tokens, expect, take_apart
 from holdfast.routing.selection.policies import FREE_CHOICE, Policy, Strategy, refusal
 

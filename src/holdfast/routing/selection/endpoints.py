@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
 from holdfast.frozen import frozen
 from holdfast.routing.breakers.board import Place
-from holdfast.routing.seam import Price
+from holdfast.routing.seam import Price, Traits
 
-Tier = Literal["local", "standard", "frontier"]
-TIERS: Final[tuple[Tier, ...]] = ("local", "standard", "frontier")
 _LAYERS: Final = 4
-
-
-@frozen
-class Traits:
-    """What is true of a provider whatever the model.
-
-    `key` is the fingerprint of its key, `local` says that nothing leaves the machine, `overhead_msat`
-    is what paying for one request costs besides its price.
-    """
-
-    tier: Tier = "standard"
-    local: bool = False
-    key: str = ""
-    overhead_msat: int = 0
 
 
 class Rates(NamedTuple):
@@ -60,12 +44,17 @@ class Endpoint:
 
 
 class Offer(NamedTuple):
-    """What a provider offers: its models with their prices, none of them if it takes any name."""
+    """What a provider offers: its models with their prices.
+
+    `serves` says whether another name may be asked for: an alias, or any name at all (`takes_any`).
+    """
 
     provider: str
     traits: Traits
     models: Sequence[tuple[str, Price | None]]
     takes_any: bool = False
+    serves: Callable[[str], bool] = lambda _: False
+    price_of: Callable[[str], Price | None] = lambda _: None
 
 
 def make_endpoint(offer: Offer, model: str, price: Price | None, order: int) -> Endpoint:
@@ -105,9 +94,9 @@ class Catalogue:
         if offer is not None:
             return self._of_offer(offer, model, rest)
         found = self._by_model.get(model, ())
-        if not self._anything:
-            return found
-        return (*found, *(make_endpoint(o, model, None, n) for n, o in self._anything))
+        if self._anything:
+            found = (*found, *(make_endpoint(o, model, None, n) for n, o in self._anything))
+        return found or self._aliased(model, self._offers.values())
 
     def every(self) -> Iterable[Endpoint]:
         """Return all endpoints that have a name."""
@@ -127,7 +116,10 @@ class Catalogue:
             found = [e for e in self._by_model.get(name, ()) if e.provider == offer.provider]
             if found:
                 return found
-        return [make_endpoint(offer, rest, None, 0)] if offer.takes_any else []
+        return self._aliased(rest, [offer])
+
+    def _aliased(self, model: str, offers: Iterable[Offer]) -> Sequence[Endpoint]:
+        return [make_endpoint(o, model, o.price_of(model), 0) for o in offers if o.serves(model)]
 
 
 def peel(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from holdfast.frozen import frozen
-from holdfast.routing.selection.endpoints import TIERS, Endpoint, Tier
+from holdfast.routing.seam import TIERS, Tier
+from holdfast.routing.selection.endpoints import Endpoint
 
 Strategy = Literal["cheapest", "fastest", "balanced", "round_robin"]
 STRATEGIES: Final[tuple[Strategy, ...]] = ("cheapest", "fastest", "balanced", "round_robin")

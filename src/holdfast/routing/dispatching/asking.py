@@ -1,0 +1,80 @@
+"""What the router is told of a request, whichever face it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.errors import UsageError
+from holdfast.frozen import frozen
+from holdfast.routing.config import RoutingConfig
+from holdfast.routing.seam import Account, ModelRequest, Tier
+from holdfast.routing.selection.policies import Policy, Strategy, find_policy
+
+_BYTES_A_TOKEN = 4
+_BYTES_A_MESSAGE = 16
+
+
+@frozen
+class Ask:
+    """A request for a model.
+
+    `size` are the bytes of all that is sent, `opening` the first messages, which tell conversations
+    apart, `last` the last message of the user. `policy`, `strategy` and `tier` are wishes of the
+    caller; None leaves them to the configuration. `request_class` groups requests whose answers are
+    about as long. `first` is a provider and a model to ask before all others.
+    """
+
+    model: str
+    size: int
+    opening: tuple[str, ...] = ()
+    last: str = ""
+    max_tokens: int | None = None
+    account: Account = Account()
+    policy: str | None = None
+    strategy: Strategy | None = None
+    tier: Tier | None = None
+    stream: bool = False
+    request_class: str = ""
+    first: tuple[str, str] | None = None
+
+    @property
+    def input_tokens(self) -> int:
+        """About how many tokens go in."""
+        return -(-self.size // _BYTES_A_TOKEN)
+
+
+def ask_of(request: ModelRequest, account: Account) -> Ask:
+    """Return what is known of a request of a workflow or a program."""
+    texts = [each.content for each in request.messages]
+    users = [each.content for each in request.messages if each.role == "user"]
+    return Ask(
+        model=request.model,
+        size=size_of(texts),
+        opening=tuple(texts[:2]),
+        last=users[-1] if users else "",
+        max_tokens=request.max_tokens,
+        account=account,
+        request_class="structured" if request.output is not None else "text",
+    )
+
+
+def size_of(texts: Sequence[str]) -> int:
+    """Return the bytes that texts are sent in, with what each message adds."""
+    return sum(len(text.encode("utf-8", "replace")) + _BYTES_A_MESSAGE for text in texts)
+
+
+def policy_of(ask: Ask, config: RoutingConfig) -> Policy:
+    """Return the policy of a request: the one that it names, or the first that its words call for.
+
+    Raises:
+        UsageError: there is no policy of the name.
+    """
+    if ask.policy is None:
+        return find_policy(config.policies, ask.last)
+    for policy in config.policies:
+        if policy.name == ask.policy:
+            return policy
+    known = ", ".join(repr(each.name) for each in config.policies) or "none"
+    raise UsageError(
+        f"there is no routing policy {ask.policy!r}", hint=f"policies of this project: {known}"
+    )

@@ -1,0 +1,168 @@
+"""What all requests of a process share, and the plan of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from holdfast.clock import Clock
+from holdfast.errors import NoProvider, UsageError
+from holdfast.routing.breakers.board import Board
+from holdfast.routing.config import Budgets, RoutingConfig
+from holdfast.routing.dispatching.asking import Ask, policy_of
+from holdfast.routing.ledger.entries import Cap, Scope
+from holdfast.routing.ledger.ledger import Ledger
+from holdfast.routing.ledger.lengths import DEFAULT, Sample
+from holdfast.routing.seam import Account, Provider
+from holdfast.routing.selection.choosing import ANY, Chooser, Plan, Wanted
+from holdfast.routing.selection.conversations import Conversations, conversation_key
+from holdfast.routing.selection.endpoints import Catalogue, Offer
+from holdfast.routing.selection.expected import Tokens
+from holdfast.routing.selection.speed import Speeds
+from holdfast.tracing.tracer import Tracer
+
+
+class Dispatcher:
+    """What all requests of a process share: endpoints, circuits, caches, speeds, the ledger.
+
+    Without a ledger nothing is logged and no budget is kept.
+    """
+
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        tracer: Tracer,
+        *,
+        config: RoutingConfig,
+        clock: Clock,
+        board: Board,
+        ledger: Ledger | None = None,
+    ) -> None:
+        names = [provider.name for provider in providers]
+        if len(set(names)) < len(names):
+            raise UsageError(f"two providers have the same name: {', '.join(sorted(names))}")
+        self.providers = {provider.name: provider for provider in providers}
+        self.tracer = tracer
+        self.config = config
+        self.clock = clock
+        self.board = board
+        self.ledger = ledger
+        self.speeds = Speeds()
+        self.conversations = Conversations()
+        self.chooser = Chooser(Catalogue(offers_of(providers)), board, self.speeds)
+
+    def refresh(self) -> None:
+        """Read the models and prices of all providers again."""
+        self.chooser.catalogue = Catalogue(offers_of(self.providers.values()))
+
+    def wanted(self, ask: Ask) -> Wanted:
+        """Return what is looked for: the request with its policy, its likely length and its caches."""
+        policy = policy_of(ask, self.config)
+        likely = self.sample(ask, policy.name).quantile(0.5)
+        if ask.max_tokens is not None:
+            likely = min(likely, ask.max_tokens)
+        key = conversation_key(ask.account.owner, ask.opening)
+        return Wanted(
+            model=ask.model,
+            tokens=Tokens(ask.input_tokens, likely),
+            policy=policy,
+            strategy=ask.strategy or self.config.strategy,
+            tier=ask.tier,
+            cached=self.conversations.cached(key, self.clock.now_ms()),
+        )
+
+    def plan(self, wanted: Wanted, *, explain: bool = False) -> Plan:
+        """Return whom to ask, in order.
+
+        Raises:
+            NoProvider: nobody serves the model, or no endpoint that does may be asked.
+        """
+        plan = self.chooser.plan(wanted, explain=explain)
+        if explain or plan.candidates or plan.waiting:
+            return plan
+        if plan.rejected:
+            raise _all_rejected(wanted, plan)
+        raise self._unserved(wanted.model)
+
+    def sample(self, ask: Ask, policy: str) -> Sample:
+        """Return how long answers to such a request were."""
+        if self.ledger is None:
+            return DEFAULT
+        return self.ledger.lengths.sample(policy, ask.model, ask.request_class)
+
+    def caps(self, account: Account) -> Sequence[Cap]:
+        """Return the budgets that a request of an account is under."""
+        return list(_caps(self.config.budgets, account))
+
+    def default_model(self) -> str | None:
+        """Return the first model of the first provider that names any."""
+        named = (model for each in self.providers.values() for model in each.models())
+        return next(named, None)
+
+    async def wait_for_change(self, seconds: float) -> None:
+        """Return when a circuit changes its state, or after a while."""
+        waiter = self.board.next_change()
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(waiter)
+        except TimeoutError:
+            pass
+
+    def _unserved(self, model: str) -> NoProvider:
+        from difflib import get_close_matches  # noqa: PLC0415 - only needed for a message
+
+        providers = self.providers.values()
+        known = [name for provider in providers for name in provider.models()]
+        known += [f"{each.name}/{name}" for each in providers for name in each.models()]
+        close = get_close_matches(model, known, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        listed = "; ".join(
+            f"{provider.name}: {', '.join(provider.models()) or 'any model'}"
+            for provider in providers
+        )
+        return NoProvider(
+            f"no configured provider serves the model {model!r}{meant}",
+            hint=f"configured: {listed or 'none'}. Add a model to the models of a provider in "
+            "holdfast.toml, or a provider: a table [providers.NAME] with base_url, api_key and "
+            "models",
+        )
+
+
+def offers_of(providers: Iterable[Provider]) -> list[Offer]:
+    """Return what providers offer at this moment."""
+    return [
+        Offer(
+            each.name,
+            each.traits,
+            [(model, each.price(model)) for model in each.models()],
+            takes_any=not each.models(),
+            serves=each.serves,
+            price_of=each.price,
+        )
+        for each in providers
+    ]
+
+
+def _caps(budgets: Budgets, account: Account) -> Iterable[Cap]:
+    if budgets.total_msat is not None:
+        yield Cap(scope=Scope("total"), limit_msat=budgets.total_msat)
+    named = (
+        ("run", account.run_id, budgets.run_msat),
+        ("owner", account.owner, budgets.owner_msat),
+        ("key", account.key_id, budgets.key_msat),
+    )
+    for kind, name, limit in named:
+        if limit is not None and name:
+            yield Cap(scope=Scope(kind, name), limit_msat=limit)
+
+
+def _all_rejected(wanted: Wanted, plan: Plan) -> NoProvider:
+    what = "any model" if wanted.model == ANY else f"the model {wanted.model!r}"
+    reasons = "; ".join(
+        f"{each.endpoint.provider}/{each.endpoint.model} {each.reason}"
+        for each in plan.rejected[:5]
+    )
+    return NoProvider(
+        f"no endpoint may be asked for {what}: {reasons}",
+        hint="`holdfast route explain` shows every candidate; mend the policy in holdfast.toml",
+    )

@@ -1,0 +1,302 @@
+"""One request on its way: it holds money, asks endpoints in order, and settles what they charged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from holdfast.errors import BudgetExceeded, HoldfastError, ProviderError, ProviderUnavailable
+from holdfast.ids import new_run_id
+from holdfast.routing.dispatching.asking import Ask
+from holdfast.routing.dispatching.calls import Call
+from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.faults import PASSED_OVER, Fault
+from holdfast.routing.ledger.amounts import amount_to_reserve
+from holdfast.routing.ledger.booking import day_scope
+from holdfast.routing.ledger.entries import (
+    OK,
+    Attempt,
+    Cap,
+    CapReached,
+    RequestEnd,
+    RequestStart,
+    Reservation,
+    Reserve,
+)
+from holdfast.routing.seam import Price
+from holdfast.routing.selection.choosing import Candidate, Plan
+from holdfast.routing.selection.conversations import conversation_key
+
+T = TypeVar("T")
+_DAY_MS = 86_400_000
+_PAUSE_MS = 500
+_MOST_PAUSE_MS = 5_000
+_PRICED = 3
+"""How many of the first candidates a reservation pays the dearest of."""
+
+
+class Dispatch:
+    """A request. `async with` it, `run` an attempt in it; leaving it logs and settles it once.
+
+    `id` are 32 hexadecimal digits. `plan` is known from the beginning, `served` once somebody
+    answered, `attempts` grow with each call.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, ask: Ask) -> None:
+        """Plan a request.
+
+        Raises:
+            NoProvider: nobody serves the model, or nobody may.
+            UsageError: the request names a policy that there is not.
+        """
+        self.ask = ask
+        self.wanted = dispatcher.wanted(ask)
+        self.plan: Plan = _led_by(dispatcher.plan(self.wanted), ask.first)
+        self.id = str(new_run_id())
+        self.attempts: list[Attempt] = []
+        self.served: Attempt | None = None
+        self.cut_off = False
+        self._all = dispatcher
+        self._begin_ns = dispatcher.clock.monotonic_ns()
+        self._held: Reservation | None = None
+        self._call: Call | None = None
+
+    async def __aenter__(self) -> Self:
+        if (ledger := self._all.ledger) is not None:
+            start, caps = self._start(), self._caps()
+            held = await ledger.reserve(start, self._amount, caps)
+            if isinstance(held, CapReached):
+                raise BudgetExceeded(held.message, hint="raise the budget, or ask for less")
+            self._held = held
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._call is not None:
+            self._call.leave(error)
+        if self._held is None or self._all.ledger is None:
+            return
+        settling = asyncio.ensure_future(self._settle(error))
+        await asyncio.shield(settling)
+
+    async def run(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
+        """Call endpoints in order until an attempt returns.
+
+        `attempt` tells its call how it ended, or hands it over to somebody who does before the request
+        is left. There is no pause while another endpoint is free.
+
+        Raises:
+            ProviderError: the last failure, or the first that another endpoint would not cure.
+        """
+        for turn in range(self._all.config.rounds):
+            if turn:
+                await self._pause(turn)
+                self.plan = self._all.plan(self.wanted)
+            try:
+                return await self._run_round(attempt)
+            except ProviderUnavailable:
+                if turn + 1 == self._all.config.rounds:
+                    raise
+        raise AssertionError("there is at least one round")
+
+    async def _run_round(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
+        failure: ProviderError | None = None
+        for candidate in self.plan.candidates:
+            if (call := await self._begin(candidate)) is None:
+                continue
+            try:
+                return await self._try(call, attempt)
+            except ProviderError as error:
+                if error.fault not in PASSED_OVER:
+                    raise
+                failure = error
+        if failure is not None:
+            raise failure
+        return await self._run_late(attempt)
+
+    async def _run_late(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
+        """Nobody is free: wait for a probe of somebody else, or probe before the time."""
+        self.plan = self._all.plan(self.wanted)
+        if any(each.verdict.probing for each in self.plan.waiting):
+            await self._all.wait_for_change(self._all.config.wait_seconds)
+            self.plan = self._all.plan(self.wanted)
+        for candidate in self.plan.candidates:
+            if (call := await self._begin(candidate)) is not None:
+                return await self._try(call, attempt)
+        for candidate in self.plan.waiting[:1]:
+            if (call := await self._begin(candidate, early=True)) is not None:
+                return await self._try(call, attempt)
+        raise self._nobody_free()
+
+    async def _try(self, call: Call, attempt: Callable[[Call], Awaitable[T]]) -> T:
+        try:
+            return await attempt(call)
+        except ProviderError as error:
+            call.fail(error)
+            raise
+        except BaseException as error:
+            call.leave(error)
+            raise
+
+    async def _begin(self, candidate: Candidate, *, early: bool = False) -> Call | None:
+        board, place = self._all.board, candidate.endpoint.place
+        permit = board.acquire(place, early=early)
+        if permit is None:
+            return None
+        if self.attempts and self.attempts[-1].charged_msat is None:
+            try:
+                await self._hold_more()
+            except BaseException:
+                permit.release()
+                raise
+        span = self._all.tracer.span(
+            f"{place.provider}/{place.model}",
+            kind="model",
+            provider=place.provider,
+            model=place.model,
+        )
+        self._call = Call(
+            candidate,
+            self._all.providers[place.provider],
+            permit,
+            span,
+            clock=self._all.clock,
+            max_tokens=self._held.max_tokens if self._held else self.ask.max_tokens,
+            ended=self._note,
+        )
+        return self._call
+
+    def _note(self, call: Call, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+        self._call = None
+        if attempt.outcome != OK:
+            return
+        self.served = attempt
+        place, usage = call.candidate.endpoint.place, attempt.usage
+        now_ms = self._all.clock.now_ms()
+        key = conversation_key(self.ask.account.owner, self.ask.opening)
+        self._all.conversations.note(key, place, usage.input_tokens, now_ms)
+        first = attempt.latency_ms if attempt.first_byte_ms is None else attempt.first_byte_ms
+        self._all.speeds.note(place, first, attempt.latency_ms, usage.output_tokens)
+
+    def _amount(self, room: int | None) -> Reserve:
+        sample = self._all.sample(self.ask, self.wanted.policy.name)
+        size, most = self.ask.size, self.ask.max_tokens
+        return amount_to_reserve(_dearest(self.plan), size, most, sample, room=room)
+
+    async def _hold_more(self) -> None:
+        """Hold the money of another call, as the last one may yet be charged."""
+        if self._held is None or self._all.ledger is None:
+            return
+        more = await self._all.ledger.extend(self._held, self._amount, self._caps())
+        if isinstance(more, CapReached):
+            raise BudgetExceeded(more.message, hint="raise the budget, or ask for less")
+        if isinstance(more, Reservation):
+            self._held = more
+
+    def _start(self) -> RequestStart:
+        ask, account = self.ask, self.ask.account
+        return RequestStart(
+            id=self.id,
+            at_ms=self._all.clock.now_ms(),
+            model=ask.model,
+            owner=account.owner,
+            run_id=account.run_id,
+            key_id=account.key_id,
+            policy=self.wanted.policy.name,
+            request_class=ask.request_class,
+            stream=ask.stream,
+            tier=ask.tier or "",
+        )
+
+    def _caps(self) -> list[Cap]:
+        caps = list(self._all.caps(self.ask.account))
+        if (day := self._all.config.budgets.day_msat) is not None:
+            today = day_scope(self._all.clock.now_ms() // _DAY_MS)
+            caps.append(Cap(scope=today, limit_msat=day))
+        return caps
+
+    async def _settle(self, error: BaseException | None) -> None:
+        ledger, held = self._all.ledger, self._held
+        assert ledger is not None
+        assert held is not None
+        if not self.attempts:
+            await ledger.release(held, _reason(error))
+            return
+        served = self.served
+        end = RequestEnd(
+            outcome=OK if served is not None and error is None else _outcome(error, self.attempts),
+            attempts=tuple(self.attempts),
+            provider=served.provider if served else "",
+            model=served.model if served else "",
+            latency_ms=(self._all.clock.monotonic_ns() - self._begin_ns) // 1_000_000,
+            message=_reason(error),
+            cut_off=self.cut_off,
+        )
+        await ledger.settle(held, end)
+
+    async def _pause(self, turn: int) -> None:
+        soonest = self._all.board.soonest(e.endpoint.place for e in self.plan.candidates) or 0
+        pause = min(max(_PAUSE_MS * 2 ** (turn - 1), soonest), _MOST_PAUSE_MS)
+        await self._all.clock.sleep(pause / 1000)
+
+    def _nobody_free(self) -> ProviderUnavailable:
+        waiting = self.plan.waiting
+        soonest = self._all.board.soonest(each.endpoint.place for each in waiting)
+        told = "; ".join(
+            f"{each.endpoint.provider}/{each.endpoint.model}: {each.verdict.reason}"
+            for each in waiting[:5]
+        )
+        return ProviderUnavailable(
+            f"every endpoint that serves {self.ask.model!r} is left alone for now: {told}",
+            hint="try again later; `holdfast route providers` shows the state of each",
+            retry_after=None if soonest is None else max(soonest, 1000) / 1000,
+        )
+
+
+def _led_by(plan: Plan, first: tuple[str, str] | None) -> Plan:
+    if first is None:
+        return plan
+    led = sorted(plan.candidates, key=lambda each: each.endpoint.place[::2] != first)
+    return plan._replace(candidates=led)
+
+
+def _dearest(plan: Plan) -> Price | None:
+    """Return a price that none of the endpoints likely to be asked is above; None if one is unknown."""
+    prices = [each.endpoint.price for each in (*plan.candidates, *plan.waiting)[:_PRICED]]
+    known = [each for each in prices if each is not None]
+    if len(known) < len(prices) or not known:
+        return None
+    if len(known) == 1:
+        return known[0]
+    return Price(
+        input_msat_per_million=max(_inward(each) for each in known),
+        output_msat_per_million=max(_outward(each) for each in known),
+        request_msat=max(each.request_msat for each in known),
+    )
+
+
+def _inward(price: Price) -> int:
+    return max(price.input_msat_per_million, price.cache_write_msat_per_million or 0)
+
+
+def _outward(price: Price) -> int:
+    return max(price.output_msat_per_million, price.reasoning_msat_per_million or 0)
+
+
+def _outcome(error: BaseException | None, attempts: list[Attempt]) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return str(Fault.LEFT)
+    return attempts[-1].outcome if attempts[-1].outcome != OK else "error"
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, HoldfastError):
+        return error.message[:300]
+    return "" if error is None else type(error).__name__
