@@ -40,12 +40,8 @@ def ask(database: PostgresDatabase, sql: str, limit: int) -> Answer:
     except FAILURES as error:
         state = str(getattr(error, "sqlstate", None) or "")
         if isinstance(error, ServerError) and not state.startswith(_NOT_OF_THE_QUERY):
-            reason = _REASONS.get(state, str(error))
-        elif isinstance(error, ValueError):  # the driver: it has a `$1`
-            reason = str(error)
-        else:
-            raise errors.translate(error, database.address.place) from error
-        raise UsageError(f"the query cannot be answered: {reason}", hint=HINT) from error
+            raise _unanswered(_REASONS.get(state, str(error))) from error
+        raise errors.translate(error, database.address.place) from error
 
 
 async def _ask(database: PostgresDatabase, sql: str, limit: int) -> Answer:
@@ -60,11 +56,18 @@ async def _ask(database: PostgresDatabase, sql: str, limit: int) -> Answer:
 async def _fetch(driven: Driven, sql: str, limit: int) -> Answer:
     """Read from a cursor: what one may be declared for is a query, and no more than is shown comes."""
     await driven.fetch("BEGIN READ ONLY")
-    await driven.fetch(f"DECLARE asked NO SCROLL CURSOR FOR {sql}")
+    declaring = await driven.prepare(f"DECLARE asked NO SCROLL CURSOR FOR {sql}")
+    if declaring.get_parameters():
+        raise _unanswered("it has a place for a value ($1); write the value")
+    await declaring.fetch()
     taking = await driven.prepare(f"FETCH FORWARD {limit:d} FROM asked")
     rows = await taking.fetch()
     columns = [each.name for each in taking.get_attributes()]
     return columns, [tuple(map(_plain, row)) for row in rows]  # type: ignore[call-overload]
+
+
+def _unanswered(reason: str) -> UsageError:
+    return UsageError(f"the query cannot be answered: {reason}", hint=HINT)
 
 
 def _plain(value: object) -> object:
