@@ -81,6 +81,18 @@ def test_a_file_is_found_from_a_folder_below_it_and_read_whole(tmp_path):
     assert settings.warnings == ()
 
 
+def test_the_environment_may_say_where_traces_are_kept(tmp_path):
+    (tmp_path / "holdfast.toml").write_text('[tracing]\nstore = "sqlite:t.db"\nrelease = "v1"')
+    environ = {"HOLDFAST_TRACING_STORE": "postgres://ada:secret@host/team"}
+    settings = load_settings(tmp_path, environ)
+    assert settings.tracing.store == "postgres://ada:secret@host/team"
+    assert (settings.tracing.release, settings.warnings) == ("v1", ())
+    assert load_settings(tmp_path, {"HOLDFAST_TRACING_STORE": ""}).tracing.store == "sqlite:t.db"
+    (tmp_path / "holdfast.toml").unlink()
+    relative = load_settings(tmp_path, {"HOLDFAST_TRACING_STORE": "sqlite:x.db"})
+    assert relative.tracing.store == f"sqlite:{tmp_path}/x.db"
+
+
 def test_the_caller_wins_over_the_environment_and_that_over_the_file(tmp_path):
     write(tmp_path, FULL)
     environ = {"HOLDFAST_MODEL": "env", "HOLDFAST_ACK": "memory", "HOLDFAST_CONCURRENCY": "9"}

@@ -25,8 +25,10 @@ MEANINGS = {
     "tools.write": "The folders below which tools may write.",
     "tools.hosts": "Hosts (`host` or `host:port`) that `http_get` may reach although their addresses are "
     "inside the machine or its network.",
-    "tracing.store": "Where traces are kept: `sqlite:PATH`; a relative path begins at the project's folder. "
-    "Without it `traces/traces.db` in the folder of the store.",
+    "tracing.store": "Where traces are kept: `sqlite:PATH` (a relative path begins at the project's folder) or "
+    "`postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?schema=NAME]` for a team (the schema is "
+    "`holdfast_traces` without it; needs `holdfast[postgres]`). Without it `traces/traces.db` in the folder "
+    "of the store.",
     "tracing.payloads": "How much of prompts, answers and arguments is kept: `full`, `previews` (their "
     "beginnings) or `off` (only how long they were).",
     "tracing.redact_keys": "Names of attributes whose values are taken out, besides the usual ones.",
@@ -168,6 +170,8 @@ def _default(key: str) -> str:
 
 
 def _variable(key: str) -> str:
+    if key == "tracing.store":
+        return code(load.TRACES_VARIABLE)
     name = key.rpartition(".")[2]
     general = {**load._GENERAL, **load._ENGINE}  # noqa: SLF001 - nowhere else
     known = name in general and not key.startswith(("providers.", "tracing."))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.app.places import traces_folder
 from holdfast.clock import Clock
-from holdfast.errors import SettingsError, StorageError
+from holdfast.errors import HoldfastError, SettingsError
 from holdfast.ids import new_file_id, new_secret
 from holdfast.settings import Settings
 
@@ -40,7 +40,8 @@ _TAILED = 50
 def open_tracer(settings: Settings, clock: Clock) -> Generator[Tracer]:
     """Give a tracer whose spans are journaled as they begin and end.
 
-    Nothing is traced over a store in memory: the traces would be gone with it.
+    Nothing is traced over a store in memory: the traces would be gone with it. What goes to a store
+    on a server is taken in at the end, since those who look there may be on other machines.
     """
     from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415 - few commands trace
 
@@ -60,8 +61,8 @@ def open_tracer(settings: Settings, clock: Clock) -> Generator[Tracer]:
         yield tracer
     finally:
         ring.close()
-        if _count_rings(folder) > _MOST_RINGS:
-            with suppress(StorageError):  # whoever reads next is told
+        if _count_rings(folder) > (0 if is_shared(settings) else _MOST_RINGS):
+            with suppress(HoldfastError):  # whoever reads next is told
                 take_in(settings)
 
 
@@ -114,7 +115,7 @@ async def tending(settings: Settings, clock: Clock) -> AsyncGenerator[None]:
 async def _tend(settings: Settings, clock: Clock) -> None:
     while True:
         await clock.sleep(_TEND_SECONDS)
-        with suppress(StorageError):  # the rings keep it; whoever reads the traces is told
+        with suppress(HoldfastError):  # the rings keep it; whoever reads the traces is told
             await asyncio.to_thread(_tend_once, settings, clock)
 
 
@@ -328,6 +329,11 @@ def traces_address(settings: Settings, *, make: bool) -> str:
     if folder is None or not (make or folder.exists()):
         return _NOWHERE
     return f"sqlite:{folder / FILE}"
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether the traces lie on a server, where other machines see them."""
+    return (tracing_of(settings).store or "").startswith("postgres")
 
 
 def _count_rings(folder: Path) -> int:

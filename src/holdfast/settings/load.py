@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from holdfast.frozen import frozen
+from holdfast.frozen import frozen, replace
 from holdfast.settings.reader import Problems, Section, read_toml
 from holdfast.settings.values import (
     Table,
@@ -34,6 +34,7 @@ Checks = Mapping[str, Callable[[object], object]]
 
 _DEFAULT_STORE = "files:.holdfast"
 _PREFIX = "HOLDFAST_"
+TRACES_VARIABLE = "HOLDFAST_TRACING_STORE"
 
 
 @frozen
@@ -78,7 +79,8 @@ def load_settings(
 
     `overrides` are `store`, `ack`, `model`, `lease_seconds` and `concurrency`; None says nothing.
     A relative path in `store` begins at the folder of `holdfast.toml` if it stands there, else
-    at `start`. The environment has the same names: `HOLDFAST_STORE` and so on.
+    at `start`. The environment has the same names: `HOLDFAST_STORE` and so on; where traces are kept
+    is `HOLDFAST_TRACING_STORE`.
 
     Raises:
         SettingsError: everything that is wrong, each with its file and key.
@@ -96,6 +98,8 @@ def load_settings(
     if file is not None:
         values |= _from_file(Section(found, str(file), "", read_toml(file)), root, environ)
     values |= _from_environment(found, start, environ)
+    if traces := environ.get(TRACES_VARIABLE):
+        values["tracing"] = _with_store(values.get("tracing"), _absolute(traces, start))
     values |= _from_caller(found, start, overrides)
     found.raise_all()
     known = cast("dict[str, Any]", values)  # each was checked where it was read
@@ -133,6 +137,14 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
     return values
 
 
+def _with_store(tracing: object, store: str) -> TracingSettings:
+    """Return what the file says about tracing, with the store of the environment."""
+    from holdfast.settings.tracing import TracingSettings  # noqa: PLC0415 - as above
+
+    said = tracing if isinstance(tracing, TracingSettings) else TracingSettings()
+    return replace(said, store=store)
+
+
 def _tools(section: Section, root: Path) -> ToolSettings:
     allowed = ToolSettings(
         read=tuple(root / each for each in section.take("read", as_names, (".",))),
@@ -152,7 +164,7 @@ def _from_environment(
         for name, key in known.items()
         if environ.get(name)
     }
-    for name in sorted(environ.keys() - known):
+    for name in sorted(environ.keys() - known - {TRACES_VARIABLE}):
         # Only what looks like a slip: other variables may mean something to somebody else.
         slip = name.removeprefix(_PREFIX).lower() if name.startswith(_PREFIX) else ""
         if slip and (meant := suggestion(slip, known.values(), _spell)):
