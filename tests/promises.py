@@ -39,6 +39,7 @@ PROMISES = {
     "logs-have-no-gaps": "Entries of a log are numbered without gaps and never rewritten.",
     "batch-is-atomic": "A batch is applied whole or not at all.",
     "expired-is-absent": "An expired record is absent to every reader from that millisecond on.",
+    "expired-leaves-nothing": "The sweeper removes all of an expired task, also its history, and nothing of a living one.",
     "claim-has-one-holder": "Of many that claim at once each gets a record of its own; a late holder is refused.",
     "changes-are-noticed": "A watcher misses no change, whoever makes it.",
     "power-cut-loses-nothing": "What was acknowledged survives a power cut.",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from holdfast.storage.memory import MemoryStore
-from holdfast.storage.seam import ANY, Store
+from holdfast.storage.seam import ABSENT, ANY, Store
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.crash.evidence import Ack, Evidence, Kind, Verdict, parse_ack, payload
 from holdfast.testing.crash.system_calls import _judge, _Run
@@ -16,6 +16,7 @@ LOG = ("crash", "log", "0")
 RECORD = ("crash", "record", "w", "0")
 PAIR = ("crash", "pair", "w", "0")
 PAIRS = ("crash", "pairs", "w", "0")
+TURNS = ("crash", "turns", "w", "0")
 
 
 def ack(kind: Kind, count: int, place: int | None = None) -> Ack:
@@ -133,3 +134,24 @@ def test_a_store_that_cannot_be_read_back_is_found(tmp_path) -> None:
     run = _Run(0, [], "", was_hit=True)
     found = list(_judge(run, "story", f"sqlite:{tmp_path / 'store'}"))
     assert "cannot be read" in found[0]
+
+
+async def _turns(store: MemoryStore, count: int) -> None:
+    for turn in range(1, count + 1):
+        if turn % 2:
+            await store.append(TURNS, [payload("w", "0", turn)], expected=ABSENT)
+        else:
+            await store.erase(TURNS, expected=turn // 2)
+
+
+@pytest.mark.parametrize("done", range(7))
+async def test_of_a_log_that_is_begun_and_erased_only_the_last_turn_or_the_next_is_there(
+    done: int,
+) -> None:
+    async with MemoryStore(clock=ManualClock()) as store:
+        await _turns(store, done)
+        for told in range(1, 8):
+            acks = [ack("turn", count) for count in range(1, told + 1)]
+            verdict = await Evidence(acks, acks).hold_against(store)
+            # One of any two turns leaves nothing: so an empty log is always what it may be.
+            assert bool(verdict.lost) == (done % 2 == 1 and done not in (told, told + 1))

@@ -18,6 +18,8 @@ from tests.storage.files_help import store_at
 
 NOW = ManualClock().now_ms()
 LOGS = (("log", "a"), ("log", "b"))
+ERASED = ("log", "c")
+"""It is erased and begun again."""
 
 
 class State(NamedTuple):
@@ -42,7 +44,7 @@ async def state_of_store(store: Store) -> State:
 
 
 async def fill_mixed(path: Path, count: int, *, begin: int = 0) -> None:
-    """Write records of every kind, deletes, and two logs, a line each."""
+    """Write records of every kind, deletes, two logs, and one that is erased, a line each."""
     async with store_at(path, ack="disk") as store:
         for number in range(begin, begin + count):
             key = ("r", f"é{number}")
@@ -51,6 +53,10 @@ async def fill_mixed(path: Path, count: int, *, begin: int = 0) -> None:
             version = await store.put(key, value, expected=ABSENT, due_at=due)
             assert not isinstance(version, Conflict)
             await store.append(LOGS[number % 2], [f"entry {number}".encode(), b"\x80"])
+            last = await store.append(ERASED, [f"turn {number}".encode()])
+            assert last == number + 1
+            if number % 4 == 3:
+                assert await store.erase(ERASED, expected=last) is None
             if number % 5 == 4:
                 assert await store.delete(key, expected=version) is None
             if number % 5 == 3:

@@ -46,7 +46,8 @@ def segment(path: Path, number: int = 1) -> Path:
 
 def lines_of(path: Path, number: int = 1) -> list[dict[str, Any]]:
     """Return the lines of a segment as JSON."""
-    return [json.loads(line) for line in segment(path, number).read_bytes().splitlines()]
+    data = segment(path, number).read_bytes().rstrip(b"\0")
+    return [json.loads(line) for line in data.splitlines()]
 
 
 def drop_index(path: Path) -> None:

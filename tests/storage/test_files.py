@@ -42,7 +42,7 @@ async def test_the_journal_is_json_lines_that_other_tools_can_read(tmp_path: Pat
         await store.append(("log",), [b"one", b"\xff\x00"])
         await store.delete(("tasks", "a\nb"), expected=ANY)
     header, put, append, delete = (line["o"] for line in lines_of(tmp_path))
-    assert header == [["segment", {"format": 1}]]
+    assert header == [["segment", {"format": 2}]]
     assert put == [["put", ["tasks", "a\nb"], 1, '{"name": "café"}']]
     assert append == [["append", ["log"], 1, ["one", {"b": "/wA="}]]]
     assert delete == [["delete", ["tasks", "a\nb"], 1]]
@@ -208,10 +208,10 @@ async def test_a_value_of_a_journal_line_cannot_be_taken_for_a_line(tmp_path: Pa
 async def test_a_journal_of_the_future_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     data, _ = write_line(
-        1, '["segment",{"format":2}]', synced=0, version=0, written_at=0, previous=START
+        1, '["segment",{"format":3}]', synced=0, version=0, written_at=0, previous=START
     )
     segment(tmp_path).write_bytes(data)
-    with pytest.raises(StorageTooNew, match="format 2") as caught:
+    with pytest.raises(StorageTooNew, match="format 3") as caught:
         await content(tmp_path)
     assert "upgrade" in caught.value.hint
     assert segment(tmp_path).read_bytes() == data

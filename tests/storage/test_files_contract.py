@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.files import FilesStore, journal, view
-from holdfast.storage.seam import Batching, Claiming, Listing, Submitting, Watching
+from holdfast.storage.seam import Batching, Claiming, Erasing, Listing, Submitting, Watching
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.storage import (
     BatchContract,
     ClaimContract,
+    EraseContract,
     FaultContract,
     HistoryContract,
     ListingContract,
@@ -85,6 +86,10 @@ class TestFilesListing(_Files, ListingContract):
     pass
 
 
+class TestFilesErase(_Files, EraseContract):
+    pass
+
+
 class TestFilesHistory(_Files, HistoryContract):
     pass
 
@@ -117,6 +122,10 @@ class TestSmallFilesListing(_Small, ListingContract):
     pass
 
 
+class TestSmallFilesErase(_Small, EraseContract):
+    pass
+
+
 class TestSmallFilesHistory(_Small, HistoryContract):
     pass
 
@@ -127,5 +136,5 @@ class TestSmallFilesMachine(_Small, MachineContract):
 
 def test_the_files_backend_has_every_ability(tmp_path: Path) -> None:
     store = FilesStore(tmp_path, clock=ManualClock())
-    for ability in (Batching, Submitting, Claiming, Watching, Listing):
+    for ability in (Batching, Submitting, Claiming, Watching, Listing, Erasing):
         assert isinstance(store, ability)

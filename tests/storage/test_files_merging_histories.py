@@ -33,6 +33,7 @@ batches = st.tuples(
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("write"), clones, batches, st.integers(-3, 5)),
+        st.tuples(st.just("erase"), clones, st.sampled_from(LOGS), st.integers(-3, 5)),
         st.tuples(st.just("merge"), clones, clones),
     ),
     max_size=10,
@@ -40,23 +41,68 @@ steps = st.lists(
 searched = settings(max_examples=20, deadline=None)
 
 
+@dataclass(frozen=True)
+class Happening:
+    """Something that was done to a log, and what whoever did it knew. An erasure has no entry."""
+
+    log: Key
+    entry: bytes | None
+    knew: frozenset[int]
+
+
 @dataclass
 class World:
-    """Clones of one store, and all that was ever written in any of them."""
+    """Clones of one store, all that was ever written in any of them, and what each knows of that."""
 
     root: Path
     clones: list[Clone] = field(default_factory=list[Clone])
-    entries: dict[Key, set[bytes]] = field(default_factory=dict[Key, set[bytes]])
+    happened: list[Happening] = field(default_factory=list[Happening])
+    known: dict[Path, set[int]] = field(default_factory=dict[Path, set[int]])
     values: dict[Key, set[bytes]] = field(default_factory=dict[Key, set[bytes]])
     count: int = 0
 
     async def begin(self) -> None:
         first = Clone(self.root / "0")
         await self.write(first, (LOGS[:1], [(KEYS[0], "p")]))
-        self.clones = [first, *(first.copy_to(self.root / str(n)) for n in range(1, CLONES))]
+        self.clones = [first, *(self.copy(first, str(n)) for n in range(1, CLONES))]
+
+    def copy(self, clone: Clone, name: str) -> Clone:
+        copied = clone.copy_to(self.root / name)
+        self.known[copied.path] = set(self.known[clone.path])
+        return copied
+
+    def expected(self, clone: Clone) -> set[tuple[Key, bytes]]:
+        """Return the entries that what a clone knows comes to, whatever the order of the merges.
+
+        An erasure removes what its writer knew, unless an entry is known that was added to the log
+        by somebody who did not know the erasure, and that its writer did not know.
+        """
+        known = {number: self.happened[number] for number in self.known[clone.path]}
+        gone: set[int] = set()
+        for number, erasure in known.items():
+            if erasure.entry is None and not any(
+                each.log == erasure.log and other not in erasure.knew and number not in each.knew
+                for other, each in known.items()
+                if each.entry is not None
+            ):
+                gone |= {each for each in erasure.knew if self.happened[each].log == erasure.log}
+        left = (each for number, each in known.items() if number not in gone)
+        return {(each.log, each.entry) for each in left if each.entry is not None}
+
+    async def erase(self, clone: Clone, log: Key) -> None:
+        async with clone.store() as store:
+            entries = await store.read(log)
+            if entries:
+                assert await store.erase(log, expected=entries[-1].number) is None
+                self._note(clone, log, None)
+
+    def _note(self, clone: Clone, log: Key, entry: bytes | None) -> None:
+        known = self.known.setdefault(clone.path, set())
+        self.happened.append(Happening(log, entry, frozenset(known)))
+        known.add(len(self.happened) - 1)
 
     async def write(self, clone: Clone, batch: tuple[list[Key], list[tuple[Key, str]]]) -> None:
-        operations = [self._append(log) for log in batch[0]]
+        operations: list[Operation] = [self._append(clone, log) for log in batch[0]]
         operations += [self._change(key, kind, clone) for key, kind in batch[1]]
         async with clone.store() as store:
             assert await store.batch(operations) is None
@@ -67,6 +113,9 @@ class World:
             if kind == "write":
                 clone.clock.advance(moved[0] / 1000)  # a clock may also be set back
                 await self.write(clone, what)
+            elif kind == "erase":
+                clone.clock.advance(moved[0] / 1000)
+                await self.erase(clone, what)
             elif what != number:
                 await self.merge(clone, self.clones[int(what)])
 
@@ -75,12 +124,15 @@ class World:
         before, records = await clone.entries(), await clone.records()
         there = await other.entries()
         clone.take(other)
+        self.known[clone.path] |= self.known[other.path]
         assert clone.is_clean()
         merged, now = await clone.entries(), await clone.records()
+        left = content(merged)
         for side in (before, there):
             for log, entries in side.items():
-                assert is_within(entries, merged[log])
-        assert content(merged) == content(before) | content(there)
+                kept = [each for each in entries if (log, each) in left]
+                assert is_within(kept, merged.get(log, []))
+        assert left == self.expected(clone)
         for key, (value, version) in records.items():
             changed = now.get(key)
             assert changed is None or changed[1] >= version
@@ -94,10 +146,10 @@ class World:
                     if other is not clone:
                         await self.merge(clone, other)
 
-    def _append(self, log: Key) -> Append:
+    def _append(self, clone: Clone, log: Key) -> Append:
         self.count += 1
         value = b"entry %d" % self.count
-        self.entries.setdefault(log, set()).add(value)
+        self._note(clone, log, value)
         return Append(log=log, entries=[value])
 
     def _change(self, key: Key, kind: str, clone: Clone) -> Operation:
@@ -139,9 +191,8 @@ async def check_all_ends_alike(world: World) -> None:
     journals = [clone.journal() for clone in world.clones]
     assert all(each == journals[0] for each in journals)
     for clone in world.clones:
-        assert {
-            log: set(values) for log, values in (await clone.entries()).items()
-        } == world.entries
+        assert len(world.known[clone.path]) == len(world.happened)
+        assert content(await clone.entries()) == world.expected(clone)
 
 
 @pytest.mark.promise("clones-merge")
@@ -161,7 +212,7 @@ def test_either_side_may_merge(steps: list[tuple[Any, ...]]) -> None:
     async def test(world: World) -> None:
         await world.run(steps)
         one, other, _ = world.clones
-        third = one.copy_to(world.root / "copy")
+        third = world.copy(one, "copy")
         one.take(other)
         other.take(third)
         assert one.journal() == other.journal()
@@ -177,7 +228,7 @@ def test_three_clones_may_merge_in_any_order(steps: list[tuple[Any, ...]]) -> No
         results: list[tuple[dict[Key, bytes], Entries]] = []
         for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             first, second, third = (world.clones[number] for number in order)
-            merged = first.copy_to(world.root / "".join(map(str, order)))
+            merged = world.copy(first, "".join(map(str, order)))
             await world.merge(merged, second)
             await world.merge(merged, third)
             records = await merged.records()

@@ -2,7 +2,7 @@
 
 The first line names the format, the last one counts what is between them and has its BLAKE2b digest.
 A record is `{"key": […], "value": …}` with `expires_at` and `due_at` where they are set, a piece of
-a log `{"log": […], "first": 1, "entries": […]}`. A value is a string if its bytes are UTF-8, else
+a log `{"log": […], "first": 1, "entries": […]}`; a log that was erased before begins behind 1. A value is a string if its bytes are UTF-8, else
 `{"base64": "…"}`. Versions are not carried over: the other store gives its own.
 """
 
@@ -21,12 +21,13 @@ from typing import Any, cast
 from holdfast.errors import StorageError, UsageError
 from holdfast.storage.keys import encode_key
 from holdfast.storage.paging import every_log, every_record
-from holdfast.storage.seam import ABSENT, Append, Conflict, Key, Listing, Put, Store
+from holdfast.storage.seam import ABSENT, Append, Conflict, Erasing, Key, Listing, Put, Store
 
 FORMAT = "holdfast export"
 VERSION = 1
 _PAGE = 100
 _AT_ONCE = 100
+_FILLED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +215,8 @@ class _Importing:
         """Append what is not there yet, if what is there is the same."""
         log, values, before = piece.log, list(piece.entries), piece.expected
         written = await self._store.append(log, values, expected=before)
+        if written == Conflict(ABSENT) and await self._begin_behind(log, before):
+            written = await self._store.append(log, values, expected=ABSENT)
         if isinstance(written, Conflict):
             there = await self._store.read(log, after=before, limit=len(values))
             same = [entry.value for entry in there]
@@ -228,6 +231,19 @@ class _Importing:
                 return self._refuse(log)
         self._result.entries += len(values)
         return None
+
+    async def _begin_behind(self, log: Key, number: int) -> bool:
+        """Let an empty log go on behind a number, as it does where it was erased; tell if it does."""
+        if not isinstance(self._store, Erasing):
+            return False
+        last = 0
+        while last < number:
+            filling = [b""] * min(number - last, _FILLED_AT_ONCE)
+            added = await self._store.append(log, filling, expected=last)
+            if isinstance(added, Conflict):
+                return False  # somebody else writes to it, or it goes on behind another number
+            last = added
+        return await self._store.erase(log, expected=last) is None and last == number
 
     def _refuse(self, log: Key) -> None:
         self._refused.add(log)

@@ -20,7 +20,7 @@ class Held:
     """A task as it was read, and what is to happen to it.
 
     `version` and `size` are of the stored record, `before` is the task in it, None for a new one, and
-    `stored_tail` is how far it had come in the log; `base` is how long the log was.
+    `is_current` tells whether that is all that the log says; `base` is the number of the log's last entry.
     """
 
     version: int
@@ -28,14 +28,9 @@ class Held:
     before: Task | None
     fold: Fold
     base: int
-    stored_tail: int = 0
+    is_current: bool = True
     entries: list[bytes] = field(default_factory=list[bytes])
     touched: bool = False
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the stored record is all that the log says, as it was read."""
-        return self.stored_tail == self.base
 
     @property
     def task(self) -> Task:
@@ -49,28 +44,33 @@ async def read_task(store: Store, owner: str, task_id: str) -> Held | None:
     if record is None:
         return None
     stored = decode_snapshot(record.value)
-    now = await _read_on(store, task_id, stored)
+    now, last = await _read_on(store, task_id, stored)
     return Held(
         version=record.version,
         size=len(record.value),
         before=stored.task,
         fold=Fold(task_id, now),
-        base=now.tail,
-        stored_tail=stored.tail,
+        base=last,
+        is_current=stored.tail == now.tail,
     )
 
 
-async def _read_on(store: Store, task_id: str, stored: Snapshot) -> Snapshot:
-    """Return a task as the entries behind its record say.
+async def _read_on(store: Store, task_id: str, stored: Snapshot) -> tuple[Snapshot, int]:
+    """Return a task as the entries behind its record say, and the number of the last entry.
 
-    The last entry that the record knows is read again: if it is not where it was, two clones of
-    the store were merged since, entries of the other one stand before it, and all is folded anew.
+    The last entry that the record knows is read again: if it is not where it was, all is folded anew.
+    Two clones of the store were merged since, and entries of the other one stand before it; or the id
+    is that of a task that was erased, behind whose numbers this log begins.
     """
     last, *behind = await store.read(task_log(task_id), after=stored.tail - 1) or (None,)
-    if last is not None and digest(last.value) not in stored.heads:
-        entries = await store.read(task_log(task_id))
-        return replay(task_id, (entry.value for entry in entries))
-    return replay(task_id, (entry.value for entry in behind), stored) if behind else stored
+    if last is None:
+        return stored, stored.tail
+    if digest(last.value) not in stored.heads:
+        behind = await store.read(task_log(task_id))
+        return replay(task_id, (entry.value for entry in behind)), behind[-1].number
+    if not behind:
+        return stored, last.number
+    return replay(task_id, (entry.value for entry in behind), stored), behind[-1].number
 
 
 def not_found(task_id: str) -> TaskNotFound:

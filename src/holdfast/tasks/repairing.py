@@ -13,16 +13,16 @@ from holdfast.errors import StorageCorrupt, StorageTooNew
 from holdfast.frozen import field, replace, slotted
 from holdfast.storage.fallback import write_all
 from holdfast.storage.paging import every_log, every_record
-from holdfast.storage.seam import Conflict, Delete, Key, Put, Store
+from holdfast.storage.seam import Conflict, Delete, Entry, Erasing, Key, Put, Store
 from holdfast.tasks.chains import require_listing
 from holdfast.tasks.dependencies import ORDERED, edges_of, find_path, waits_for
 from holdfast.tasks.fold import broken_links, replay
-from holdfast.tasks.keys import Kept, derived, task_key, task_log
+from holdfast.tasks.keys import Kept, derived, expiry_key, task_key, task_log
 from holdfast.tasks.loading import Held, read_task, rewrite
 from holdfast.tasks.quotas import count_anew, decode_quota, encode_quota
 from holdfast.tasks.record import Relation, Snapshot, Task
 from holdfast.tasks.state import TaskState
-from holdfast.tasks.sweeping import release_waiting
+from holdfast.tasks.sweeping import erase_log, has_expired, release_waiting
 
 _INDEXES = {
     "task": (1, 2),
@@ -46,6 +46,7 @@ class Repaired:
     log is not the one that was written, with the numbers of the entries whose link is broken.
     `caught_up` are records that lagged behind their log, which is no fault: readers read on.
     `superseded` are the entries that a merge made void. `circles` are tasks that wait for themselves.
+    `erased` are expired tasks whose log was all that was left, and which no sweep would find.
     """
 
     dry_run: bool
@@ -59,12 +60,13 @@ class Repaired:
     altered: dict[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
     superseded: dict[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
     circles: list[Sequence[str]] = field(default_factory=list[Sequence[str]])
+    erased: list[str] = field(default_factory=list[str])
 
     @property
     def is_clean(self) -> bool:
         """Whether there was nothing to mend and nothing to tell."""
-        found = (self.rewritten, self.strays, self.released, self.quotas, self.damaged)
-        return not any((*found, self.altered, self.circles))
+        found = (self.rewritten, self.strays, self.released, self.quotas, self.erased)
+        return not any((*found, self.damaged, self.altered, self.circles))
 
 
 async def repair(store: Store, clock: Clock, *, dry_run: bool) -> Repaired:
@@ -84,7 +86,8 @@ async def repair(store: Store, clock: Clock, *, dry_run: bool) -> Repaired:
 
 
 async def _repair_task(store: Store, clock: Clock, task_id: str, report: Repaired) -> None:
-    entries = [entry.value for entry in await store.read(task_log(task_id))]
+    read = await store.read(task_log(task_id))
+    entries = [entry.value for entry in read]
     try:
         snapshot = replay(task_id, entries)
         broken = broken_links(task_id, entries)
@@ -92,7 +95,8 @@ async def _repair_task(store: Store, clock: Clock, task_id: str, report: Repaire
         report.damaged[task_id] = error.message
         return
     task = snapshot.task
-    if task.expires_at is not None and task.expires_at <= clock.now_ms():
+    if task.expires_at is not None and has_expired(task, clock):
+        await _erase_rest(store, task, task.expires_at, read, report)
         return
     report.tasks += 1
     if broken:
@@ -104,6 +108,19 @@ async def _repair_task(store: Store, clock: Clock, task_id: str, report: Repaire
         found.append(task_id)
         if not report.dry_run:
             await rewrite(store, task.owner, task_id)
+
+
+async def _erase_rest(
+    store: Store, task: Task, expired_at: int, entries: Sequence[Entry], report: Repaired
+) -> None:
+    """Erase the log of an expired task that the sweeper does not know of (any more)."""
+    if not entries or not isinstance(store, Erasing):
+        return
+    if await store.get(expiry_key(expired_at, task.owner, task.id)) is not None:
+        return
+    report.erased.append(task.id)
+    if not report.dry_run:
+        await erase_log(store, task.id, entries)
 
 
 async def _compare(store: Store, snapshot: Snapshot, report: Repaired) -> list[str] | None:

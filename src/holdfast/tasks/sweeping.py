@@ -1,7 +1,8 @@
 """Remove what expired tasks leave behind.
 
 Readers see nothing of an expired task from its last millisecond on; this is about the space, and
-about those that wait for it. It works in small batches, and locks nothing.
+about those that wait for it. It works in small batches, and locks nothing. The log goes where the
+store can erase logs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from holdfast.clock import Clock
 from holdfast.errors import StorageCorrupt, StorageError, StorageTooNew
 from holdfast.frozen import frozen
 from holdfast.storage.fallback import write_all
-from holdfast.storage.seam import ANY, Delete, Key, Operation, Store
+from holdfast.storage.seam import ANY, Delete, Entry, Erasing, Key, Operation, Store
 from holdfast.tasks.ending import release
 from holdfast.tasks.fold import replay
 from holdfast.tasks.keys import derived, task_key, task_log
@@ -86,11 +87,30 @@ async def _remove(store: Store, clock: Clock, key: Key) -> int:
     """Remove what is left of one task; the key that names it goes last."""
     _, _, owner, task_id = key
     told = await release_waiting(store, clock, owner, task_id, "expired")
-    task = await _expired(store, task_id)
-    if task is not None and task.owner == owner:
-        await _delete(store, [task_key(owner, task_id), *derived(task, 0)])
+    entries = await store.read(task_log(task_id))
+    task = _task_of(task_id, entries)
+    if task is not None and task.owner == owner and has_expired(task, clock):
+        gone = {task_key(owner, task_id), *derived(task, 0)} - {key}
+        await _delete(store, sorted(gone))
+        if not await erase_log(store, task_id, entries):
+            return told  # somebody wrote to it just now; the key leads here again
     await _delete(store, [key])
     return told
+
+
+def has_expired(task: Task, clock: Clock) -> bool:
+    """Return whether readers see nothing of a task any more."""
+    return task.expires_at is not None and task.expires_at <= clock.now_ms()
+
+
+async def erase_log(store: Store, task_id: str, entries: Sequence[Entry]) -> bool:
+    """Erase the log of a task, whose entries were read; return False if it has others by now.
+
+    Where the store cannot erase, the log stays.
+    """
+    if not entries or not isinstance(store, Erasing):
+        return True
+    return await store.erase(task_log(task_id), expected=entries[-1].number) is None
 
 
 async def release_waiting(store: Store, clock: Clock, owner: str, task_id: str, ended: str) -> int:
@@ -106,8 +126,7 @@ async def release_waiting(store: Store, clock: Clock, owner: str, task_id: str, 
     return await desk.change(tell)
 
 
-async def _expired(store: Store, task_id: str) -> Task | None:
-    entries = await store.read(task_log(task_id))
+def _task_of(task_id: str, entries: Sequence[Entry]) -> Task | None:
     try:
         return replay(task_id, (entry.value for entry in entries)).task
     except (StorageCorrupt, StorageTooNew):

@@ -27,7 +27,7 @@ from holdfast.storage.seam import (
 from holdfast.tasks.codec import to_bytes
 from holdfast.tasks.events import Event, decode_event, encode_event
 from holdfast.tasks.fold import Fold, apply
-from holdfast.tasks.keys import FEED, task_log
+from holdfast.tasks.keys import FEED, task_key, task_log
 from holdfast.tasks.loading import Held, not_found, read_task, record_writes, rewrite
 from holdfast.tasks.record import Task
 from holdfast.tasks.requests import Binding
@@ -178,19 +178,24 @@ class Desk:
         conflict = await write_all(self.store, operations)
         if conflict is None:
             return True
-        _refuse_lost_log(operations[conflict.index], conflict.current)
+        await self._refuse_lost_log(operations[conflict.index], conflict.current)
         if isinstance(self.store, Batching) or not unit.stands_after(conflict):
             return False
         for held in list(unit.held):
             await rewrite(self.store, self.binding.owner, held.task.id)
         return True
 
+    async def _refuse_lost_log(self, refused: Operation, current: int) -> None:
+        """Refuse to try for ever where a record tells of entries that its log does not have.
 
-def _refuse_lost_log(refused: Operation, current: int) -> None:
-    """Refuse to try for ever where a record tells of entries that its log does not have."""
-    if isinstance(refused, Append) and current < refused.expected:
-        raise StorageCorrupt(
-            f"the log of task {refused.log[-1]} ends at entry {current}, and its record tells of"
-            f" {refused.expected}",
-            hint="`holdfast task repair` makes the record again from the log",
-        )
+        Without a record the task has expired and was erased meanwhile, and the next try finds none.
+        """
+        if not isinstance(refused, Append) or current >= refused.expected:
+            return
+        task_id = refused.log[-1]
+        if await self.store.get(task_key(self.binding.owner, task_id)) is not None:
+            raise StorageCorrupt(
+                f"the log of task {task_id} ends at entry {current}, and its record tells of"
+                f" {refused.expected}",
+                hint="`holdfast task repair` makes the record again from the log",
+            )

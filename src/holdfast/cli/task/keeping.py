@@ -69,6 +69,7 @@ def _repair(arguments: argparse.Namespace, output: Output) -> int:
         ("stray record of an index", report.strays),
         ("waiting task", report.released),
         ("count of an owner", report.quotas),
+        ("left-over log", report.erased),
     ):
         if found:
             output.line(f"{count(len(found), what)} {verb}")

@@ -9,7 +9,7 @@ from typing import Any, cast
 from holdfast.errors import StorageTooNew, StorageUnavailable
 from holdfast.frozen import NamedTuple
 from holdfast.storage.files.disk import Disk
-from holdfast.storage.files.lines import FORMAT, START, BadLine, Fields, Line
+from holdfast.storage.files.lines import FORMAT, START, BadLine, Fields, Line, read_line
 from holdfast.storage.files.segments import (
     Damage,
     Found,
@@ -19,6 +19,7 @@ from holdfast.storage.files.segments import (
     segment_numbers,
 )
 
+_LONGEST_HEADER = 1024
 UNCHAINED = ""
 """The hash of a position whose predecessor nobody can read: the next good line is believed."""
 
@@ -248,6 +249,16 @@ def check_format(line: Line) -> None:
     """
     if line.is_header:
         check_header(line.operations[0])
+
+
+def format_of(segment: Segment) -> int:
+    """Return the format that the first line of a segment names; 0 if that line is damaged."""
+    head = segment.read(_LONGEST_HEADER, 0).split(b"\n", 1)[0]
+    try:
+        line = read_line(head + b"\n")
+    except BadLine:
+        return 0
+    return check_header(line.operations[0])["format"] if line.is_header else 0
 
 
 def check_header(fields: Fields) -> dict[str, Any]:

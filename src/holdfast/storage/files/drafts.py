@@ -19,6 +19,8 @@ from holdfast.storage.files.tail import (
     Changes,
     Cut,
     Due,
+    End,
+    Erased,
     Stored,
     changes_of,
     queue_of,
@@ -70,11 +72,13 @@ class Draft:
         self._index = self._open_index()
         self._known = self._look_up(keys)
         self._cells: dict[bytes, Cell] = {}
-        self._last_numbers: dict[bytes, int] = {}
+        self._ends: dict[bytes, End] = {}
         self._room = 0
         self._unread: list[Line] = []
         self._foreign: list[Changes] = []
         self.has_foreign = False
+        self.needs_format = False
+        """Whether a line says what only this format of the journal knows."""
         self.lines: list[list[str]] = []
         self.changes: list[list[Change]] = []
         self.version = 0
@@ -96,15 +100,15 @@ class Draft:
     def read_foreign(self) -> list[Changes]:
         """Return the changes of others, which until now were only looked through."""
         if self._unread:
-            own_cells, own_numbers = self._cells, self._last_numbers
-            self._cells, self._last_numbers = {}, {}
+            own_cells, own_ends = self._cells, self._ends
+            self._cells, self._ends = {}, {}
             for line in self._unread:
                 changes = changes_of(line)
                 self._foreign.append(changes)
                 self._note(changes.changes)
             # A request that took whatever was there may have come before this reading.
             self._cells.update(own_cells)
-            self._last_numbers.update(own_numbers)
+            self._ends.update(own_ends)
             self._unread = []
         return self._foreign
 
@@ -116,15 +120,13 @@ class Draft:
             cell = self._index.find_version(key)
         return cell.current(self.now) if cell else 0
 
-    def last_number(self, log: bytes, name: bytes) -> int:
-        """Return the number of the last entry of a log. `name` is the log's name as JSON."""
+    def log_end(self, log: bytes, name: bytes) -> End:
+        """Return where a log ends. `name` is the log's name as JSON."""
         self._read_if_named(name)
-        last = self._last_numbers.get(log)
-        if last is None:
-            last = self._cut.last_number(log)
-        if last is None:
-            last = self._index.last_number(log) if self._index else 0
-        return last
+        end = self._ends.get(log) or self._cut.log_end(log)
+        if end is None:
+            end = self._index.log_end(log) if self._index else End(0, is_empty=True)
+        return end
 
     def next_due(self, queue: bytes) -> Due | None:
         """Return the record of a queue that has been due longest."""
@@ -182,8 +184,11 @@ class Draft:
         for change in changes:
             if isinstance(change, Stored):
                 self._cells[change.key] = change.cell
+            elif isinstance(change, Erased):
+                self._ends[change.log] = End(change.last, is_empty=True)
             else:
-                self._last_numbers[change.log] = change.first + len(change.values) - 1
+                last = change.first + len(change.values) - 1
+                self._ends[change.log] = End(last, is_empty=False)
 
     def _indexed_due(self, queue: bytes) -> Due | None:
         if self._index is None:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from holdfast.storage.files.cursor import Position
-from holdfast.storage.files.tail import Cell, Due, Generation, queue_of
+from holdfast.storage.files.tail import Cell, Due, End, Generation, LogPart, queue_of
 from holdfast.storage.queries import load_queries
 from holdfast.storage.wal import switch_to_log
 
 QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
-SCHEMA = 1
+SCHEMA = 2
 _APPLICATION_ID = 0x484F4C49  # the bytes `HOLI`
 _BUSY_SECONDS = 10
 _MOST_ROWS = 100
@@ -141,10 +141,10 @@ class Index:
         row = self._connection.execute(_FIND_VERSION, (key,)).fetchone()
         return row and Cell(b"", row[0], row[1])
 
-    def last_number(self, log: bytes) -> int:
-        """Return the number of the last entry of a log."""
+    def log_end(self, log: bytes) -> End:
+        """Return where a log ends."""
         row = self._connection.execute(_FIND_LOG, (log,)).fetchone()
-        return row[1] if row else 0
+        return End(row[1], is_empty=row[1] == row[2]) if row else End(0, is_empty=True)
 
     def between(self, low: bytes, high: bytes | None, now: int, limit: int) -> dict[bytes, Cell]:
         """Return the first live records of a range."""
@@ -156,6 +156,18 @@ class Index:
         """Return the entries of a log behind a number."""
         bounds = log, after, -1 if limit is None else limit
         return self._connection.execute(QUERIES["read_entries"], bounds).fetchall()
+
+    def log(self, log: bytes, after: int, limit: int | None) -> tuple[list[tuple[int, bytes]], int]:
+        """Return the same, and up to which number the log was erased."""
+        found = self.entries(log, after, limit)
+        # Asked last: what was erased meanwhile is left out, whatever was found before.
+        row = self._connection.execute(_FIND_LOG, (log,)).fetchone()
+        erased: int = row[2] if row else 0
+        return [entry for entry in found if entry[0] > erased], erased
+
+    def erasures(self) -> Iterator[tuple[bytes, int]]:
+        """Give the logs that were erased, also if they were begun again, and up to which number."""
+        return iter(self._connection.execute(QUERIES["erased_logs"]).fetchall())
 
     def logs(self, low: bytes, high: bytes | None, limit: int) -> list[bytes]:
         """Return the first names of logs in a range."""
@@ -252,8 +264,18 @@ class Index:
             row = self._connection.execute(_FIND_LOG, (name,)).fetchone()
             insert = QUERIES["insert_log"]
             log = row[0] if row else self._connection.execute(insert, (name,)).lastrowid
-            rows += [(log, number, value) for number, value in part.entries]
+            assert log is not None
+            erased = self._erase(log, part, row[2] if row else 0)
+            rows += [(log, number, value) for number, value in part.entries if number > erased]
         self._write_rows("insert_entry", rows)
+
+    def _erase(self, log: int, part: LogPart, before: int) -> int:
+        """Remove what a generation says was erased; return up to which number the log is."""
+        if part.erased <= before:
+            return before
+        self._connection.execute(QUERIES["erase_entries"], (log, part.erased))
+        self._connection.execute(QUERIES["mark_erased"], (part.erased, log))
+        return part.erased
 
     def _write_rows(self, query: str, rows: Sequence[Row]) -> None:
         """Run a query with one `VALUES (…)` for many rows at once.

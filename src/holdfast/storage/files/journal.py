@@ -14,7 +14,7 @@ from pathlib import Path
 from holdfast.clock import Clock
 from holdfast.errors import StorageCorrupt, StorageUnavailable
 from holdfast.frozen import NamedTuple
-from holdfast.storage.files.cursor import UNCHAINED, Cursor, Position
+from holdfast.storage.files.cursor import UNCHAINED, Cursor, Position, format_of
 from holdfast.storage.files.disk import Disk
 from holdfast.storage.files.lines import FORMAT, Line, write_line
 from holdfast.storage.files.pace import Pace
@@ -244,6 +244,14 @@ class Journal:
         self.write(Entries(data, range(0), end))
         self._ready_segment()
         return end._replace(segment=end.segment + 1, offset=0, is_sealed=False)
+
+    def raise_format(self) -> None:
+        """Begin the next segment if this one says that an older Holdfast understands it.
+
+        Needs the lock, and nothing new behind the position.
+        """
+        if format_of(self._cursor.segment) < FORMAT:
+            self.seal()
 
     def sync(self) -> None:
         """Make everything durable that was written up to `position`. Needs no lock."""

@@ -11,9 +11,10 @@ A line is `{"n":…,"s":…,"v":…,"t":…,"p":"…","o":[…],"c":"…"}` and 
 - `c`: the CRC-32 of everything before this field
 
 The operations are arrays: `["put", key, version, value, expires_at, due_at]` (the last two only
-when they are set), `["delete", key, version]`, `["append", log, first number, [values]]`, and
-those of the journal itself: `["segment", …]`, `["seal"]`, `["lost", …]`. A value is a string
-when its bytes are UTF-8, else `{"b": base64}`.
+when they are set), `["delete", key, version]`, `["append", log, first number, [values]]`,
+`["erase", log, last number]` (since format 2: all entries up to that number are gone), and those of
+the journal itself: `["segment", …]`, `["seal"]`, `["lost", …]`. A value is a string when its bytes
+are UTF-8, else `{"b": base64}`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ try:
 except ImportError:  # another Python than CPython
     from hashlib import blake2b
 
-FORMAT = 1
+FORMAT = 2
 """The version of this format; it stands in the first line of each segment."""
 
 START: Final = "0" * 32

@@ -33,8 +33,13 @@ CREATE INDEX expiring_records ON records (expires_at) WHERE expires_at IS NOT NU
 CREATE INDEX due_records ON records (queue, due_at, key) WHERE due_at IS NOT NULL;
 
 -- name: create_logs
--- Names of logs, each written once; entries carry the short number.
-CREATE TABLE logs (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE) STRICT;
+-- Names of logs, each written once; entries carry the short number. Everything up to `erased` was
+-- removed.
+CREATE TABLE logs (
+    id INTEGER PRIMARY KEY,
+    name BLOB NOT NULL UNIQUE,
+    erased INTEGER NOT NULL DEFAULT 0
+) STRICT;
 
 -- name: create_entries
 -- Entries in order of arrival, so that a group of many logs fills one page and not one page a log.
@@ -82,13 +87,21 @@ DELETE FROM records WHERE id IN (
 );
 
 -- name: find_log
--- The number and the tail of a log.
-SELECT id, (SELECT coalesce(max(number), 0) FROM entries WHERE log_id = logs.id)
+-- The number of a log, its tail, and up to where it was erased.
+SELECT id, coalesce((SELECT max(number) FROM entries WHERE log_id = logs.id), erased), erased
 FROM logs WHERE name = ?;
 
 -- name: insert_log
--- The first entry of a log gives it a number.
+-- The first entry of a log, or its erasure, gives it a number.
 INSERT INTO logs (name) VALUES (?);
+
+-- name: erase_entries
+-- Everything up to the number.
+DELETE FROM entries WHERE log_id = ? AND number <= ?;
+
+-- name: mark_erased
+-- In the same transaction.
+UPDATE logs SET erased = ? WHERE id = ?;
 
 -- name: insert_entry
 -- An entry; one that is there already stays.
@@ -120,8 +133,16 @@ WHERE log_id = (SELECT id FROM logs WHERE name = ?) AND number > ?
 ORDER BY number LIMIT ?;
 
 -- name: list_logs
--- A page of names of logs.
-SELECT name FROM logs WHERE name >= ? AND name < ? ORDER BY name LIMIT ?;
+-- A page of names of logs that have entries.
+SELECT name FROM logs
+WHERE name >= ? AND name < ? AND (
+    erased = 0 OR EXISTS (SELECT 1 FROM entries WHERE log_id = logs.id)
+)
+ORDER BY name LIMIT ?;
+
+-- name: erased_logs
+-- Up to where logs were erased, for a snapshot.
+SELECT name, erased FROM logs WHERE erased > 0 ORDER BY name;
 
 -- name: all_logs
 -- Every name, for a snapshot.

@@ -12,7 +12,7 @@ from itertools import chain
 
 from holdfast.storage.files.drafts import Draft
 from holdfast.storage.files.lines import write_key, write_value, write_values
-from holdfast.storage.files.tail import DELETED, Cell, Change, Extended, Stored
+from holdfast.storage.files.tail import DELETED, Cell, Change, End, Erased, Extended, Stored
 from holdfast.storage.keys import decode_key, encode_key
 from holdfast.storage.seam import ANY, Conflict, Key, Record
 
@@ -96,31 +96,57 @@ class DeleteRequest:
 class AppendRequest:
     """Add entries to a log."""
 
-    __slots__ = ("_expected", "_head", "_last", "_name", "_values", "_written", "key")
+    __slots__ = ("_end", "_expected", "_head", "_name", "_values", "_written", "key")
 
     def __init__(self, log: Key, entries: Sequence[bytes], expected: int) -> None:
         self.key, name, self._name = _named(log)
         self._values = [bytes(value) for value in entries]
         self._expected = expected
-        self._last = 0
+        self._end: End
         self._head = f'["append",{name},'
         self._written = write_values(self._values) + "]"
 
     def refusal(self, draft: Draft) -> int | None:
         """Return what is there if that refuses the request."""
-        self._last = last = draft.last_number(self.key, self._name)
-        return None if self._expected in (ANY, last) else last
+        self._end = end = draft.log_end(self.key, self._name)
+        return None if self._expected in (ANY, end.last) else end.last
 
     def perform(self, draft: Draft) -> tuple[str, Change, int] | int:  # noqa: ARG002 - the others need it
         """Return the operation, what it changes, and the answer, or only the answer."""
-        last = self._last
         if not self._values:
-            return last
+            return self._end.last
+        last = self._end.number
         change = Extended(self.key, last + 1, self._values)
         return f"{self._head}{last + 1},{self._written}", change, last + len(self._values)
 
 
-Request = PutRequest | DeleteRequest | AppendRequest
+class EraseRequest:
+    """Remove a log."""
+
+    __slots__ = ("_end", "_expected", "_head", "_name", "key")
+
+    def __init__(self, log: Key, expected: int) -> None:
+        self.key, name, self._name = _named(log)
+        self._expected = expected
+        self._end: End
+        self._head = f'["erase",{name},'
+
+    def refusal(self, draft: Draft) -> int | None:
+        """Return what is there if that refuses the request."""
+        self._end = end = draft.log_end(self.key, self._name)
+        return None if self._expected in (ANY, end.last) else end.last
+
+    def perform(self, draft: Draft) -> tuple[str, Change, None] | None:
+        """Return the operation and what it changes; None if there is nothing to remove."""
+        if self._end.is_empty:
+            return None
+        draft.needs_format = True
+        return f"{self._head}{self._end.last}]", Erased(self.key, self._end.last), None
+
+
+Request = PutRequest | DeleteRequest | AppendRequest | EraseRequest
+
+_OF_LOGS = (AppendRequest, EraseRequest)
 
 
 class Single:
@@ -134,7 +160,7 @@ class Single:
     @property
     def records(self) -> Sequence[bytes]:
         """The keys of the records that it compares."""
-        return () if isinstance(self._request, AppendRequest) else (self._request.key,)
+        return () if isinstance(self._request, _OF_LOGS) else (self._request.key,)
 
     def run(self, draft: Draft) -> object:
         """Do it in the draft and return the answer of the verb."""
@@ -160,7 +186,7 @@ class Batch:
     @property
     def records(self) -> Sequence[bytes]:
         """The keys of the records that it compares."""
-        return [each.key for each in self._requests if not isinstance(each, AppendRequest)]
+        return [each.key for each in self._requests if not isinstance(each, _OF_LOGS)]
 
     def run(self, draft: Draft) -> Conflict | None:
         """Do it in the draft and return the answer of the verb."""

@@ -198,6 +198,8 @@ def _operations(index: Index, now: int) -> Iterator[str]:
     for key, cell in index.all_records():
         if cell.is_live(now) and cell.value is not None:
             yield _put(key, cell, cell.value)
+    for name, last in index.erasures():
+        yield f'["erase",{write_key(decode_key(name))},{last}]'
     for name, first, values in index.all_logs(_LINE_OPERATIONS):
         yield f'["append",{write_key(decode_key(name))},{first},{write_values(values)}]'
 

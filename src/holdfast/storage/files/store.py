@@ -25,6 +25,7 @@ from holdfast.storage.files.requests import (
     Batch,
     Claim,
     DeleteRequest,
+    EraseRequest,
     PutRequest,
     Request,
     Single,
@@ -175,12 +176,14 @@ class FilesStore:
         view = self._core.view
         with view.lock:
             newest = view.tail.entries(name, after, limit)
+            after = max(after, view.tail.erased(name))
         entries = newest
         if view.has_index and not (newest and newest[0][0] == after + 1):
-            older = await self._read(
-                lambda reader: (index := reader.index) and index.entries(name, after, limit)
+            older, erased = await self._read(
+                lambda reader: (index := reader.index) and index.log(name, after, limit)
             )
-            behind = older[-1][0] if older else 0
+            # The index may have learnt since that the log was erased.
+            behind = max(older[-1][0] if older else 0, erased)
             entries = older + [entry for entry in newest if entry[0] > behind]
         return [Entry(number, value) for number, value in entries[:limit]]
 
@@ -191,6 +194,9 @@ class FilesStore:
         if self._promise is None:
             raise UsageError("this store answers at once", hint="use `batch`, or open another one")
         return self._promise(_batch(operations))
+
+    async def erase(self, log: Key, *, expected: int) -> Conflict | None:
+        return await self._writer.submit(Single(EraseRequest(log, expected)))
 
     async def claim(self, queue: Key, *, until: int) -> Record | None:
         return await self._writer.submit(Claim(encode_prefix(queue), until))
@@ -209,11 +215,14 @@ class FilesStore:
         await self._refresh()
         view, limit = self._core.view, max(limit, 0)
         with view.lock:
-            names = view.tail.logs(low, high)
+            names, erased = view.tail.logs(low, high)
         if view.has_index:
-            names |= await self._read(
-                lambda reader: (index := reader.index) and set(index.logs(low, high, limit))
+            # So many that a full page is left when all that were erased since are hidden.
+            rows = limit + len(erased)
+            known = await self._read(
+                lambda reader: (index := reader.index) and set(index.logs(low, high, rows))
             )
+            names |= known - erased
         return [decode_key(name) for name in sorted(names)[:limit]]
 
     async def _refresh(self) -> None:

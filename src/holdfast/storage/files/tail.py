@@ -53,7 +53,14 @@ class Extended(NamedTuple):
     values: Sequence[bytes]
 
 
-Change: TypeAlias = Stored | Extended
+class Erased(NamedTuple):
+    """All entries of a log up to a number were removed."""
+
+    log: bytes
+    last: int
+
+
+Change: TypeAlias = Stored | Extended | Erased
 
 Hidden: TypeAlias = "Sequence[dict[bytes, Cell]]"
 """Records of which something newer is known elsewhere."""
@@ -66,34 +73,51 @@ class Changes(NamedTuple):
     changes: Sequence[Change]
 
 
-class LogPart:
-    """The last entries of a log; their numbers have no gaps unless the journal was damaged."""
+class End(NamedTuple):
+    """Where a log ends: the greatest number that was given out, and whether any entry is left."""
 
-    __slots__ = ("entries",)
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[int, bytes]] = []
-
-    @property
-    def first(self) -> int:
-        """The number of the first entry here."""
-        return self.entries[0][0]
+    number: int
+    is_empty: bool
 
     @property
     def last(self) -> int:
-        """The number of the last entry."""
-        return self.entries[-1][0]
+        """The number of the last entry, 0 if there is none."""
+        return 0 if self.is_empty else self.number
+
+
+class LogPart:
+    """The last entries of a log; their numbers have no gaps unless the journal was damaged.
+
+    All up to `erased` were removed, also those that are known elsewhere.
+    """
+
+    __slots__ = ("entries", "erased")
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, bytes]] = []
+        self.erased = 0
+
+    @property
+    def end(self) -> End:
+        """Where the log ends."""
+        number = self.entries[-1][0] if self.entries else self.erased
+        return End(number, is_empty=not self.entries)
+
+    def erase(self, last: int) -> None:
+        """Remove the entries up to a number."""
+        self.erased = max(self.erased, last)
+        self.entries = [entry for entry in self.entries if entry[0] > last]
 
     def extend(self, first: int, values: Sequence[bytes]) -> None:
-        """Add entries; those that are here already are left out."""
-        behind = self.last if self.entries else 0
+        """Add entries; those that are here already, or were erased, are left out."""
+        behind = self.end.number
         for number, value in enumerate(values, first):
             if number > behind:
                 self.entries.append((number, value))
 
     def between(self, after: int, limit: int | None) -> list[tuple[int, bytes]]:
         """Return the entries behind a number, at most `limit`."""
-        if not self.entries or self.last <= after:
+        if not self.entries or self.end.number <= after:
             return []
         start = bisect_right(self.entries, after, key=_number)
         return self.entries[start : None if limit is None else start + limit]
@@ -119,6 +143,8 @@ class Generation:
         for change in changes.changes:
             if isinstance(change, Stored):
                 self._store(change.key, change.cell)
+            elif isinstance(change, Erased):
+                self._part(change.log).erase(change.last)
             else:
                 self._extend(change)
 
@@ -151,11 +177,14 @@ class Generation:
             insort(self.due.setdefault(queue_of(key), []), (cell.due_at, key))
 
     def _extend(self, change: Extended) -> None:
-        part = self.logs.get(change.log)
-        if part is None:
-            part = self.logs[change.log] = LogPart()
-        part.extend(change.first, change.values)
+        self._part(change.log).extend(change.first, change.values)
         self.weight += sum(map(len, change.values))
+
+    def _part(self, log: bytes) -> LogPart:
+        part = self.logs.get(log)
+        if part is None:
+            part = self.logs[log] = LogPart()
+        return part
 
 
 class Due(NamedTuple):
@@ -181,12 +210,17 @@ class Cut(NamedTuple):
                 return cell
         return None
 
-    def last_number(self, log: bytes) -> int | None:
-        """Return the number of the last entry of a log; None says to ask the index."""
+    def log_end(self, log: bytes) -> End | None:
+        """Return where a log ends; None says to ask the index."""
+        part = self.log_part(log)
+        return part.end if part else None
+
+    def log_part(self, log: bytes) -> LogPart | None:
+        """Return the newest part of a log that is known here."""
         for generation in self.generations:
             part = generation.logs.get(log)
             if part is not None:
-                return part.last
+                return part
         return None
 
     def next_due(self, queue: bytes, now: int, hidden: dict[bytes, Cell]) -> Due | None:
@@ -265,6 +299,7 @@ class Tail:
 
     def entries(self, log: bytes, after: int, limit: int | None) -> list[tuple[int, bytes]]:
         """Return the entries of a log that are known here."""
+        after = max(after, self.erased(log))
         found: list[tuple[int, bytes]] = []
         for generation in (self.frozen, self.active):
             part = generation.logs.get(log) if generation else None
@@ -272,14 +307,21 @@ class Tail:
                 found += part.between(found[-1][0] if found else after, limit)
         return found
 
-    def logs(self, low: bytes, high: bytes | None) -> set[bytes]:
-        """Return the names of the logs in a range that have entries here."""
-        return {
-            name
-            for generation in self.cut().generations
-            for name in generation.logs
-            if low <= name and (high is None or name < high)
-        }
+    def erased(self, log: bytes) -> int:
+        """Return the number up to which a log was erased, as far as it is known here."""
+        generations = self.cut().generations
+        parts = [each.logs[log] for each in generations if log in each.logs]
+        return max((part.erased for part in parts), default=0)
+
+    def logs(self, low: bytes, high: bytes | None) -> tuple[set[bytes], set[bytes]]:
+        """Return the names of the logs in a range that have entries here, and of the empty ones."""
+        cut = self.cut()
+        filled, empty = set[bytes](), set[bytes]()
+        for name in {name for generation in cut.generations for name in generation.logs}:
+            if low <= name and (high is None or name < high):
+                part = cut.log_part(name)
+                (filled if part and part.entries else empty).add(name)
+        return filled, empty
 
 
 def changes_of(line: Line) -> Changes:
@@ -302,6 +344,8 @@ def _change(fields: Fields) -> Change | None:
         case "append":
             _, log, first, values = fields
             return Extended(encode_key(tuple(log)), first, [read_value(each) for each in values])
+        case "erase":
+            return Erased(encode_key(tuple(fields[1])), fields[2])
         case _:
             return None
 

@@ -100,6 +100,8 @@ class Writer:
     def _write(self, draft: Draft) -> Sequence[int]:
         if not draft.lines:
             return ()
+        if draft.needs_format:
+            self._journal.raise_format()
         entries = self._journal.prepare(draft.lines, draft.version)
         if not draft.has_foreign:
             self._view.begin_writing(entries.end)

@@ -15,12 +15,14 @@ from zlib import crc32
 
 from holdfast.storage.seam import Key, Store
 
-Kind = Literal["log", "record", "pair"]
+Kind = Literal["log", "record", "pair", "turn"]
 
 SHARED_LOG: Key = ("crash", "log")
 RECORD: Key = ("crash", "record")
 PAIR: Key = ("crash", "pair")
 PAIRS: Key = ("crash", "pairs")
+TURNS: Key = ("crash", "turns")
+"""Logs of one lane each that are begun and erased in turn: there is one entry or none."""
 
 _LONG_VALUE = 20_000
 
@@ -46,7 +48,7 @@ class Ack:
 
 def parse_ack(words: Sequence[str]) -> Ack | None:
     """Return the acknowledgement that a line tells, None if it tells something else."""
-    if len(words) != 6 or words[1] not in ("log", "record", "pair"):
+    if len(words) != 6 or words[1] not in ("log", "record", "pair", "turn"):
         return None
     stamp, kind, writer, lane, count, place = words
     return Ack(int(stamp), cast("Kind", kind), writer, lane, int(count), int(place))
@@ -105,6 +107,7 @@ class Evidence:
         await self._check_logs(store)
         await self._check_records(store)
         await self._check_pairs(store)
+        await self._check_turns(store)
         return self._verdict
 
     async def _check_logs(self, store: Store) -> None:
@@ -138,6 +141,14 @@ class Evidence:
                 self._verdict.wrong.append(f"batch {lane}: {count} and {len(written)} halves")
             if lane in certain and count < certain[lane].count:
                 self._verdict.lost.append(f"batch {lane}: {count} of {certain[lane].count}")
+
+    async def _check_turns(self, store: Store) -> None:
+        for lane, ack in self._last("turn").items():
+            entries = await store.read((*TURNS, *lane))
+            found = [(entry.number, self._known("turn", entry.value)) for entry in entries]
+            counts = range(ack.count, self._attempted["turn", *lane] + 1)
+            if all(found != _left_by_turn(lane, count) for count in counts):
+                self._verdict.lost.append(f"log in turns {lane}: {found} behind turn {ack.count}")
 
     async def _records(
         self, store: Store, prefix: Key, kind: Kind
@@ -181,3 +192,10 @@ class Evidence:
     def _require_once(self, log: Key, authors: Sequence[object]) -> None:
         if len(set(authors)) != len(authors):
             self._verdict.wrong.append(f"an entry of {log} is there twice")
+
+
+def _left_by_turn(
+    lane: tuple[str, str], count: int
+) -> list[tuple[int, tuple[str, str, int] | None]]:
+    """Return what is in a log behind a turn: an odd one adds an entry, an even one erases it."""
+    return [(count // 2 + 1, (*lane, count))] if count % 2 else []

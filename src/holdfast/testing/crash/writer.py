@@ -13,9 +13,9 @@ from typing import TypeVar
 from holdfast.clock import SystemClock
 from holdfast.errors import StorageError
 from holdfast.storage.opening import open_store
-from holdfast.storage.seam import ABSENT, ANY, Ack, Append, Batching, Conflict, Put, Store
+from holdfast.storage.seam import ABSENT, ANY, Ack, Append, Batching, Conflict, Erasing, Put, Store
 from holdfast.testing.crash import evidence
-from holdfast.testing.crash.evidence import PAIR, PAIRS, RECORD, SHARED_LOG, Kind, payload
+from holdfast.testing.crash.evidence import PAIR, PAIRS, RECORD, SHARED_LOG, TURNS, Kind, payload
 
 T = TypeVar("T")
 
@@ -73,6 +73,10 @@ class _Lane:
                 await self._tell("log", count, lambda value=value: self._append(value))
             await self._tell("record", count, lambda value=value: self._put(value))
             await self._tell("pair", count, lambda value=value, n=count: self._write_pair(value, n))
+            if isinstance(self._store, Erasing):
+                await self._tell(
+                    "turn", count, lambda value=value, n=count: self._take_turn(value, n)
+                )
 
     async def _tell(self, kind: Kind, count: int, write: Callable[[], Awaitable[int]]) -> None:
         if self._order.early:
@@ -106,6 +110,15 @@ class _Lane:
         )
         accepted(refused)
         return count
+
+    async def _take_turn(self, value: bytes, count: int) -> int:
+        """Begin a log, or erase it, and return the number of the entry."""
+        assert isinstance(self._store, Erasing)
+        log, last = (*TURNS, self._name, self._lane), count // 2
+        if count % 2:
+            return accepted(await self._store.append(log, [value], expected=ABSENT))
+        accepted(await self._store.erase(log, expected=last))
+        return last
 
 
 def accepted(answer: T | Conflict) -> T:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from holdfast.storage.files.lines import Line
 from holdfast.storage.files.merging.chains import chains_of, lines_in
 from holdfast.storage.files.merging.joining import Joined, join
+from holdfast.storage.files.merging.origins import format_named
 from holdfast.storage.files.merging.pending import HEAD
 
 
@@ -39,7 +40,7 @@ def merge_segments(ours: bytes, theirs: bytes, name: str) -> MergedFile:
     here, there = lines_in(ours, f"{name} (ours)"), lines_in(theirs, f"{name} (theirs)")
     if not (here and there):
         return MergedFile(ours if here else theirs, None)
-    if not (_is_last(here) and _is_last(there) and here[0].previous == there[0].previous):
+    if not (_is_last(here) and _is_last(there) and _begin_alike(here[0], there[0])):
         return MergedFile(_heap(ours, theirs, name), None)
     joined = join(here, there, longest=None)
     return MergedFile(b"".join(line.data for line in joined.lines), joined)
@@ -57,6 +58,10 @@ def heap_lines(data: bytes, name: str) -> list[Line]:
 def _is_last(lines: Sequence[Line]) -> bool:
     """Return whether lines are a whole segment that is still written to, and nothing else."""
     return not lines[-1].is_seal and lines[0].is_header and len(chains_of(lines)) == 1
+
+
+def _begin_alike(here: Line, there: Line) -> bool:
+    return here.previous == there.previous and format_named(here) == format_named(there)
 
 
 def _heap(ours: bytes, theirs: bytes, name: str) -> bytes:

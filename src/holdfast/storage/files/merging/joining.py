@@ -21,8 +21,11 @@ from itertools import takewhile
 
 from holdfast.storage.files.cursor import behind
 from holdfast.storage.files.lines import Fields, Line
+from holdfast.storage.files.merging.erasing import agree, says, without_void
 from holdfast.storage.files.merging.origins import (
+    ERASE,
     MERGE,
+    VOID,
     Written,
     is_structure,
     last_origin,
@@ -59,7 +62,8 @@ def join(ours: Sequence[Line], theirs: Sequence[Line], *, longest: int | None) -
     if not (only_here and only_there):
         return _longer(ours, theirs, only_here, only_there)
     rewriter = Rewriter(ours[:common], ours[common], _last_numbers(here, there), longest)
-    _put_together(rewriter, in_order(here, there), [*ours[common:], *theirs[common:]])
+    order = without_void(in_order(here, there), only_here, only_there)
+    _put_together(rewriter, order, [*ours[common:], *theirs[common:]])
     joined = Joined(lines=rewriter.lines, new_here=len(only_here), new_there=len(only_there))
     if all(each.is_merge for each in only_here) or all(each.is_merge for each in only_there):
         return joined
@@ -99,9 +103,10 @@ def _last_numbers(here: Sequence[Written], there: Sequence[Written]) -> dict[str
     numbers: dict[str, int] = {}
     for written in (*here, *there):
         for fields in written.operations:
-            if fields[0] == "append":
+            if fields[0] in ("append", ERASE):
                 name = name_of(fields)
-                numbers[name] = min(numbers.get(name, fields[2] - 1), fields[2] - 1)
+                before = fields[2] - (fields[0] == "append")
+                numbers[name] = min(numbers.get(name, before), before)
     return numbers
 
 
@@ -118,6 +123,8 @@ def in_order(here: Sequence[Written], there: Sequence[Written]) -> list[Written]
 
 
 def _greater(one: Fields, other: Fields) -> Fields:
+    if one[0] in (ERASE, VOID):
+        return agree(one, other)
     return max(one, other, key=lambda each: each[2]) if one[0] in ("put", "delete") else one
 
 
@@ -127,7 +134,7 @@ def _put_together(rewriter: Rewriter, order: Sequence[Written], lines: Sequence[
         followers.setdefault(line.previous, {})[line.hash] = line
     for written in order:
         for way in _ways(rewriter.hash, followers):
-            if last_origin(way).hash == written.origin.hash:
+            if last_origin(way).hash == written.origin.hash and says(way[-1], written):
                 rewriter.keep(way)
                 break
         else:
@@ -200,7 +207,7 @@ def _logs(side: Sequence[Written]) -> set[str]:
         for written in side
         if not written.is_merge
         for fields in written.operations
-        if fields[0] == "append"
+        if fields[0] in ("append", ERASE, VOID)
     }
 
 

@@ -24,6 +24,13 @@ MERGE = "merge"
 """The operation by which the line that ends a merge is known."""
 
 
+ERASE = "erase"
+"""The operation that removes a log."""
+
+VOID = "was-erased"
+"""What an erasure is that a merge made void."""
+
+
 class Origin(NamedTuple):
     """Where a line stands in the order of all lines: when it was first written, and its hash."""
 
@@ -51,6 +58,11 @@ class Written(NamedTuple):
 def is_structure(line: Line) -> bool:
     """Return whether a line only begins or ends a segment."""
     return line.is_header or line.is_seal
+
+
+def format_named(line: Line) -> int:
+    """Return the format that the first line of a segment names."""
+    return line.operations[0][1]["format"]
 
 
 def origin_of(line: Line, before: Origin) -> Origin:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from holdfast.storage.files.cursor import behind
 from holdfast.storage.files.lines import FORMAT, Fields, Line, read_line, write_line
-from holdfast.storage.files.merging.origins import Written, write_origin
+from holdfast.storage.files.merging.origins import ERASE, Written, format_named, write_origin
 
 _HEADER = f'["segment",{{"format":{FORMAT}}}]'
 _SEAL = '["seal"]'
@@ -32,6 +32,7 @@ class Rewriter:
         self._numbers = last_numbers
         self._longest = longest
         self._offset = 0
+        self._format = FORMAT
         self._number = first.number - 1
         self.hash = first.previous
         self._version = first.version if not lines else 0
@@ -51,6 +52,8 @@ class Rewriter:
         """Add what a line says, under numbers of its new place."""
         line = written.line
         self._ready(line.written_at)
+        if self._format < FORMAT and any(fields[0] == ERASE for fields in written.operations):
+            self.begin_segment()  # an older Holdfast must not pass over it
         operations = [self._renumbered(fields) for fields in written.operations]
         self._add([*operations, write_origin(written.origin)], line.written_at)
 
@@ -83,6 +86,9 @@ class Rewriter:
                 first = self._numbers.get(name, 0) + 1
                 self._numbers[name] = first + len(fields[3]) - 1
                 return [*fields[:2], first, fields[3]]
+            case "erase":
+                # All that its writer knew stands before it, and nothing else: see `erasing`.
+                return [*fields[:2], self._numbers.get(name_of(fields), 0)]
             case "lost":
                 # The lines around it are others now; what it tells stays readable.
                 return ["was-lost", *fields[1:]]
@@ -111,6 +117,8 @@ class Rewriter:
         self._number, self.hash, _ = behind(line)
         self._version = max(self._version, line.version)
         self._offset = 0 if line.is_seal else self._offset + len(line.data)
+        if line.is_header:
+            self._format = format_named(line)
 
 
 def name_of(fields: Fields) -> str:

@@ -32,6 +32,7 @@ class Found:
 
     puts: list[tuple[bytes, Cell]] = field(default_factory=list[tuple[bytes, Cell]])
     deletes: list[tuple[bytes, int]] = field(default_factory=list[tuple[bytes, int]])
+    erasures: list[tuple[bytes, int]] = field(default_factory=list[tuple[bytes, int]])
     entries: list[tuple[bytes, int, list[bytes]]] = field(
         default_factory=list[tuple[bytes, int, list[bytes]]]
     )
@@ -117,6 +118,13 @@ def _compare_logs(result: Comparison, facts: Facts, index: Index) -> None:
         _fetch(result, index, hole.log, hole.first, hole.last, hole.gap)
     for name in {*known, *facts.logs}:
         ours, theirs = facts.logs.get(name, EMPTY), known.get(name, EMPTY)
+        if theirs.erased > ours.erased and result.found:
+            result.found[-1].erasures.append((name, theirs.erased))
+            last = max(ours.last, theirs.erased)
+            ours = ours._replace(last=last, has_holes=True, erased=theirs.erased)
+        elif theirs.erased != ours.erased:
+            result.contradict(f"the log {decode_key(name)!r} was erased at different numbers")
+            continue
         if theirs.last > ours.last and result.found:
             _fetch(result, index, name, ours.last + 1, theirs.last, len(result.found) - 1)
         elif theirs.last != ours.last:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from holdfast.storage.files.index import Index
 from holdfast.storage.files.lines import Line
-from holdfast.storage.files.tail import Cell, Change, Stored, changes_of
+from holdfast.storage.files.tail import Cell, Change, Erased, Stored, changes_of
 
 
 class Fact(NamedTuple):
@@ -27,11 +27,15 @@ class Fact(NamedTuple):
 
 
 class LogFact(NamedTuple):
-    """A log: its last number, a digest of all entries, and whether entries are missing."""
+    """A log: its last number, a digest of all entries, and whether entries are missing.
+
+    All up to `erased` were removed, and are no holes.
+    """
 
     last: int
     digest: bytes
     has_holes: bool
+    erased: int = 0
 
 
 class Hole(NamedTuple):
@@ -62,7 +66,9 @@ class Facts:
     def change(self, changes: Iterable[Change], number: int) -> None:
         """Take in changes."""
         for change in changes:
-            if not isinstance(change, Stored):
+            if isinstance(change, Erased):
+                self._erase(change.log, change.last)
+            elif not isinstance(change, Stored):
                 self._extend(change.log, change.first, change.values)
             elif change.cell.value is None:
                 self.records.pop(change.key, None)
@@ -70,7 +76,7 @@ class Facts:
                 self.records[change.key] = fact_of(change.cell, number)
 
     def _extend(self, log: bytes, first: int, values: Iterable[bytes]) -> None:
-        last, digest, has_holes = self.logs.get(log, EMPTY)
+        last, digest, has_holes, erased = self.logs.get(log, EMPTY)
         if first > last + 1:
             self.holes.append(Hole(log, last + 1, first - 1, self.gap))
             has_holes = True
@@ -78,7 +84,18 @@ class Facts:
             # A snapshot may hold entries that the lines behind it tell of once more.
             if number > last:
                 last, digest = number, chain_entry(digest, number, value)
-        self.logs[log] = LogFact(last, digest, has_holes)
+        self.logs[log] = LogFact(last, digest, has_holes, erased)
+
+    def _erase(self, log: bytes, erased: int) -> None:
+        # A snapshot may know that the log was begun again, and the lines behind it not yet.
+        if erased > self.logs.get(log, EMPTY).erased:
+            self.logs[log] = erased_fact(erased)
+            self.holes = [hole for hole in self.holes if hole.log != log]
+
+
+def erased_fact(erased: int) -> LogFact:
+    """Return what is kept of a log from which everything up to a number was removed."""
+    return LogFact(erased, b"", has_holes=False, erased=erased)
 
 
 def fact_of(cell: Cell, number: int) -> Fact:
@@ -95,11 +112,11 @@ def chain_entry(digest: bytes, number: int, value: bytes) -> bytes:
 
 def log_facts(index: Index) -> dict[bytes, LogFact]:
     """Return what an index says of the logs."""
-    found: dict[bytes, LogFact] = {}
+    found = {name: erased_fact(erased) for name, erased in index.erasures()}
     for name, first, values in index.all_logs(1000):
-        last, digest, has_holes = found.get(name, EMPTY)
+        last, digest, has_holes, erased = found.get(name, EMPTY)
         has_holes = has_holes or first > last + 1
         for number, value in enumerate(values, first):
             digest = chain_entry(digest, number, value)
-        found[name] = LogFact(first + len(values) - 1, digest, has_holes)
+        found[name] = LogFact(first + len(values) - 1, digest, has_holes, erased)
     return found

@@ -21,7 +21,7 @@ _TRAILER = len(b'],"c":"01234567"}\n')
 _MOST_STEPS = 5000
 _MOST_GUESSES = 2000
 _MOST_ENTRIES = 8
-_KINDS = ("put", "delete", "append")
+_KINDS = ("put", "delete", "append", "erase")
 
 
 def operations_of(found: Found) -> list[str]:
@@ -30,6 +30,7 @@ def operations_of(found: Found) -> list[str]:
     return [
         *(f'["delete",{_key(key)},{version}]' for key, version in found.deletes),
         *(_put(key, cell, with_times=_has_times(cell)) for key, cell in puts),
+        *(_erase(*each) for each in found.erasures),
         *(_append(*each) for each in found.entries),
     ]
 
@@ -87,6 +88,7 @@ def _pieces(found: Found) -> Iterator[str]:
     for key, cell in found.puts:
         yield _put(key, cell, with_times=_has_times(cell))
     yield from (f'["delete",{_key(key)},{version}]' for key, version in found.deletes)
+    yield from (_erase(*each) for each in found.erasures)
     for log, first, values in found.entries:
         count = min(len(values), _MOST_ENTRIES)
         for start in range(count):
@@ -153,6 +155,10 @@ def _has_times(cell: Cell) -> bool:
 
 def _append(log: bytes, first: int, values: Sequence[bytes]) -> str:
     return f'["append",{_key(log)},{first},{write_values(values)}]'
+
+
+def _erase(log: bytes, last: int) -> str:
+    return f'["erase",{_key(log)},{last}]'
 
 
 def _key(key: bytes) -> str:

@@ -149,7 +149,7 @@ def _counts(disk: Disk, seen: Examination) -> dict[str, int]:
         "snapshots": 1 if seen.start.name else 0,
         "lines": seen.last.lines,
         "records": len(facts.records),
-        "logs": len(facts.logs),
-        "entries": sum(log.last for log in facts.logs.values()),
+        "logs": sum(log.last > log.erased for log in facts.logs.values()),
+        "entries": sum(log.last - log.erased for log in facts.logs.values()),
         "bytes": seen.shelf.size() + snapshot,
     }
