@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from opentelemetry import context as api_context
@@ -11,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from holdfast.clock import SystemClock
+from holdfast.tracing.current import Link, adopt
 from holdfast.tracing.kept import Kept
 from holdfast.tracing.otel.installing import install
 from holdfast.tracing.tracer import Tracer
@@ -161,3 +163,92 @@ def test_a_second_tracer_takes_over(tracer: Tracer, kept: Kept) -> None:
     assert install(Tracer(clock=SystemClock(), sink=other)) == "provider"
     theirs.start_span("late").end()
     assert (len(kept.spans), len(other.spans)) == (0, 1)
+
+
+def test_what_was_current_before_we_came_stays_so(api_reset: None) -> None:
+    kept = Kept()
+    api.set_tracer_provider(TracerProvider())
+    theirs = api.get_tracer("lib", attributes={"k": 1})
+    tracer = Tracer(clock=SystemClock(), sink=kept)
+    with theirs.start_as_current_span("before"):
+        install(tracer)
+        with tracer.span("ours"), theirs.start_as_current_span("inside"):
+            pass
+    assert kept["inside"].parent_id == kept["ours"].span_id
+    assert kept["ours"].parent_id == kept["before"].span_id
+    assert kept["before"].source.scope_attributes == {"k": 1}
+    assert not api.get_current_span().get_span_context().is_valid
+
+
+def test_below_a_current_parent_elsewhere_its_flag_and_state_count(
+    tracer: Tracer, kept: Kept
+) -> None:
+    theirs = api.get_tracer("x")
+    state = api.TraceState([("k", "v")])
+    wanted, out = (
+        api.NonRecordingSpan(api.SpanContext(7, 8, True, api.TraceFlags(flags), state))
+        for flags in (1, 0)
+    )
+    with (
+        api.use_span(wanted),
+        theirs.start_as_current_span("outer"),
+        theirs.start_as_current_span("inner") as span,
+    ):
+        assert span.get_span_context().trace_state == state
+    with api.use_span(out), theirs.start_as_current_span("silent") as span:
+        assert not span.is_recording()
+        assert not theirs.start_span("silent too").is_recording()
+    assert [(each.name, each.state) for each in kept.spans] == [("inner", "k=v"), ("outer", "k=v")]
+    assert kept["outer"].parent_id == f"{8:016x}"
+
+
+@pytest.mark.parametrize("wrong", [5, [None], object()])
+def test_what_makes_no_sense_is_left_out_and_raises_nothing(
+    tracer: Tracer, kept: Kept, wrong: Any
+) -> None:
+    theirs = api.get_tracer("x", attributes=wrong)
+    span = theirs.start_span(
+        wrong, context=wrong, kind=wrong, attributes=wrong, links=[wrong], start_time=wrong
+    )
+    span.set_attribute(wrong, 1)
+    span.set_attributes(wrong)
+    span.add_event(wrong, wrong, wrong)
+    span.add_link(wrong, wrong)
+    span.update_name(wrong)
+    span.set_status(wrong, wrong)
+    span.record_exception(wrong, wrong, wrong)
+    span.end(wrong)
+    (made,) = kept.spans
+    assert (made.attributes, made.links, made.status, made.kind) == ({}, (), "unset", "internal")
+
+
+def test_a_trace_whose_id_is_no_number_hurts_nobody(tracer: Tracer, kept: Kept) -> None:
+    with tracer.span("ours", trace_id="no number"):
+        assert not api.get_current_span().get_span_context().is_valid
+        api.get_tracer("x").start_span("theirs").end()
+    assert kept["theirs"].parent_id == kept["ours"].span_id
+
+
+async def test_the_span_of_a_coroutine_lasts_until_it_has_ended(tracer: Tracer, kept: Kept) -> None:
+    @api.get_tracer("x").start_as_current_span("outer")
+    async def work() -> None:
+        await asyncio.sleep(0)
+        with tracer.span("inner"):
+            pass
+
+    await work()
+    assert [span.name for span in kept.spans] == ["inner", "outer"]
+    assert kept["inner"].parent_id == kept["outer"].span_id
+
+
+def test_a_process_that_continues_a_trace_lets_their_spans_be_innermost(
+    tracer: Tracer, kept: Kept
+) -> None:
+    adopt(Link("d" * 32, "e" * 16))
+    try:
+        with api.get_tracer("x").start_as_current_span("theirs"), tracer.span("ours"):
+            pass
+    finally:
+        adopt(None)
+    assert kept["theirs"].parent_id == "e" * 16
+    assert kept["ours"].parent_id == kept["theirs"].span_id

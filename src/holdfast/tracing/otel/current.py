@@ -7,17 +7,16 @@ as long as our place is the same, theirs is the innermost, else ours is.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from contextvars import ContextVar, Token
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from opentelemetry import context as api_context
 from opentelemetry import trace as api
 from opentelemetry.context.context import Context
 
 from holdfast.tracing.active import ActiveSpan
-from holdfast.tracing.current import Link, Place
-from holdfast.tracing.otel.spans import ApiSpan, place_of_context
+from holdfast.tracing.current import Link, Place, root
+from holdfast.tracing.otel.spans import ApiSpan, context_of, link_to
 from holdfast.tracing.tracer import Tracer
 
 
@@ -31,51 +30,76 @@ _attached: ContextVar[_Attached] = ContextVar("holdfast_otel", default=_NOTHING)
 
 
 class SharedContext:
-    """The runtime context of OpenTelemetry, told of our current span (`_RuntimeContext` of its API)."""
+    """The runtime context of OpenTelemetry, told of our current span (`_RuntimeContext` of its API).
 
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-        tracer.elsewhere = self.innermost
+    What was attached before it came is still asked for, and detached, where it is kept.
+    """
+
+    def __init__(self, tracer: Tracer, before: Any) -> None:
+        self._before = before
+        self.share_with(tracer)
+
+    def share_with(self, tracer: Tracer) -> None:
+        """Have the same current span as this tracer from now on."""
+        self.tracer = tracer
+        tracer.elsewhere = self._elsewhere
 
     def attach(self, context: Context) -> Token[_Attached]:
-        return _attached.set(_Attached(context, self._tracer.place()))
+        return _attached.set(_Attached(context, self.tracer.place()))
+
+    def enter(self, span: api.Span) -> Token[_Attached]:
+        """Make a span current; what was, need not be shown to the API first."""
+        return self.attach(api.set_span_in_context(span, self._attached().context))
 
     def get_current(self) -> Context:
         """Return the context, with our span as the current one if it is the innermost."""
-        context, place = _attached.get()
-        ours = self._tracer.place()
-        if ours is None or ours is place:
+        context, noted = self._attached()
+        ours = self.tracer.place()
+        if ours is None or ours is noted:
             return context
-        return api.set_span_in_context(self._as_api(ours), context)
+        return api.set_span_in_context(_as_api(ours), context)
 
-    def detach(self, token: Token[_Attached]) -> None:
+    def detach(self, token: Token[Any]) -> None:
         """Take a context away; in another context than it came to there is nothing to take."""
-        with suppress(ValueError):
-            _attached.reset(token)
+        try:
+            if token.var is _attached:
+                _attached.reset(token)
+            else:
+                self._before.detach(token)
+        except (ValueError, RuntimeError):
+            pass
 
-    def innermost(self, place: Place | None) -> Place | Link | None:
+    def above(self) -> api.Span | Place | None:
+        """Return what a new span of theirs hangs below: a place of ours or a span that is none."""
+        return self._innermost(self.tracer.place()) or root()
+
+    def _elsewhere(self, place: Place | None) -> Place | Link | None:
         """Return where a span of ours hangs, given the innermost of our own places."""
-        context, noted = _attached.get()
-        if context is not _NOTHING.context and place is noted:
+        found = self._innermost(None if place is root() else place) or place
+        if found is None or isinstance(found, Place):
+            return found
+        return link_to(found.get_span_context())
+
+    def _innermost(self, place: Place | None) -> api.Span | Place | None:
+        context, noted = self._attached()
+        if context and place is noted:
             span = api.get_current_span(context)
             if isinstance(span, ApiSpan):
                 place = span.active
-            elif (found := span.get_span_context()).is_valid:
-                return place_of_context(found)
+            elif span.get_span_context().is_valid:
+                return span
         return _node_of_graph(place)
 
-    def _as_api(self, place: Place) -> api.Span:
-        span = place.span
-        if isinstance(span, ActiveSpan):
-            return ApiSpan(span)
-        if not place.span_id:
-            return api.INVALID_SPAN
-        return api.NonRecordingSpan(
-            api.SpanContext(
-                int(place.trace_id, 16), int(place.span_id, 16), is_remote=True,
-                trace_flags=api.TraceFlags(api.TraceFlags.SAMPLED),
-            )
-        )  # fmt: skip
+    def _attached(self) -> _Attached:
+        attached = _attached.get()
+        return _Attached(self._before.get_current(), None) if attached is _NOTHING else attached
+
+
+def _as_api(place: Place) -> api.Span:
+    span = place.span
+    if isinstance(span, ActiveSpan):
+        return ApiSpan(span)
+    return api.NonRecordingSpan(context_of(place, is_remote=True))
 
 
 def _node_of_graph(place: Place | None) -> Place | None:
@@ -102,6 +126,12 @@ def _node_of_graph(place: Place | None) -> Place | None:
     return node.active
 
 
-def share(tracer: Tracer) -> None:
+def share(tracer: Tracer) -> SharedContext:
     """Let OpenTelemetry's API and a tracer have the same current span from now on."""
-    api_context._RUNTIME_CONTEXT = SharedContext(tracer)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    before = cast("Any", api_context._RUNTIME_CONTEXT)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if isinstance(before, SharedContext):
+        before.share_with(tracer)
+        return before
+    shared = SharedContext(tracer, before)
+    api_context._RUNTIME_CONTEXT = shared  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return shared

@@ -31,13 +31,13 @@ def install(tracer: Tracer) -> Installed:
     from holdfast.tracing.otel.processor import Processor  # noqa: PLC0415 - as above
     from holdfast.tracing.otel.provider import Provider  # noqa: PLC0415 - as above
 
-    share(tracer)
+    shared = share(tracer)
     current = cast("Any", api.get_tracer_provider())
     if isinstance(current, api.ProxyTracerProvider):
-        api.set_tracer_provider(Provider(tracer))
+        api.set_tracer_provider(Provider(shared))
         return "provider"
     if isinstance(current, Provider):
-        current.tracer = tracer
+        current.shared = shared
         return "provider"
     if not hasattr(current, "add_span_processor"):
         return "foreign"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.tracing.active import ActiveSpan
 from holdfast.tracing.current import Link
-from holdfast.tracing.otel.spans import KINDS, links_of
+from holdfast.tracing.otel.spans import KINDS, attributes_of, links_of
 from holdfast.tracing.span import Source, Status
 from holdfast.tracing.tracer import Tracer
 
@@ -23,7 +23,7 @@ class Processor:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         self._open: dict[tuple[int, int], ActiveSpan] = {}
-        self._sources: dict[tuple[int, int], Source] = {}
+        self._sources: dict[tuple[int, int], tuple[Source, object, object]] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         del parent_context
@@ -70,6 +70,8 @@ class Processor:
         active.rest.links = links_of(span.links) if span.links else []
         for event in span.events:
             active.note(event.name, dict(event.attributes or {}), event.timestamp)  # pyright: ignore[reportArgumentType]
+        context: Any = span.get_span_context()
+        active.rest.state = context.trace_state.to_header()
         active.rest.dropped_attributes = span.dropped_attributes
         active.rest.dropped_events = span.dropped_events
         active.rest.dropped_links = span.dropped_links
@@ -85,11 +87,14 @@ class Processor:
         key = (id(span.resource), id(scope))
         found = self._sources.get(key)
         if found is None:
-            found = self._sources[key] = Source(
+            source = Source(
                 resource=dict(span.resource.attributes),  # pyright: ignore[reportArgumentType]
                 resource_schema=span.resource.schema_url,
                 scope=scope.name if scope else "",
                 scope_version=(scope.version or "") if scope else "",
                 scope_schema=(scope.schema_url or "") if scope else "",
+                scope_attributes=attributes_of(scope.attributes) if scope else {},
             )
-        return found
+            # Both are kept, so that their ids are nobody else's.
+            found = self._sources[key] = (source, span.resource, scope)
+        return found[0]

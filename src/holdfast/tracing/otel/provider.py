@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry import trace as api
 from opentelemetry.context.context import Context
-from opentelemetry.util._decorator import (
-    _agnosticcontextmanager,  # pyright: ignore[reportPrivateUsage] - also a decorator
-)
+from opentelemetry.trace.span import TraceState
 
+from holdfast.tracing.active import ActiveSpan
 from holdfast.tracing.current import Link, Place
-from holdfast.tracing.otel.spans import KINDS, ApiSpan, links_of, place_of_context
+from holdfast.tracing.otel.blocks import Manner, SpanBlock
+from holdfast.tracing.otel.current import SharedContext
+from holdfast.tracing.otel.spans import (
+    KINDS,
+    ApiSpan,
+    attributes_of,
+    instant_of,
+    link_to,
+    links_of,
+)
+from holdfast.tracing.safely import text_of
 from holdfast.tracing.span import Source
-from holdfast.tracing.tracer import INNERMOST, Tracer
 
 
 class Provider(api.TracerProvider):
-    """Gives a tracer an instrumentation scope; all of them write into one of ours."""
+    """Gives a tracer an instrumentation scope; all write into the one that shares a context."""
 
-    def __init__(self, tracer: Tracer, resource: Mapping[str, Any] | None = None) -> None:
-        self.tracer = tracer
-        self._resource = dict(resource or {})
+    def __init__(self, shared: SharedContext) -> None:
+        self.shared = shared
 
     def get_tracer(
         self,
@@ -32,10 +39,9 @@ class Provider(api.TracerProvider):
         attributes: Any = None,
     ) -> api.Tracer:
         source = Source(
-            resource=self._resource,
             scope=instrumenting_module_name or "",
             scope_version=instrumenting_library_version or "",
-            scope_attributes=dict(attributes or {}),
+            scope_attributes=attributes_of(attributes),
             scope_schema=schema_url or "",
         )
         return ApiTracer(self, source)
@@ -61,29 +67,24 @@ class ApiTracer(api.Tracer):
     ) -> api.Span:
         """Begin a span below the current one, or below that of a context. Nothing that fails raises."""
         del record_exception, set_status_on_exception  # of those who make it current
-        parent: Link | Place | None = INNERMOST
-        state = None
-        if context is not None:
-            above = api.get_current_span(context)
-            found = above.get_span_context()
-            if found.is_valid and found.is_remote and not found.trace_flags.sampled:
-                return api.NonRecordingSpan(found)
-            if isinstance(above, ApiSpan):
-                parent = above.active
-            else:
-                parent = place_of_context(found) if found.is_valid else None
-            state = found.trace_state if found.is_valid else None
-        active = self._provider.tracer.start(
-            name, kind=KINDS.get(kind, "internal"), parent=parent, start_ns=start_time,
-            attributes=dict(attributes or {}), links=links_of(links), source=self._source,
-        )  # fmt: skip
-        active.status = "unset"
-        if state:
-            active.rest.state = state.to_header()
-        return ApiSpan(active, state)
+        try:
+            above = self._above(context)
+            if not isinstance(above, tuple):
+                return above
+            parent, state = above
+            active = self._provider.shared.tracer.start(
+                name if type(name) is str else text_of(name), kind=_kind_of(kind),
+                parent=parent, start_ns=instant_of(start_time),
+                attributes=attributes_of(attributes), links=links_of(links), source=self._source,
+            )  # fmt: skip
+            active.status = "unset"
+            if state:
+                active.rest.state = state.to_header()
+            return ApiSpan(active, state)
+        except Exception:  # noqa: BLE001 - tracing must not reach the application
+            return api.INVALID_SPAN
 
-    @_agnosticcontextmanager
-    def start_as_current_span(  # noqa: PLR0913, PLR0917 - the form of the API
+    def start_as_current_span(  # noqa: PLR0913, PLR0917 - the form of the API  # pyright: ignore[reportIncompatibleMethodOverride] - a block that is no generator
         self,
         name: str,
         context: Context | None = None,
@@ -94,12 +95,37 @@ class ApiTracer(api.Tracer):
         record_exception: bool = True,  # noqa: FBT001, FBT002
         set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
         end_on_exit: bool = True,  # noqa: FBT001, FBT002
-    ) -> Iterator[api.Span]:
-        span = self.start_span(name, context, kind, attributes, links, start_time)
-        with api.use_span(
-            span,
-            end_on_exit=end_on_exit,
-            record_exception=record_exception,
-            set_status_on_exception=set_status_on_exception,
-        ):
-            yield span
+    ) -> SpanBlock:
+        given = (name, context, kind, attributes, links, start_time)
+        manner = Manner(record_exception, set_status_on_exception, end_on_exit)
+        return SpanBlock(self, self._provider.shared, given, manner)
+
+    def _above(
+        self, context: Context | None
+    ) -> api.Span | tuple[Place | Link | None, TraceState | None]:
+        """Return where a span hangs and its state; what stands for it if its trace is sampled out."""
+        if isinstance(context, dict):
+            above = api.get_current_span(context)
+        else:
+            above = self._provider.shared.above()
+        if isinstance(above, ApiSpan):
+            above = above.active
+        if above is None or isinstance(above, Place):
+            return above, _state_of(above)
+        found = above.get_span_context()
+        if not found.is_valid:
+            return None, None
+        if not found.trace_flags.sampled:
+            return api.NonRecordingSpan(found)
+        return link_to(found), found.trace_state
+
+
+def _kind_of(kind: Any) -> str:
+    return KINDS.get(kind, "internal") if isinstance(kind, api.SpanKind) else "internal"
+
+
+def _state_of(place: Place | None) -> TraceState | None:
+    span = place.span if place else None
+    if isinstance(span, ActiveSpan) and span.extras is not None and span.extras.state:
+        return TraceState.from_header([span.extras.state])
+    return None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any
 
 from opentelemetry import trace as api
 from opentelemetry.trace.span import TraceState
 
 from holdfast.tracing.active import ActiveSpan
-from holdfast.tracing.current import Link
+from holdfast.tracing.current import Link, Place
+from holdfast.tracing.failing import EVENT, describe
+from holdfast.tracing.safely import text_of
 from holdfast.tracing.span import SpanLink, Value
 
 KINDS = {
@@ -21,21 +23,23 @@ KINDS = {
     api.SpanKind.CONSUMER: "consumer",
 }
 _API_KINDS = {name: kind for kind, name in KINDS.items()}
+_NAMES = {str}
 _SAMPLED = api.TraceFlags(api.TraceFlags.SAMPLED)
 
 
 class ApiSpan(api.Span):
-    """Does what the API says of spans to one of ours; after its end nothing changes it."""
+    """Does what the API says of spans to one of ours; after its end nothing changes it.
 
-    __slots__ = ("_context", "_is_final", "active")
+    What makes no sense is left out, and nothing raises.
+    """
+
+    __slots__ = ("_context", "_is_final", "_state", "active")
 
     def __init__(self, active: ActiveSpan, state: TraceState | None = None) -> None:
         self.active = active
         self._is_final = False
-        self._context = api.SpanContext(
-            int(active.trace_id, 16), int(active.span_id, 16), is_remote=False,
-            trace_flags=_SAMPLED, trace_state=state,
-        )  # fmt: skip
+        self._state = state
+        self._context: api.SpanContext | None = None
 
     @property
     def kind(self) -> api.SpanKind:
@@ -53,30 +57,32 @@ class ApiSpan(api.Span):
         return self.active.attributes
 
     def get_span_context(self) -> api.SpanContext:
+        if self._context is None:
+            self._context = context_of(self.active, state=self._state)
         return self._context
 
     def is_recording(self) -> bool:
         return not self.active.ended
 
     def set_attribute(self, key: str, value: Any) -> None:
-        if not self.active.ended:
+        if not self.active.ended and isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - or so they say
             self.active.attributes[key] = value
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         if not self.active.ended:
-            self.active.attributes.update(attributes)
+            self.active.attributes.update(attributes_of(attributes))
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         if not self.active.ended:
-            self.active.note(name, dict(attributes or {}), timestamp)
+            self.active.note(text_of(name), attributes_of(attributes), instant_of(timestamp))
 
     def add_link(self, context: api.SpanContext, attributes: Any = None) -> None:
         if not self.active.ended:
-            self.active.rest.links.append(link_of(context, attributes))
+            self.active.rest.links += links_of([api.Link(context, attributes)])
 
     def update_name(self, name: str) -> None:
         if not self.active.ended:
-            self.active.rename(name)
+            self.active.rename(text_of(name))
 
     def set_status(
         self, status: api.Status | api.StatusCode, description: str | None = None
@@ -84,13 +90,14 @@ class ApiSpan(api.Span):
         """Set the status as the specification says: `OK` is final, `UNSET` changes nothing."""
         if isinstance(status, api.Status):
             status, description = status.status_code, status.description
-        if self.active.ended or self._is_final or status is api.StatusCode.UNSET:
+        if self.active.ended or self._is_final:
             return
         if status is api.StatusCode.OK:
             self._is_final = True
             self.active.status, self.active.error = "ok", ""
-        else:
-            self.active.status, self.active.error = "error", description or ""
+        elif status is api.StatusCode.ERROR:
+            told = "" if description is None else text_of(description)
+            self.active.status, self.active.error = "error", told
 
     def record_exception(
         self,
@@ -101,43 +108,72 @@ class ApiSpan(api.Span):
     ) -> None:
         if self.active.ended:
             return
-        kind = type(exception)
-        said: dict[str, Value] = {
-            "exception.type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-            "exception.message": _text(exception),
-            "exception.stacktrace": "".join(traceback.format_exception(exception)),
-            "exception.escaped": str(escaped),
-            **cast("dict[str, Value]", dict(attributes or {})),
-        }
-        self.active.note("exception", said, timestamp)
+        told = describe(exception)
+        told["exception.escaped"] = str(bool(escaped))
+        told.update(attributes_of(attributes))
+        self.active.note(EVENT, told, instant_of(timestamp))
 
     def end(self, end_time: int | None = None) -> None:
-        self.active.end(end_time)
+        self.active.end(instant_of(end_time))
 
 
-def link_of(context: api.SpanContext, attributes: Any = None) -> SpanLink:
-    """Return a link to a span."""
-    return SpanLink(
-        trace_id=f"{context.trace_id:032x}",
-        span_id=f"{context.span_id:016x}",
-        state=context.trace_state.to_header(),
-        attributes=dict(attributes or {}),
-        flags=int(context.trace_flags),
-    )
+def context_of(
+    place: Place, *, is_remote: bool = False, state: TraceState | None = None
+) -> api.SpanContext:
+    """Return how the API refers to a place; no valid context if its ids are not of that form."""
+    try:
+        trace_id, span_id = int(place.trace_id, 16), int(place.span_id or "0", 16)
+    except ValueError:
+        return api.INVALID_SPAN_CONTEXT
+    return api.SpanContext(trace_id, span_id, is_remote, _SAMPLED, state)
 
 
-def links_of(links: Sequence[api.Link] | None) -> list[SpanLink]:
-    """Return links in our form."""
-    return [link_of(each.context, each.attributes) for each in links or ()]
-
-
-def place_of_context(context: api.SpanContext) -> Link:
+def link_to(context: api.SpanContext) -> Link:
     """Return where a span hangs that is below this one."""
     return Link(f"{context.trace_id:032x}", f"{context.span_id:016x}")
 
 
-def _text(error: BaseException) -> str:
+def attributes_of(given: Any) -> dict[str, Value]:
+    """Return attributes without those that have no name; none if they are no mapping."""
     try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a hostile exception must not reach the application
-        return "<an exception that cannot be shown>"
+        if not given:
+            return {}
+        attributes: dict[Any, Any] = dict(given)
+    except Exception:  # noqa: BLE001 - what an application hands over may be anything
+        return {}
+    if set(map(type, attributes)) == _NAMES:
+        return attributes
+    return {name: value for name, value in attributes.items() if isinstance(name, str)}
+
+
+def instant_of(given: Any) -> int | None:
+    """Return nanoseconds of the Unix epoch; None, which means now, if that is no number."""
+    if given is None or type(given) is int:
+        return given
+    try:
+        return int(given)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+
+
+def links_of(links: Sequence[api.Link] | None) -> list[SpanLink]:
+    """Return links in our form, without those that cannot be read."""
+    found: list[SpanLink] = []
+    if not links:
+        return found
+    with suppress(Exception):
+        for each in links:
+            with suppress(Exception):
+                found.append(_link_of(each.context, each.attributes))
+    return found
+
+
+def _link_of(context: api.SpanContext, attributes: Any) -> SpanLink:
+    trace_id, span_id = link_to(context)
+    return SpanLink(
+        trace_id=trace_id,
+        span_id=span_id or "",
+        state=context.trace_state.to_header(),
+        attributes=attributes_of(attributes),
+        flags=int(context.trace_flags),
+    )
