@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.tracing.payload import KeepPart
     from holdfast.tracing.payloads.keeping import Payloads
     from holdfast.tracing.redaction.redactor import Hook
-    from holdfast.tracing.span import Span, Value
+    from holdfast.tracing.span import Attributes, Span, Value
     from holdfast.tracing.store.seam import Retention, TraceStore
     from holdfast.tracing.tracer import Prepare, Tracer
     from holdfast.tracing.watching import Watch
@@ -166,10 +166,36 @@ class Follower:
 
 @contextmanager
 def open_follower(settings: Settings, *, from_now: bool) -> Generator[Follower]:
-    """Give what tells news of the traces; unless `from_now`, all there is is news at first."""
+    """Give what tells news of the traces; unless `from_now`, all there is is news at first.
+
+    Only who waits for what is to come makes a store where nothing was ever traced.
+    """
     folder = traces_folder(settings)
-    with open_traces(settings) as store:
-        yield Follower(store, folder / RINGS if folder else None, from_now=from_now)
+    is_nowhere = traces_address(settings, make=from_now) == _NOWHERE
+    with open_traces(settings, make=from_now) as store:
+        rings = None if folder is None or is_nowhere else folder / RINGS
+        yield Follower(store, rings, from_now=from_now)
+
+
+def whole_spans(store: TraceStore, trace_id: str) -> list[Span]:
+    """Return the spans of a trace with the payloads that they refer to, for who has no such store.
+
+    A payload that was removed or never kept is replaced by a text that says so.
+    """
+    from holdfast.frozen import replace  # noqa: PLC0415 - few commands read payloads
+    from holdfast.tracing.payloads.reading import resolve  # noqa: PLC0415 - as above
+
+    def whole(attributes: Attributes) -> dict[str, Value]:
+        return {name: resolve(value, store.part) for name, value in attributes.items()}
+
+    return [
+        replace(
+            span,
+            attributes=whole(span.attributes),
+            events=[replace(each, attributes=whole(each.attributes)) for each in span.events],
+        )
+        for span in store.spans(trace_id)
+    ]
 
 
 def payloads_of(settings: Settings, keep: KeepPart) -> Payloads:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from holdfast.cli.options import add_limit, check_limit
-from holdfast.cli.output import Output, table
+from holdfast.cli.output import Output, count, table
 from holdfast.cli.trace.desk import traces_of
 from holdfast.cli.trace.parts import add_query, query_of
 from holdfast.cli.trace.printing import SHORT, began, iso_ns, money, took
@@ -88,7 +88,7 @@ def _print_group(group: ErrorGroup, output: Output) -> None:
     output.line(f"{group.count:>5} x  [{group.error_class}] {kind}{_first_line(group.message)}")
     burned = "" if group.cost_msat is None else f", these traces cost {money(group.cost_msat)}"
     output.line(
-        f"         in {group.traces_count} traces, {began(group.first_ns)} to "
+        f"         in {count(group.traces_count, 'trace')}, {began(group.first_ns)} to "
         f"{began(group.last_ns)}{burned}"
     )
     shown = " ".join(each[:SHORT] for each in group.traces)
@@ -133,8 +133,8 @@ def _print_costs(by: str, found: Sequence[CostRow], output: Output) -> None:
         (
             each.key[:48], str(each.calls), f"{each.input:,}", f"{each.cache_read:,}",
             f"{each.cache_write:,}", f"{each.output:,}", f"{each.reasoning:,}",
-            money(each.cost_msat, each.cost_micros or None, each.currency),
-            f"{each.unknown} calls" if each.unknown else "",
+            _cost_said(each),
+            count(each.unknown, "call") if each.unknown else "",
         )
         for each in found
     ]  # fmt: skip
@@ -144,6 +144,12 @@ def _print_costs(by: str, found: Sequence[CostRow], output: Output) -> None:
         output.note(
             "the cost of some calls is unknown and not in the sums: give prices in [prices]"
         )
+
+
+def _cost_said(row: CostRow) -> str:
+    if row.unknown == row.calls:
+        return "unknown"  # a sum of nothing is no 0
+    return money(row.cost_msat, row.cost_micros or None, row.currency)
 
 
 def _cost_data(row: CostRow) -> dict[str, object]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from holdfast.app.traces import whole_spans
 from holdfast.cli.output import Output, count
 from holdfast.cli.trace.desk import find_trace, traces_of
 from holdfast.cli.trace.parts import add_query, query_of
@@ -25,8 +28,8 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     del verb
     parser.add_argument(
         "format", choices=FORMATS,
-        help="chrome (Perfetto opens it), speedscope, otlp (JSON lines), parquet (needs "
-        "holdfast[tables])",
+        help="chrome (Perfetto opens it), speedscope, otlp (JSON lines, with payloads "
+        "whole), parquet (needs holdfast[tables])",
     )  # fmt: skip
     parser.add_argument(
         "id",
@@ -74,6 +77,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("Parquet is no text for a terminal", hint="name a file: --out FILE")
     if arguments.out is not None and arguments.out.exists() and not arguments.force:
         raise UsageError(f"{arguments.out} is there already", hint="--force replaces it")
+    if arguments.out is not None and arguments.out.is_dir():
+        raise UsageError(f"{arguments.out} is a folder", hint="name a file in it")
 
 
 def _wanted(arguments: argparse.Namespace, traces: TraceStore) -> Iterator[str]:
@@ -92,38 +97,53 @@ def _wanted(arguments: argparse.Namespace, traces: TraceStore) -> Iterator[str]:
 def _export_text(
     arguments: argparse.Namespace, output: Output, traces: TraceStore, ids: Sequence[str]
 ) -> int:
-    every = [traces.spans(each) for each in ids]
-    text = _rendered(arguments.format, every)
+    load = partial(whole_spans, traces) if arguments.format == "otlp" else traces.spans
+    written = 0
+
+    def every() -> Iterator[Sequence[Span]]:
+        nonlocal written
+        for each in ids:
+            spans = load(each)
+            written += len(spans)
+            yield spans
+
+    pieces = _rendered(arguments.format, every())
     if arguments.out is None:
-        output.raw(text)
+        for piece in pieces:
+            output.raw(piece)
     else:
-        _write(arguments.out, text)
-    return sum(map(len, every))
+        _write(arguments.out, pieces)
+    return written
 
 
-def _rendered(form: str, every: Sequence[Sequence[Span]]) -> str:
+def _rendered(form: str, every: Iterable[Sequence[Span]]) -> Iterator[str]:
+    """Yield the text in pieces: of OTLP a trace each, because its payloads may be long."""
     if form == "otlp":
         from holdfast.tracing.otlp.files import lines_of  # noqa: PLC0415 - only here
 
-        return "".join(lines_of(every))
-    if form == "chrome":
+        yield from lines_of(every)
+    elif form == "chrome":
         from holdfast.tracing.exports.chrome import chrome_document  # noqa: PLC0415 - only here
 
-        return json.dumps(chrome_document(every), ensure_ascii=False) + "\n"
-    from holdfast.tracing.exports.speedscope import speedscope_document  # noqa: PLC0415 - only here
+        yield json.dumps(chrome_document(list(every)), ensure_ascii=False) + "\n"
+    else:
+        from holdfast.tracing.exports.speedscope import speedscope_document  # noqa: PLC0415 - as above
 
-    return json.dumps(speedscope_document(every), ensure_ascii=False) + "\n"
+        yield json.dumps(speedscope_document(list(every)), ensure_ascii=False) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, pieces: Iterable[str]) -> None:
     """Write a file whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8", errors="surrogatepass")
+        with beside.open("w", encoding="utf-8", errors="surrogatepass") as file:
+            file.writelines(pieces)
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _export_parquet(traces: TraceStore, ids: Sequence[str], path: Path) -> int:

@@ -31,7 +31,12 @@ def add_query(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--session", default="", metavar="NAME", help="of this session")
     group.add_argument("--user", default="", metavar="NAME", help="of this user")
     group.add_argument("--release", default="", metavar="NAME", help="of this release")
-    group.add_argument("--model", default="", metavar="NAME", help="that called this model")
+    group.add_argument(
+        "--model",
+        default="",
+        metavar="NAME",
+        help="that called this model, named without its provider",
+    )
     group.add_argument("--error-class", default="", metavar="CLASS", help="with such an error")
     group.add_argument("--since", metavar="TIME", help="begun then or later: 2h, 3d, ISO 8601")
     group.add_argument("--until", metavar="TIME", help="begun before: 2h, 3d, ISO 8601")

@@ -7,9 +7,11 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from holdfast.app.places import traces_folder
+from holdfast.app.traces import whole_spans
 from holdfast.cli.output import Output, count
 from holdfast.cli.settings import settings_of
 from holdfast.clock import SystemClock
@@ -35,7 +37,12 @@ def send(
     headers = dict(map(_header, arguments.header))
     sent = asyncio.run(
         send_traces(
-            ids, traces.spans, arguments.to, headers=headers, progress=progress, clock=SystemClock()
+            ids,
+            partial(whole_spans, traces),
+            arguments.to,
+            headers=headers,
+            progress=progress,
+            clock=SystemClock(),
         )
     )
     output.data(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from holdfast.cli.output import Output
 from holdfast.cli.trace.desk import find_trace, traces_of
 from holdfast.cli.trace.parts import add_trace_id
-from holdfast.cli.trace.printing import began, digest_data, took
+from holdfast.cli.trace.printing import SHORT, began, digest_data, took
 from holdfast.errors import UsageError
 from holdfast.tracing.exports.plain import plain_value, span_data
 from holdfast.tracing.payload import FetchPart
@@ -17,6 +17,8 @@ from holdfast.tracing.span import Attributes, Span
 from holdfast.tracing.store.seam import TraceStore
 
 _WHOLE = 10**6
+_FEWEST = 10
+_LISTED = 9
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,11 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
         "--text", action="store_true", help="any trace in at most 40 lines, for people and agents"
     )
     parser.add_argument(
-        "--lines", type=int, default=None, metavar="N", help="at most so many lines (all of them)"
+        "--lines",
+        type=int,
+        default=None,
+        metavar="N",
+        help="at most so many lines, 10 or more (all of them)",
     )
     parser.add_argument("--span", metavar="SPAN", help="all that this span says, payloads too")
     parser.add_argument(
@@ -37,12 +43,14 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print the trace, or one span of it."""
+    if arguments.lines is not None and arguments.lines < _FEWEST:
+        raise UsageError(f"--lines must be at least {_FEWEST}, not {arguments.lines}")
     with traces_of(arguments, output) as traces:
         trace_id = find_trace(traces, arguments.id)
         spans = traces.spans(trace_id)
-        if arguments.span:
-            _show_span(_find_span(spans, arguments.span), output, traces.part)
-        elif arguments.what_if:
+        if arguments.span is not None:
+            _show_span(_find_span(spans, arguments.span, output), output, traces.part)
+        elif arguments.what_if is not None:
             _show_saving(spans, arguments.what_if, output)
         else:
             _show_trace(traces, trace_id, spans, arguments, output)
@@ -90,18 +98,27 @@ def _show_saving(spans: Sequence[Span], name: str, output: Output) -> None:
     from holdfast.tracing.analysis.tree import tree_of  # noqa: PLC0415 - as above
 
     if not any(span.name == name for span in spans):
-        raise UsageError(f"no span of this trace is called {name!r}")
+        raise UsageError(
+            f"no span of this trace is called {name!r}", hint="give the name of a span"
+        )
     saving = what_if(tree_of(spans), name)
     saved = saving.before_ns - saving.after_ns
     output.data({"name": name, "saved_ms": saved / 1e6, "share": saving.share})
     output.line(f"20 % faster {name} saves {saving.share:.1%} of the run ({took(saved)})")
 
 
-def _find_span(spans: Sequence[Span], text: str) -> Span:
-    found = [span for span in spans if span.span_id.startswith(text.lower())]
-    found = found or [span for span in spans if span.name == text]
+def _find_span(spans: Sequence[Span], text: str, output: Output) -> Span:
+    found = [span for span in spans if span.name == text]
+    if not found and text:
+        found = [span for span in spans if span.span_id.startswith(text.lower())]
     if not found:
         raise UsageError(f"the trace has no span {text!r}", hint="give its id or its name")
+    if len(found) > 1:
+        listed = ", ".join(f"{each.span_id[:SHORT]} ({each.kind})" for each in found[1:_LISTED])
+        more = ", ..." if len(found) > _LISTED else ""
+        output.note(
+            f"the first of {len(found)} spans {text!r}; --span ID for others: {listed}{more}"
+        )
     return found[0]
 
 

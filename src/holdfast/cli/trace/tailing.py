@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from holdfast.app.traces import Follower, open_follower
 from holdfast.cli.output import Output, moment
 from holdfast.cli.settings import settings_of
+from holdfast.cli.trace.desk import find_trace, traces_of
 from holdfast.cli.trace.printing import SHORT, took
 from holdfast.clock import Clock, SystemClock
 from holdfast.tracing.exports.plain import span_data
@@ -21,7 +22,12 @@ _PAUSE = 0.2
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     del verb
-    parser.add_argument("id", metavar="ID", nargs="?", help="only this trace (or its beginning)")
+    parser.add_argument(
+        "id",
+        metavar="ID",
+        nargs="?",
+        help="only this trace (or the beginning of its id; `last` is the newest)",
+    )
     parser.add_argument("--kind", help="only spans of this kind: step, model, tool, ...")
     parser.add_argument("--failed", action="store_true", help="only what did not end well")
     parser.add_argument(
@@ -31,6 +37,9 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print spans until somebody interrupts."""
+    if arguments.id:
+        with traces_of(arguments, output) as traces:
+            arguments.id = find_trace(traces, arguments.id)
     with open_follower(settings_of(arguments, output), from_now=not arguments.once) as follower:
         asyncio.run(_follow(arguments, output, follower, SystemClock()))
     return 0
@@ -51,7 +60,7 @@ async def _follow(
 
 def _is_wanted(span: Span, arguments: argparse.Namespace) -> bool:
     return (
-        (not arguments.id or span.trace_id.startswith(arguments.id.lower()))
+        (not arguments.id or span.trace_id == arguments.id)
         and (not arguments.kind or span.kind == arguments.kind)
         and (not arguments.failed or span.status not in ("ok", "unset", "open"))
     )
