@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +25,7 @@ from holdfast.routing.ledger.entries import (
 )
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.reports import Filters
+from holdfast.routing.prices.audit import LIMIT
 from holdfast.tracing.billing.money import Exchange
 from tests.routing.ledger.kit import AT, TOTAL, cap, end, start
 
@@ -240,6 +242,25 @@ async def test_what_a_process_leaves_open_is_in_doubt_until_somebody_resolves_it
         assert (await other.stats())[0].in_doubt == 1
         assert await other.resolve(got.request_id, 350) == Settled(debit_msat=350, charged_msat=350)
         assert await other.spent(TOTAL) == Spent(settled_msat=350, requests=1)
+
+
+async def test_a_provider_that_overcharges_is_distrusted_everywhere_until_it_is_reset(tmp_path):
+    path = tmp_path / "ledger.db"
+    async with await Ledger.open(path) as ledger, await Ledger.open(path) as other:
+        for number in range(LIMIT):
+            call = replace(end(20_000).attempts[0], quoted_msat=10_000)
+            settled = await ledger.settle(await held(ledger), replace(end(), attempts=(call,)))
+            assert settled.distrusted == (("node",) if number == LIMIT - 1 else ())
+        assert "5 of its last 5 charges" in ledger.distrusted["node"]
+        await other.sweep()
+        assert other.distrusted == ledger.distrusted
+        assert (await other.trust_again("node")).charges == LIMIT
+        assert other.distrusted == {}
+        await ledger.settle(await held(ledger), end(500))
+        conduct = (await ledger.conducts())["node"]
+        assert (conduct.charges, conduct.excess_msat, conduct.distrust) == (6, 50_000, "")
+    async with await Ledger.open(path) as again:
+        assert (await again.conducts())["node"] == conduct
 
 
 async def test_a_closed_ledger_and_a_foreign_file_say_so(tmp_path):

@@ -15,6 +15,7 @@ from functools import lru_cache
 from holdfast.errors import UsageError
 from holdfast.frozen import NamedTuple
 from holdfast.routing.cost import total, total_usage
+from holdfast.routing.ledger.conducts import Conducts
 from holdfast.routing.ledger.entries import (
     Amount,
     Attempt,
@@ -68,7 +69,26 @@ class Booking:
     def __init__(self, connection: sqlite3.Connection, process: str) -> None:
         self._connection = connection
         self._process = process
+        self._version = -1
         self.tallies = Tallies(connection)
+        self.conducts = Conducts(connection)
+
+    def begin(self) -> None:
+        """Forget what others changed; call it within a transaction that excludes them."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version or self.tallies.is_large:
+            self.forget()
+            self._version = version
+
+    def forget(self) -> None:
+        """Forget everything that is kept in memory: the transaction was undone."""
+        self.tallies.forget()
+        self.conducts.forget()
+
+    def flush(self) -> None:
+        """Write what is kept in memory and was changed."""
+        self.tallies.flush()
+        self.conducts.flush()
 
     def reserve(
         self, start: RequestStart, amount: Amount, caps: Sequence[Cap]
@@ -192,7 +212,12 @@ class Booking:
             tally.settled += debit
             tally.unknown += unknown
             tally.unknowns += charged is None
-        return Settled(debit_msat=debit, charged_msat=charged, unknown_msat=unknown)
+        return Settled(
+            debit_msat=debit,
+            charged_msat=charged,
+            unknown_msat=unknown,
+            distrusted=self.conducts.observe(end.attempts),
+        )
 
     def _decide(self, amount: Amount, caps: Sequence[Cap]) -> tuple[Reserve, CapReached | None]:
         """Return what to hold, and the tightest cap that does not allow it."""

@@ -149,6 +149,8 @@ class Settled:
     debit_msat: int
     charged_msat: int | None
     unknown_msat: int = 0
+    distrusted: tuple[str, ...] = ()
+    """Providers that charged above their quotes once too often with this request."""
 
 
 @frozen

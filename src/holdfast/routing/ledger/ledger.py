@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 from holdfast.errors import UsageError
 from holdfast.ids import ID_LENGTH, new_holder_id
 from holdfast.routing.ledger.checking import find_faults
+from holdfast.routing.ledger.conducts import read_conducts
 from holdfast.routing.ledger.entries import (
     OK,
     Amount,
@@ -29,6 +30,7 @@ from holdfast.routing.ledger.reading import read_lengths, read_page, read_reques
 from holdfast.routing.ledger.reports import Filters, GroupBy, Logged, Order, Page, SortBy, Sums
 from holdfast.routing.ledger.sessions import BookingSession, Reading, ReadingSession, Work
 from holdfast.routing.ledger.tallies import read_spent
+from holdfast.routing.prices.audit import Conduct
 from holdfast.storage.lane import Lane
 from holdfast.storage.seam import Ack
 from holdfast.tracing.billing.money import Exchange
@@ -65,6 +67,8 @@ class Ledger:
         self._exchange = exchange
         self.lengths = Lengths()
         """How long answers are; learned from what is settled here, and from the log when it is opened."""
+        self.distrusted: Mapping[str, str] = {}
+        """Providers that charged more than they quoted, and why they get no more requests."""
 
     @classmethod
     async def open(
@@ -97,6 +101,7 @@ class Ledger:
             raise
         ledger = cls(writer, reader, session, exchange)
         ledger.lengths = await reader.submit(read_lengths)
+        await ledger.conducts()
         return ledger
 
     async def close(self) -> None:
@@ -170,6 +175,8 @@ class Ledger:
         settled = await self._writer.submit(lambda booking: booking.settle(reservation, end))
         if isinstance(settled, Settled):
             self._learn(reservation.start, end)
+            if settled.distrusted:
+                await self.conducts()
         return settled
 
     async def release(self, reservation: Reservation, reason: str) -> NotOpen | None:
@@ -184,8 +191,25 @@ class Ledger:
         return await self._writer.submit(lambda booking: booking.resolve(request_id, charged_msat))
 
     async def sweep(self) -> int:
-        """Put in doubt what processes that died had on their way; return how many requests."""
-        return await self._writer.submit(self._session.sweep)
+        """Put in doubt what processes that died had on their way; return how many requests.
+
+        Call it now and then: it also looks whom other processes have come to distrust.
+        """
+        count = await self._writer.submit(self._session.sweep)
+        await self.conducts()
+        return count
+
+    async def conducts(self) -> Mapping[str, Conduct]:
+        """Return how each provider charged against what it quoted; `distrusted` is as new then."""
+        told: Mapping[str, Conduct] = await self._reader.submit(read_conducts)
+        self.distrusted = {name: each.distrust for name, each in told.items() if each.distrust}
+        return told
+
+    async def trust_again(self, provider: str) -> Conduct:
+        """Give a provider that is distrusted another chance, and return its conduct."""
+        conduct = await self._writer.submit(lambda booking: booking.conducts.reset(provider))
+        await self.conducts()
+        return conduct
 
     async def spent(self, scope: Scope) -> Spent:
         """Return what a scope has spent and holds."""

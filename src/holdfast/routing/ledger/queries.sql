@@ -130,3 +130,17 @@ SELECT lower(hex(request)), debit_msat, charges FROM (
     )) AS charges
     FROM requests
 ) WHERE debit_msat <> charges;
+
+-- name: find_conduct
+-- How a provider charged.
+SELECT provider, charges, overcharges, quoted_msat, charged_msat, recent, distrust
+FROM conducts WHERE provider = ?;
+
+-- name: all_conducts
+-- How all providers charged.
+SELECT provider, charges, overcharges, quoted_msat, charged_msat, recent, distrust
+FROM conducts ORDER BY provider;
+
+-- name: write_conduct
+-- How a provider charged up to now.
+INSERT OR REPLACE INTO conducts VALUES (?, ?, ?, ?, ?, ?, ?);

@@ -79,8 +79,14 @@ CREATE TABLE tallies (
     UNIQUE (kind, name)
 ) STRICT;
 
--- How honest each provider was: what `prices.audit` keeps.
-CREATE TABLE audits (
+-- How each provider charged against what it quoted. `recent` has a 1 for each charge that was too high
+-- and a 0 for others; `distrust` says why it gets no more requests.
+CREATE TABLE conducts (
     provider TEXT PRIMARY KEY,
-    state TEXT NOT NULL
+    charges INTEGER NOT NULL,
+    overcharges INTEGER NOT NULL,
+    quoted_msat INTEGER NOT NULL,
+    charged_msat INTEGER NOT NULL,
+    recent TEXT NOT NULL,
+    distrust TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

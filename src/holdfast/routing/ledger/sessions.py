@@ -108,13 +108,13 @@ class BookingSession:
         booking = self._booking
         self._begin(BUSY_SECONDS if patient else 0)
         try:
-            booking.tallies.begin()
+            booking.begin()
             outcomes = [_run(work, booking) for work in group]
-            booking.tallies.flush()
+            booking.flush()
             self._connection.execute("COMMIT")
             self._commits += 1
         except BaseException:
-            booking.tallies.forget()
+            booking.forget()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise

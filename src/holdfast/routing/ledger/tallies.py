@@ -40,17 +40,14 @@ class Tallies:
         self._connection = connection
         self._known: dict[Scope, Tally] = {}
         self._changed: set[Tally] = set()
-        self._version = -1
 
-    def begin(self) -> None:
-        """Forget what others changed; call it within a transaction that excludes them."""
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        if version != self._version or len(self._known) > _MOST_KEPT:
-            self._known.clear()
-            self._version = version
+    @property
+    def is_large(self) -> bool:
+        """Whether so many are kept that they had better be forgotten."""
+        return len(self._known) > _MOST_KEPT
 
     def forget(self) -> None:
-        """Forget everything: the transaction was undone."""
+        """Forget everything: others wrote, or the transaction was undone."""
         self._known.clear()
         self._changed.clear()
 

@@ -1,0 +1,167 @@
+"""Which price holds: the first believable one, in the order of who should know best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Literal, Protocol, assert_never
+
+from holdfast.frozen import frozen
+from holdfast.routing.seam import Price
+
+Source = Literal["node", "configuration", "models", "genai-prices"]
+"""Who says a price: the node's own quote, the settings, the provider's list of models, a table."""
+
+SOURCES: tuple[Source, ...] = ("node", "configuration", "models", "genai-prices")
+_MOST_TIMES = 100
+
+
+@frozen
+class Quote:
+    """What a provider charges for a model, who says so, and when that was said."""
+
+    provider: str
+    model: str
+    price: Price
+    source: Source
+    at_ms: int
+    note: str = ""
+
+
+@frozen
+class RefusedQuote:
+    """A quote that nobody should believe, or that cannot be read, and why."""
+
+    provider: str
+    model: str
+    source: Source
+    reason: str
+
+
+class LateSource(Protocol):
+    """A table that is asked only for what nobody else knows."""
+
+    def quote(self, provider: str, model: str) -> Quote | None:
+        """Return what it says, None if nothing."""
+        ...
+
+
+class Quotes:
+    """All that is said about prices, and what of it holds.
+
+    A quote is judged against what others say of the same model at the time it is asked for, so that
+    the order in which quotes arrive makes no difference.
+    """
+
+    def __init__(self, late: LateSource | None = None) -> None:
+        self._said: dict[str, dict[tuple[str, Source], Quote]] = {}
+        self._late = late
+        self._chosen: dict[tuple[str, str], Quote | None] = {}
+
+    def offer(self, quotes: Iterable[Quote]) -> None:
+        """Take quotes in; a later one of the same source replaces the earlier one."""
+        for quote in quotes:
+            self._said.setdefault(quote.model, {})[quote.provider, quote.source] = quote
+        self._chosen.clear()
+
+    def withdraw(self, provider: str, source: Source) -> None:
+        """Forget what a source said about a provider."""
+        for said in self._said.values():
+            said.pop((provider, source), None)
+        self._chosen.clear()
+
+    def quote(self, provider: str, model: str) -> Quote | None:
+        """Return the quote that holds, None if no price is known or believable."""
+        key = provider, model
+        if key not in self._chosen:
+            self._chosen[key] = self._choose(provider, model)
+        return self._chosen[key]
+
+    def price(self, provider: str, model: str) -> Price | None:
+        """Return the price that holds; unknown is None and never free."""
+        quote = self.quote(provider, model)
+        return None if quote is None else quote.price
+
+    def refused(self) -> Sequence[RefusedQuote]:
+        """Return every quote that is not believed, with the reason."""
+        return [
+            RefusedQuote(
+                provider=quote.provider, model=quote.model, source=quote.source, reason=reason
+            )
+            for said in self._said.values()
+            for quote in said.values()
+            if (reason := implausible(quote, said.values())) is not None
+        ]
+
+    def _choose(self, provider: str, model: str) -> Quote | None:
+        said = self._said.get(model, {})
+        for source in SOURCES:
+            quote = said.get((provider, source))
+            if quote is not None and implausible(quote, said.values()) is None:
+                return quote
+        late = None if self._late is None else self._late.quote(provider, model)
+        return late if late is not None and implausible(late, said.values()) is None else None
+
+
+def implausible(quote: Quote, said: Iterable[Quote]) -> str | None:
+    """Return why a quote cannot be right, None if it can.
+
+    `said` are quotes of the same model; those of the same provider and source do not count. A price is
+    compared as that of 1,000 tokens in and 300 out.
+    """
+    if any(rate < 0 for rate in _rates(quote.price)):
+        return "it is negative"
+    others = [
+        _comparable(each.price)
+        for each in said
+        if (each.provider, each.source) != (quote.provider, quote.source)
+    ]
+    if not others:
+        return None
+    own, usual = _comparable(quote.price), median(others)
+    if own == 0:
+        # What people set themselves is theirs to know: a model of their own machine is free.
+        free = quote.source == "configuration" or usual == 0
+        return None if free else "it is free where others charge"
+    if usual and own > _MOST_TIMES * usual:
+        return f"it is {own / usual:.0f} times what others charge: is its unit right?"
+    return None
+
+
+def describe_source(source: Source) -> str:
+    """Return who says a price, for people."""
+    match source:
+        case "node":
+            return "the node's own quote"
+        case "configuration":
+            return "the settings"
+        case "models":
+            return "the provider's list of models"
+        case "genai-prices":
+            return "the table of genai-prices"
+        case _:
+            assert_never(source)
+
+
+def configured(prices: Mapping[tuple[str, str], Price | None], at_ms: int) -> Sequence[Quote]:
+    """Return quotes of the prices of the settings, by provider and model."""
+    return [
+        Quote(provider=provider, model=model, price=price, source="configuration", at_ms=at_ms)
+        for (provider, model), price in prices.items()
+        if price is not None
+    ]
+
+
+def _comparable(price: Price) -> int:
+    """Return the cost of 1,000 tokens in and 300 out in millionths of a msat."""
+    fee = price.request_msat * 1_000_000
+    return fee + 1000 * price.input_msat_per_million + 300 * price.output_msat_per_million
+
+
+def _rates(price: Price) -> Iterable[int]:
+    yield price.input_msat_per_million
+    yield price.output_msat_per_million
+    yield price.request_msat
+    yield price.cache_read_msat_per_million or 0
+    yield price.cache_write_msat_per_million or 0
+    yield price.reasoning_msat_per_million or 0

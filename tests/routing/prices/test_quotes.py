@@ -1,0 +1,127 @@
+"""The first believable price holds, in the order of who should know best."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.routing.prices.genai import GenaiPrices
+from holdfast.routing.prices.quotes import SOURCES, Quote, Quotes, Source, configured, implausible
+from holdfast.routing.seam import Price
+from holdfast.testing.clock import ManualClock
+from holdfast.tracing.billing.money import Exchange
+
+AT = 1_795_694_400_000
+EXCHANGE = Exchange("USD", {date(2026, 1, 1): Decimal(100_000)})
+RATES = st.integers(0, 10**9)
+
+
+def quote(rate: int, source: Source = "models", provider: str = "p") -> Quote:
+    price = Price(input_msat_per_million=rate, output_msat_per_million=rate)
+    return Quote(provider=provider, model="m", price=price, source=source, at_ms=AT)
+
+
+class Table:
+    """A late source that counts how often it is asked."""
+
+    def __init__(self, found: Quote | None) -> None:
+        self.found, self.asked = found, 0
+
+    def quote(self, provider: str, model: str) -> Quote | None:
+        del provider, model
+        self.asked += 1
+        return self.found
+
+
+@given(st.permutations(SOURCES), st.integers(1, 4))
+def test_who_should_know_best_is_believed_first(order, count):
+    quotes = Quotes()
+    offered = list(order)[:count]
+    quotes.offer(quote(100 + SOURCES.index(source), source) for source in offered)
+    best = min(offered, key=SOURCES.index)
+    assert quotes.quote("p", "m") == quote(100 + SOURCES.index(best), best)
+
+
+def test_what_was_said_later_or_withdrawn_takes_effect():
+    quotes = Quotes()
+    quotes.offer([quote(5, "node"), quote(7)])
+    quotes.offer([quote(6, "node")])
+    assert quotes.price("p", "m") == quote(6).price
+    quotes.withdraw("p", "node")
+    assert quotes.price("p", "m") == quote(7).price
+    assert quotes.price("other", "m") is None
+
+
+@pytest.mark.promise("unknown-cost-is-unknown")
+def test_a_free_quote_where_others_charge_is_refused_unless_the_settings_say_so():
+    quotes = Quotes()
+    quotes.offer([quote(0, "node"), quote(50), quote(60, provider="q")])
+    assert quotes.quote("p", "m") == quote(50)
+    assert [each.reason for each in quotes.refused()] == ["it is free where others charge"]
+    quotes.offer([quote(0, "configuration")])
+    assert quotes.quote("p", "m") == quote(0, "configuration")
+
+
+def test_a_quote_of_more_than_a_hundred_times_the_others_is_refused():
+    others = [quote(100, provider="q"), quote(110, provider="r"), quote(10**9, provider="liar")]
+    assert implausible(quote(11_000), others) is None
+    assert "101 times" in (implausible(quote(11_101), others) or "")
+    quotes = Quotes()
+    quotes.offer([*others, quote(20_000, "node"), quote(90)])
+    assert quotes.price("p", "m") == quote(90).price
+    assert quotes.price("liar", "m") is None
+
+
+@given(st.lists(RATES, max_size=6), RATES)
+def test_a_lone_quote_and_one_that_all_agree_on_are_believed(rates, rate):
+    assert implausible(quote(rate), []) is None
+    assert (
+        implausible(quote(rate), [quote(rate, provider=str(n)) for n in range(len(rates))]) is None
+    )
+    assert implausible(quote(-1), [quote(each, provider="q") for each in rates]) == "it is negative"
+
+
+def test_the_table_is_asked_last_and_once():
+    table = Table(quote(100, "genai-prices"))
+    quotes = Quotes(table)
+    assert [quotes.price("p", "m") for _ in range(3)] == [quote(100).price] * 3
+    assert table.asked == 1
+    quotes.offer(configured({("p", "m"): quote(7).price, ("p", "n"): None}, AT))
+    assert quotes.price("p", "m") == quote(7).price
+    quotes.offer([quote(1, provider="q"), quote(1, provider="r")])
+    quotes.withdraw("p", "configuration")
+    assert quotes.price("p", "m") == quote(100).price
+
+
+def test_the_package_knows_makers_by_name_and_address_and_nobody_else():
+    table = GenaiPrices(
+        EXCHANGE,
+        ManualClock(AT),
+        {"work": "https://api.anthropic.com/v1", "lan": "http://10.0.0.2/v1"},
+    )
+    found = table.quote("openai", "gpt-4o")
+    assert found is not None
+    assert found.price == Price(
+        input_msat_per_million=2_500_000,
+        output_msat_per_million=10_000_000,
+        cache_read_msat_per_million=1_250_000,
+    )
+    assert (found.source, found.at_ms, found.note) == ("genai-prices", AT, "")
+    tiered = table.quote("work", "claude-sonnet-4-5")
+    assert tiered is not None
+    assert tiered.price.cache_write_msat_per_million == 3_750_000
+    assert tiered.note == "dearer for long inputs"
+    assert table.quote("lan", "gpt-4o") is None
+    assert table.quote("my-own-node", "gpt-4o") is None
+    assert table.quote("openai", "no-such-model") is None
+    assert GenaiPrices(None, ManualClock(AT)).quote("openai", "gpt-4o") is None
+
+
+def test_without_the_package_its_prices_are_unknown(monkeypatch):
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    assert GenaiPrices(EXCHANGE, ManualClock(AT)).quote("openai", "gpt-4o") is None
