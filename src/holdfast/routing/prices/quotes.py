@@ -14,6 +14,7 @@ Source = Literal["node", "configuration", "models", "genai-prices"]
 
 SOURCES: tuple[Source, ...] = ("node", "configuration", "models", "genai-prices")
 _MOST_TIMES = 100
+_MOST_CHOSEN = 50_000
 
 
 @frozen
@@ -74,6 +75,8 @@ class Quotes:
         """Return the quote that holds, None if no price is known or believable."""
         key = provider, model
         if key not in self._chosen:
+            if len(self._chosen) >= _MOST_CHOSEN:  # callers may ask for any name
+                self._chosen.clear()
             self._chosen[key] = self._choose(provider, model)
         return self._chosen[key]
 
