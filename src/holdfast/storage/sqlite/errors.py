@@ -48,15 +48,6 @@ def foreign(path: Path) -> StorageCorrupt:
     )
 
 
-def damaged(path: Path, error: Exception) -> StorageCorrupt:
-    """Return the error for a file that cannot be read."""
-    return StorageCorrupt(
-        f"{str(path)!r} is not a Holdfast store, or it is damaged: {error}",
-        hint="restore it from a backup, or save what is readable with "
-        "`sqlite3 FILE .recover`, and move the damaged file away",
-    )
-
-
 def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
         return _full(path)  # the shared memory beside the file found no room
@@ -65,7 +56,11 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
         case sqlite3.SQLITE_FULL:
             return _full(path)
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            return damaged(path, error)
+            return StorageCorrupt(
+                f"{str(path)!r} is not a Holdfast store, or it is damaged: {error}",
+                hint="restore it from a backup, or save what is readable with "
+                "`sqlite3 FILE .recover`, and move the damaged file away",
+            )
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StorageUnavailable(
                 f"another process locked the store {str(path)!r} for {BUSY_SECONDS} seconds",

@@ -11,10 +11,11 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from holdfast.frozen import records
+from holdfast.storage.files.lines import BadLine
 from holdfast.storage.files.zstandard import compress, decompress
 from holdfast.tracing.span import Span, Status
 from holdfast.tracing.store.encoding import extras_of, with_extras
-from holdfast.tracing.store.planes import dump_planes, load_planes, numbers_of
+from holdfast.tracing.store.planes import damaged, dump_planes, load_planes, numbers_of
 from holdfast.tracing.store.tables import Table, mappings_of, squeezed, stretched, table_of
 from holdfast.tracing.values import dump_value, load_value
 
@@ -69,9 +70,13 @@ def planes_of(held: Pack) -> Sequence[bytes]:
 
 
 def unpack(trace_id: str, held: Pack, name_of: Callable[[int], str]) -> list[Span]:
-    """Return the spans of a pack."""
+    """Return the spans of a pack.
+
+    Raises:
+        StorageCorrupt: it is damaged.
+    """
     numbers, count = columns_of(held), held.size
-    starts, ids, parents, kinds, errors, extras, *attributes = load_value(decompress(held.bodies))
+    starts, ids, parents, kinds, errors, extras, *attributes = _read_bodies(held)
     names = {number: name_of(number) for number in set(numbers.names)}
     members: dict[str, Iterable[object]] = {
         "trace_id": stretched([trace_id], count),
@@ -88,6 +93,13 @@ def unpack(trace_id: str, held: Pack, name_of: Callable[[int], str]) -> list[Spa
     if any(extras):
         members = with_extras(members, list(stretched(extras, count)))
     return records(Span, count, members)
+
+
+def _read_bodies(held: Pack) -> list[Any]:
+    try:
+        return load_value(decompress(held.bodies))
+    except BadLine as error:
+        raise damaged(str(error)) from error
 
 
 def _bodies(spans: Sequence[Span]) -> list[Any]:

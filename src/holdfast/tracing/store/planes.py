@@ -17,7 +17,7 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from holdfast.storage.files.lines import BadLine
+from holdfast.errors import StorageCorrupt
 
 _CHECK: Final = Struct("<I")
 _MASK: Final = Struct("<H")
@@ -43,10 +43,10 @@ def load_planes(data: bytes, *, count: int, most: int) -> Sequence[bytes]:
     """Return the `most` planes of `count` bytes, of one alone that all have.
 
     Raises:
-        BadLine: it is damaged.
+        StorageCorrupt: it is damaged.
     """
     if len(data) < 6 or _CHECK.unpack_from(data)[0] != crc32(memoryview(data)[4:]):
-        raise BadLine("the columns of a pack are damaged")
+        raise damaged("their columns are not what was written")
     (mask,) = _MASK.unpack_from(data, 4)
     planes: list[bytes] = []
     at = 6
@@ -64,6 +64,14 @@ def numbers_of(planes: Sequence[bytes], kind: str, count: int) -> array[int]:
         if plane != b"\0":
             raw[place :: len(planes)] = whole(plane, count)
     return array(kind, bytes(raw))
+
+
+def damaged(why: str) -> StorageCorrupt:
+    """Return the error for spans that are not what was written."""
+    return StorageCorrupt(
+        f"spans in the store of traces are damaged: {why}",
+        hint="restore the store from a backup, or move it away: traces begin anew",
+    )
 
 
 def whole(plane: bytes, count: int) -> bytes:

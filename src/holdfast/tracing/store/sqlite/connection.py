@@ -10,8 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from holdfast.errors import StorageError
-from holdfast.storage.files.lines import BadLine
-from holdfast.storage.sqlite.errors import damaged, foreign, too_new, translate
+from holdfast.storage.sqlite.errors import foreign, too_new, translate
 from holdfast.storage.wal import switch_to_log
 from holdfast.tracing.store.relational.database import Connection, Dialect
 from holdfast.tracing.store.words import match_of
@@ -91,8 +90,6 @@ class SqliteDatabase:
             except BaseException as error:
                 if outermost and connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if isinstance(error, BadLine):
-                    raise damaged(self.path, error) from error
                 if isinstance(error, sqlite3.Error):
                     raise translate(error, self.path) from error
                 raise
