@@ -6,7 +6,7 @@ from array import array
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.errors import StorageCorrupt, StorageError
@@ -14,7 +14,7 @@ from holdfast.tracing.store.opening import open_trace_store
 from holdfast.tracing.store.packing import STATUSES, pack, unpack
 from holdfast.tracing.store.planes import dump_planes, load_planes, numbers_of
 from holdfast.tracing.store.sqlite.connection import SqliteDatabase
-from holdfast.tracing.store.tables import mappings_of, table_of
+from holdfast.tracing.store.tables import mappings_of, squeezed, stretched, table_of
 from tests.tracing.store.making import plain_digest, span, trace_id
 
 alike = st.sampled_from([0, 0.0, -0.0, 1, 1.0, True, False, None, "", "0"])
@@ -26,6 +26,14 @@ named = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
 @given(st.lists(named | values, min_size=1, max_size=12))
 def test_mappings_come_back_from_a_table_in_the_order_of_their_names(rows: list[object]) -> None:
     assert repr(mappings_of(table_of(rows), len(rows))) == repr(rows)
+
+
+@example([0.0, -0.0])
+@example([1, True])
+@given(st.lists(alike, min_size=1, max_size=3) | alike.map(lambda value: [value] * 3))
+def test_a_column_is_kept_once_only_if_all_its_values_are_the_same(column: list[object]) -> None:
+    kept = squeezed(column)
+    assert repr(list(stretched(kept, len(column)))[: len(column)]) == repr(column)
 
 
 def test_what_all_mappings_say_is_kept_once() -> None:
