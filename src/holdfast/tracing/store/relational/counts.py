@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from holdfast.frozen import field as made
 from holdfast.frozen import slotted
 from holdfast.tracing.span import Span
+from holdfast.tracing.store.relational.batches import Later, in_parts
 from holdfast.tracing.store.relational.database import Connection, upsert
 from holdfast.tracing.store.sketch import Sketch, bucket_of
 
 HOUR_NS = 3_600_000_000_000
 _Key = tuple[int, int, str]
 _KEY = ("name", "hour", "release")
+_KEYS_AT_ONCE = 128
+_MARKS = "(CAST(? AS bigint), CAST(? AS bigint), ?)"
+_READ = (
+    "SELECT name, hour, release, count, errors, total_ns, buckets FROM sketches "
+    "WHERE (name, hour, release) IN (VALUES …)"
+)
+_REMOVE = "DELETE FROM sketches WHERE name = ? AND hour = ? AND release = ?"
+_NOTHING = (0, 0, 0, b"")
 _WRITE = upsert("sketches", _KEY, (*_KEY, "count", "errors", "total_ns", "buckets"))
 
 
@@ -47,29 +57,28 @@ class Counts:
             bucket = bucket_of(duration)
             change.buckets[bucket] = change.buckets.get(bucket, 0) + sign
 
-    def write(self, connection: Connection) -> None:
-        """Write the changes within the transaction of the caller."""
+    def write(self, connection: Connection, later: Later) -> None:
+        """Have the changes written within the transaction of the caller."""
+        held: dict[_Key, Sequence[Any]] = {}
+        for keys in in_parts(list(self._changes), _KEYS_AT_ONCE):
+            sql = _READ.replace("…", ", ".join([_MARKS] * len(keys)))
+            rows = connection.execute(sql, [value for key in keys for value in key])
+            held.update(((name, hour, release), rest) for name, hour, release, *rest in rows)
         for key, change in self._changes.items():
-            self._write_one(connection, key, change)
+            _write_one(later, key, change, held.get(key, _NOTHING))
         self._changes.clear()
 
-    def _write_one(self, connection: Connection, key: _Key, change: _Change) -> None:
-        row = connection.execute(
-            "SELECT count, errors, total_ns, buckets FROM sketches "
-            "WHERE name = ? AND hour = ? AND release = ?",
-            key,
-        ).fetchone()
-        count, errors, total, buckets = row or (0, 0, 0, b"")
-        merged = Sketch(change.buckets).merge([Sketch.load(buckets)])
-        if count + change.count <= 0:
-            connection.execute(
-                "DELETE FROM sketches WHERE name = ? AND hour = ? AND release = ?", key
-            )
-            return
-        connection.execute(
-            _WRITE,
-            (
-                *key, count + change.count, errors + change.errors, total + change.total_ns,
-                merged.dump(),
-            ),
-        )  # fmt: skip
+
+def _write_one(later: Later, key: _Key, change: _Change, held: Sequence[Any]) -> None:
+    count, errors, total, buckets = held
+    if count + change.count <= 0:
+        later.remove(_REMOVE, key)
+        return
+    merged = Sketch(change.buckets).merge([Sketch.load(buckets)])
+    later.write(
+        _WRITE,
+        (
+            *key, count + change.count, errors + change.errors, total + change.total_ns,
+            merged.dump(),
+        ),
+    )  # fmt: skip

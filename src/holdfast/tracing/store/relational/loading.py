@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.encoding import spans_of
@@ -86,7 +87,12 @@ def packed_spans(
 def fresh_spans(connection: Connection, trace: str) -> list[Span]:
     """Return the spans of a trace that came in since it was settled, in their order."""
     rows = connection.execute("SELECT data FROM chunks WHERE trace = ? ORDER BY number", (trace,))
-    fresh = [row for (data,) in rows.fetchall() for row in load_value(data)]
+    return read_fresh(trace, [data for (data,) in rows.fetchall()])
+
+
+def read_fresh(trace: str, chunks: Iterable[bytes]) -> list[Span]:
+    """Return the spans of chunks."""
+    fresh = [row for data in chunks for row in load_value(data)]
     return spans_of(trace, fresh) if fresh else []
 
 
@@ -95,6 +101,11 @@ def open_spans(connection: Connection, trace: str, now_ns: int) -> list[Span]:
     rows = connection.execute(
         "SELECT span, parent, name, kind, start_ns FROM open_spans WHERE trace = ?", (trace,)
     )
+    return read_open(trace, rows.fetchall(), now_ns)
+
+
+def read_open(trace: str, rows: Iterable[Sequence[Any]], now_ns: int) -> list[Span]:
+    """Return the spans that rows of `open_spans` tell of."""
     return [
         Span(
             trace_id=trace,
@@ -106,7 +117,7 @@ def open_spans(connection: Connection, trace: str, now_ns: int) -> list[Span]:
             duration_ns=max(0, now_ns - start),
             status="open",
         )
-        for span, parent, name, kind, start in rows.fetchall()
+        for span, parent, name, kind, start in rows
     ]
 
 

@@ -104,9 +104,7 @@ class RelationalTraceStore:
         while done < total:
             with self._changing() as (connection, settling):
                 some = keeping.unsettled(connection, min(_AT_ONCE, total - done), _SPANS_AT_ONCE)
-                for number, trace in enumerate(some, done + 1):
-                    settling.settle(trace)
-                    connection.execute("DELETE FROM dirty WHERE trace = ?", (trace,))
+                for number, _ in enumerate(settling.settle(some), done + 1):
                     watch.settled(number, total)
             if not some:
                 break
@@ -232,8 +230,7 @@ class RelationalTraceStore:
         while True:
             with self._changing() as (connection, settling):
                 traces = choose(connection)
-                for trace in traces:
-                    settling.remove(trace)
+                settling.remove(traces)
             if not traces:
                 return gone
             gone += len(traces)
@@ -255,9 +252,8 @@ class RelationalTraceStore:
         while excess > 0:
             with self._changing() as (connection, settling):
                 some = keeping.oldest(connection, excess, _AT_ONCE)
-                for trace, taken in some:
-                    settling.remove(trace)
-                    excess -= taken
+                settling.remove([trace for trace, _ in some])
+                excess -= sum(taken for _, taken in some)
             if not some:
                 break
             gone += len(some)

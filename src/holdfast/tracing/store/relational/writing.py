@@ -12,11 +12,11 @@ from holdfast.frozen import field, frozen
 from holdfast.tracing.entries import Entry, Loss, Opened, Part, Position
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.encoding import row_of
+from holdfast.tracing.store.relational.batches import in_parts
 from holdfast.tracing.store.relational.database import Connection, upsert
 from holdfast.tracing.store.relational.texts import as_held, as_label, clean
 from holdfast.tracing.values import dump_value
 
-_MOST_VARIABLES = 512
 _OPENED = ("trace", "span", "parent", "name", "kind", "start_ns", "ring")
 _WRITE_OPENED = upsert("open_spans", ("trace", "span"), _OPENED)
 
@@ -134,10 +134,8 @@ def _write_spans(connection: Connection, spans: dict[str, list[Span]]) -> None:
 
 def _traces_with_open(connection: Connection, traces: Sequence[str]) -> list[str]:
     found: list[str] = []
-    for start in range(0, len(traces), _MOST_VARIABLES):
-        some = list(traces[start : start + _MOST_VARIABLES])
-        some += some[-1:] * ((1 << (len(some) - 1).bit_length()) - len(some))
-        marks = ", ".join("?" * len(some))  # of few lengths, so that few statements are prepared
+    for some in in_parts(traces):
+        marks = ", ".join("?" * len(some))
         rows = connection.execute(
             f"SELECT DISTINCT trace FROM open_spans WHERE trace IN ({marks})",  # noqa: S608 - marks
             some,
