@@ -22,10 +22,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The probability of a good answer, and how many judged answers it rests on."""
+    """The probability of a good answer, and how many judged answers it rests on.
+
+    `cost_msat` is the mean of what those cost, None if it was never known.
+    """
 
     quality: float
     evidence: int
+    cost_msat: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

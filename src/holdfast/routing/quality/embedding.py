@@ -1,0 +1,63 @@
+"""Texts as vectors: the seam for any embedder, and one that needs no model and no download."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, Protocol
+from zlib import crc32
+
+Vector = Mapping[int, float] | Sequence[float]
+"""A point: either its places that are not zero, or all of its numbers.
+
+The first kind counts features of a text, and rare ones weigh more (tf-idf). The second kind comes
+from a model that was trained, and is compared as it is.
+"""
+
+_PLACES: Final = 2**20
+_WORD = re.compile(r"[^\W_]+|[^\s\w]")
+
+
+class Embedder(Protocol):
+    """Something that says where texts lie, so that like texts lie near one another."""
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """Return a vector for each text, all of one kind; the same text always gets the same."""
+        ...
+
+
+class HashedWords:
+    """Count words, pairs of neighbouring words and pieces of words, by their hashes.
+
+    It knows nothing of meaning: `car` and `automobile` have nothing in common. It tells subjects
+    and forms of request apart, which is what a choice of models needs first. At most
+    `most_features` of a text's features are kept, those that occur most, of its first
+    `most_characters`.
+    """
+
+    def __init__(self, *, most_features: int = 256, most_characters: int = 8000) -> None:
+        self._most_features = most_features
+        self._most_characters = most_characters
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Mapping[int, float]]:
+        return [self._embed(text) for text in texts]
+
+    def _embed(self, text: str) -> Mapping[int, float]:
+        counted = Counter(_features(text[: self._most_characters].lower()))
+        vector: dict[int, float] = {}
+        for feature, count in counted.most_common(self._most_features):
+            place = crc32(feature.encode("utf-8", "backslashreplace")) % _PLACES
+            vector[place] = vector.get(place, 0.0) + 1 + math.log(count)
+        return vector
+
+
+def _features(text: str) -> Iterator[str]:
+    words = _WORD.findall(text)
+    yield from words
+    yield from (f"{first} {second}" for first, second in pairwise(words))
+    for word in words:
+        if len(word) > 5:
+            yield from (f"<{word[:4]}", f"{word[-4:]}>")

@@ -1,0 +1,262 @@
+"""A chooser that learns: how well did each model do on the requests that are most like this one?
+
+Nearest neighbours, because a small set of judged answers is enough to begin with, nothing has to
+be trained, and published comparisons find little better (RouterBench, 2024; CARROT, 2025).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, cast
+
+from holdfast.errors import StorageCorrupt, UsageError
+from holdfast.routing.quality.embedding import Embedder, HashedWords, Vector
+from holdfast.routing.quality.evidence import Outcome, Prediction
+from holdfast.routing.quality.similarity import Index, make_index
+
+_VERSION: Final = 1
+_PRIOR: Final = 1.0  # texts' worth of the model's mean that each prediction begins with
+
+
+@dataclass(slots=True, kw_only=True)
+class _Record:
+    """What one model did on one text."""
+
+    good: int = 0
+    bad: int = 0
+    cost_msat: int = 0
+    priced: int = 0
+
+    @property
+    def answers(self) -> int:
+        return self.good + self.bad
+
+
+@dataclass(slots=True, kw_only=True)
+class _Entry:
+    """A text that was answered. The text itself is not kept, only its hash and its vector."""
+
+    key: str
+    vector: Vector
+    at: int = 0
+    records: dict[str, _Record] = field(default_factory=dict[str, _Record])
+
+
+class Neighbours:
+    """Judged answers by text, and predictions from those that are nearest.
+
+    At most `capacity` texts are kept: beyond that each new text takes the place of a random one
+    with the probability that leaves every text seen equally likely to be kept (reservoir
+    sampling, algorithm R, Vitter 1985). A prediction rests on the `nearest` texts on which the
+    model was judged, each weighed by its similarity; few of them are drawn towards the model's mean.
+
+    Raises:
+        UsageError: `capacity` or `nearest` is below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        random: Random,
+        embedder: Embedder | None = None,
+        capacity: int = 2000,
+        nearest: int = 40,
+    ) -> None:
+        if capacity < 1 or nearest < 1:
+            raise UsageError(
+                f"nearest neighbours need room for at least one text and one neighbour, not "
+                f"{capacity} and {nearest}"
+            )
+        self._random = random
+        self._embedder = embedder or HashedWords()
+        self._capacity = capacity
+        self._nearest = nearest
+        self._entries: list[_Entry] = []
+        self._slots: dict[str, int] = {}
+        self._index: Index | None = None
+        self._seen = 0
+        self._totals: dict[str, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def learn(self, outcome: Outcome) -> None:
+        """Take in one judged answer."""
+        key = _key(outcome.text)
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._place()
+            if slot is None:
+                return
+            [vector] = self._embedder.embed([outcome.text])
+            self._put(slot, _Entry(key=key, vector=vector))
+        entry = self._entries[slot]
+        entry.at = max(entry.at, outcome.at)
+        record = entry.records.setdefault(outcome.model, _Record())
+        record.good += outcome.good
+        record.bad += not outcome.good
+        if outcome.cost_msat is not None:
+            record.cost_msat += outcome.cost_msat
+            record.priced += 1
+        self._count(outcome.model, int(outcome.good), 1)
+
+    def predict(self, text: str) -> Mapping[str, Prediction]:
+        """Return what is to be expected of each model that was judged on texts like this one."""
+        if self._index is None:
+            return {}
+        [vector] = self._embedder.embed([text])
+        sums: dict[str, _Sum] = {}
+        full = 0
+        for similarity, slot in self._index.rank(vector):
+            if similarity <= 0 or full == len(self._totals):
+                break
+            for model, record in self._entries[slot].records.items():
+                found = sums.setdefault(model, _Sum())
+                if found.texts < self._nearest:
+                    found.add(similarity, record)
+                    full += found.texts == self._nearest
+        return {model: found.prediction(self._mean(model)) for model, found in sums.items()}
+
+    def forget(self, before: int) -> int:
+        """Drop the texts that were last judged before a time in ms; return how many."""
+        kept = [entry for entry in self._entries if entry.at >= before]
+        dropped = len(self._entries) - len(kept)
+        if dropped:
+            self._fill(kept)
+        return dropped
+
+    def dump(self) -> bytes:
+        """Return everything as JSON, without any text."""
+        entries = [
+            {
+                "key": entry.key,
+                "at": entry.at,
+                "vector": _plain(entry.vector),
+                "records": {
+                    model: [record.good, record.bad, record.cost_msat, record.priced]
+                    for model, record in entry.records.items()
+                },
+            }
+            for entry in self._entries
+        ]
+        whole = {"version": _VERSION, "seen": self._seen, "entries": entries}
+        return json.dumps(whole, separators=(",", ":")).encode()
+
+    def load(self, data: bytes) -> None:
+        """Replace everything by what `dump` returned; nothing changes if it cannot be read.
+
+        Raises:
+            StorageCorrupt: the bytes are no dump of this version.
+        """
+        try:
+            whole = cast("dict[str, Any]", json.loads(data))
+            if whole["version"] != _VERSION:
+                raise ValueError(f"version {whole['version']!r}")
+            entries = [_entry(each) for each in whole["entries"]]
+            seen = int(whole["seen"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StorageCorrupt(
+                f"what was learned of models cannot be read: {error!r}",
+                hint="delete it: it is learned again from judged answers",
+            ) from error
+        self._fill(entries[: self._capacity])
+        self._seen = max(seen, len(self._entries))
+
+    def _place(self) -> int | None:
+        """Return the slot for a new text, None if it is not kept."""
+        self._seen += 1
+        if len(self._entries) < self._capacity:
+            return len(self._entries)
+        slot = self._random.randrange(self._seen)
+        return slot if slot < self._capacity else None
+
+    def _put(self, slot: int, entry: _Entry) -> None:
+        if self._index is None:
+            self._index = make_index(entry.vector)
+        if slot == len(self._entries):
+            self._entries.append(entry)
+        else:
+            gone = self._entries[slot]
+            del self._slots[gone.key]
+            self._index.remove(slot)
+            for model, record in gone.records.items():
+                self._count(model, -record.good, -record.answers)
+            self._entries[slot] = entry
+        self._slots[entry.key] = slot
+        self._index.add(slot, entry.vector)
+
+    def _fill(self, entries: list[_Entry]) -> None:
+        self._entries, self._slots, self._index, self._totals = [], {}, None, {}
+        for slot, entry in enumerate(entries):
+            self._put(slot, entry)
+            for model, record in entry.records.items():
+                self._count(model, record.good, record.answers)
+
+    def _count(self, model: str, good: int, answers: int) -> None:
+        total = self._totals.setdefault(model, [0, 0])
+        total[0] += good
+        total[1] += answers
+        if not total[1]:
+            del self._totals[model]
+
+    def _mean(self, model: str) -> float:
+        good, answers = self._totals[model]
+        return good / answers
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What the nearest texts say of one model."""
+
+    texts: int = 0
+    answers: int = 0
+    weight: float = 0.0
+    good: float = 0.0
+    cost_msat: int = 0
+    priced: int = 0
+
+    def add(self, weight: float, record: _Record) -> None:
+        self.texts += 1
+        self.answers += record.answers
+        self.weight += weight
+        self.good += weight * record.good / record.answers
+        self.cost_msat += record.cost_msat
+        self.priced += record.priced
+
+    def prediction(self, mean: float) -> Prediction:
+        seen = self.texts * self.good / self.weight
+        quality = (seen + _PRIOR * mean) / (self.texts + _PRIOR)
+        cost = round(self.cost_msat / self.priced) if self.priced else None
+        return Prediction(quality=quality, evidence=self.answers, cost_msat=cost)
+
+
+def _key(text: str) -> str:
+    data = text.encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _plain(vector: Vector) -> object:
+    if isinstance(vector, Mapping):
+        return {str(place): round(weight, 4) for place, weight in vector.items()}
+    return list(vector)
+
+
+def _entry(plain: Mapping[str, Any]) -> _Entry:
+    told = plain["vector"]
+    is_sparse = isinstance(told, dict)
+    vector: Vector = (
+        {int(place): float(weight) for place, weight in cast("dict[str, float]", told).items()}
+        if is_sparse
+        else [float(number) for number in told]
+    )
+    records = {
+        str(model): _Record(good=int(good), bad=int(bad), cost_msat=int(cost), priced=int(priced))
+        for model, (good, bad, cost, priced) in plain["records"].items()
+    }
+    if any(record.answers < 1 for record in records.values()):
+        raise ValueError("a record without an answer")
+    return _Entry(key=str(plain["key"]), vector=vector, at=int(plain["at"]), records=records)
