@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from holdfast.routing.seam import Price, Usage
+from holdfast.frozen import replace
+from holdfast.routing.seam import ModelReply, Price, Usage
 
 _MILLION = 1_000_000
 
@@ -63,6 +64,17 @@ def total(amounts: Iterable[int | None]) -> int | None:
             return None
         known += amount
     return known
+
+
+def total_reply(replies: Sequence[ModelReply], value: object) -> ModelReply:
+    """Return the last reply with `value`, and with the usage, cost and calls of all."""
+    return replace(
+        replies[-1],
+        value=value,
+        usage=total_usage(reply.usage for reply in replies),
+        cost_msat=total(reply.cost_msat for reply in replies),
+        calls=sum(reply.calls for reply in replies),
+    )
 
 
 def format_msat(amount: int | None) -> str:

@@ -11,7 +11,7 @@ from holdfast.errors import ModelOutputError, ProviderError, UsageError
 from holdfast.frozen import replace
 from holdfast.routing.breakers.board import Board
 from holdfast.routing.config import RoutingConfig
-from holdfast.routing.cost import total, total_usage
+from holdfast.routing.cost import total_reply
 from holdfast.routing.dispatching.asking import Ask, ask_of
 from holdfast.routing.dispatching.calls import Call
 from holdfast.routing.dispatching.dispatcher import Dispatcher
@@ -97,13 +97,13 @@ class Router:
                 ask = replace(ask_of(request, account or Account()), first=_place(replies))
                 reply = await self._ask(request, on_text, ask)
             except ProviderError as error:
-                error.spent = _sum(replies, None) if replies else None
+                error.spent = total_reply(replies, None) if replies else None
                 raise
             replies.append(reply)
             if request.output is None:
-                return _sum(replies, reply.value)
+                return total_reply(replies, reply.value)
             try:
-                return _sum(replies, request.output.parse(extract_json(reply.text)))
+                return total_reply(replies, request.output.parse(extract_json(reply.text)))
             except ModelOutputError as error:
                 # The extractor would only extract from the complaint about its answer.
                 if len(replies) == self._attempts or reply.extractive:
@@ -162,17 +162,6 @@ def _asked_again(request: ModelRequest, reply: ModelReply, error: ModelOutputErr
     return replace(request, messages=(*request.messages, *exchange))
 
 
-def _sum(replies: Sequence[ModelReply], value: object) -> ModelReply:
-    """Return the last reply with `value`, and with the usage, cost and calls of all."""
-    return replace(
-        replies[-1],
-        value=value,
-        usage=total_usage(reply.usage for reply in replies),
-        cost_msat=total(reply.cost_msat for reply in replies),
-        calls=sum(reply.calls for reply in replies),
-    )
-
-
 def _misfit(
     replies: Sequence[ModelReply], output: OutputContract, error: ModelOutputError
 ) -> ModelOutputError:
@@ -185,5 +174,5 @@ def _misfit(
         f"{often}: {error.message}; the last one began {excerpt!r}{cut_off}",
         hint=error.hint or "describe the wanted output in the prompt, or choose a stronger model",
     )
-    misfit.spent = _sum(replies, None)
+    misfit.spent = total_reply(replies, None)
     return misfit
