@@ -157,7 +157,8 @@ def _said(message: Object, where: str) -> Iterator[Document]:
                 raise Untranslatable(f"{where}.tool_call_id", "must be the id of a call")
             parts = [_block(part) for part in read_parts(content, f"{where}.content")]
             result = content if isinstance(content, str) else parts
-            yield {"type": "tool_result", "tool_use_id": identity, "content": result}
+            answered: Document = {"type": "tool_result", "tool_use_id": identity, "content": result}
+            yield answered | ({"is_error": True} if message.get("is_error") is True else {})
         case "user":
             yield from (_block(part) for part in read_parts(content, f"{where}.content"))
         case role:

@@ -26,7 +26,7 @@ from holdfast.tracing.meaning import TokenUsage
 
 _DONE = b"[DONE]"
 _EXTENSIONS = frozenset(
-    {"cache_control", "extra_content", "reasoning_content", "reasoning_details"}
+    {"cache_control", "extra_content", "is_error", "reasoning_content", "reasoning_details"}
 )
 
 
