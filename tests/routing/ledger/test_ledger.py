@@ -244,6 +244,24 @@ async def test_what_a_process_leaves_open_is_in_doubt_until_somebody_resolves_it
         assert await other.spent(TOTAL) == Spent(settled_msat=350, requests=1)
 
 
+async def test_a_booking_that_breaks_undoes_nothing_of_those_it_shares_a_transaction_with(ledger):
+    def broken(room: int | None) -> Reserve:
+        raise ZeroDivisionError(room)
+
+    first, second, third = await asyncio.gather(
+        ledger.reserve(start(), 100),
+        ledger.reserve(start(), broken),
+        ledger.reserve(start(), 30),
+        return_exceptions=True,
+    )
+    assert isinstance(second, ZeroDivisionError)
+    assert (first.amount_msat, third.amount_msat) == (100, 30)
+    assert await ledger.spent(TOTAL) == Spent(reserved_msat=130)
+    await ledger.settle(first, end(70))
+    assert await ledger.spent(TOTAL) == Spent(settled_msat=70, reserved_msat=30, requests=1)
+    assert await ledger.check() == []
+
+
 async def test_a_provider_that_overcharges_is_distrusted_everywhere_until_it_is_reset(tmp_path):
     path = tmp_path / "ledger.db"
     async with await Ledger.open(path) as ledger, await Ledger.open(path) as other:
