@@ -165,14 +165,17 @@ class Follower:
 
 
 @contextmanager
-def open_follower(settings: Settings, *, from_now: bool) -> Generator[Follower]:
+def open_follower(
+    settings: Settings, *, from_now: bool, watch: Watch | None = None
+) -> Generator[Follower]:
     """Give what tells news of the traces; unless `from_now`, all there is is news at first.
 
-    Only who waits for what is to come makes a store where nothing was ever traced.
+    Only who waits for what is to come makes a store where nothing was ever traced. `watch` is told
+    how far what was there before is settled.
     """
     folder = traces_folder(settings)
     is_nowhere = traces_address(settings, make=from_now) == _NOWHERE
-    with open_traces(settings, make=from_now) as store:
+    with open_traces(settings, make=from_now, watch=watch) as store:
         rings = None if folder is None or is_nowhere else folder / RINGS
         yield Follower(store, rings, from_now=from_now)
 

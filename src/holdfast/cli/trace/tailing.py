@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
 from holdfast.app.traces import Follower, open_follower
 from holdfast.cli.output import Output, moment
 from holdfast.cli.settings import settings_of
 from holdfast.cli.trace.desk import find_trace, traces_of
 from holdfast.cli.trace.printing import SHORT, took
+from holdfast.cli.trace.waiting import waiting_shown
 from holdfast.clock import Clock, SystemClock
 from holdfast.tracing.exports.plain import span_data
 from holdfast.tracing.span import Span
@@ -40,7 +42,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.id:
         with traces_of(arguments, output) as traces:
             arguments.id = find_trace(traces, arguments.id)
-    with open_follower(settings_of(arguments, output), from_now=not arguments.once) as follower:
+    settings, from_now = settings_of(arguments, output), not arguments.once
+    with ExitStack() as opened:
+        with waiting_shown(output) as watch:
+            following = open_follower(settings, from_now=from_now, watch=watch)
+            follower = opened.enter_context(following)
         asyncio.run(_follow(arguments, output, follower, SystemClock()))
     return 0
 
