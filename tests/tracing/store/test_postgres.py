@@ -21,7 +21,7 @@ from holdfast.errors import (
 from holdfast.tracing.digest import Digester
 from holdfast.tracing.entries import Opened
 from holdfast.tracing.store.opening import open_trace_store
-from holdfast.tracing.store.postgres import asking
+from holdfast.tracing.store.postgres import asking, database
 from holdfast.tracing.store.postgres.database import TRACES
 from holdfast.tracing.store.postgres.store import PostgresTraceStore
 from holdfast.tracing.store.seam import Query, TraceStore
@@ -176,6 +176,23 @@ def test_a_connection_that_broke_while_nobody_used_it_is_not_noticed(
         assert all(row[0] for row in ended)
         store.add([span(1, 0)])
         assert len(store.traces().traces) == 2
+
+
+def test_a_machine_that_sleeps_in_the_middle_does_not_hold_up_the_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "STUCK_MS", 200)
+    with opened(address) as sleeper, opened(address) as other:
+
+        def fall_asleep() -> None:
+            with sleeper._server.changing() as connection:
+                connection.execute("DELETE FROM dirty")
+                other.add([span(0, 0)])
+                connection.execute("SELECT 1")
+
+        with pytest.raises(StorageUnavailable):
+            fall_asleep()
+        assert len(sleeper.traces().traces) == 1
 
 
 def test_whoever_is_interrupted_leaves_nothing_half_done(address: str) -> None:

@@ -16,6 +16,9 @@ from holdfast.tracing.store.postgres.link import Loop, PostgresConnection
 
 USUAL_SCHEMA = "holdfast_traces"
 TRACES = Migrations.below(Path(__file__).with_name("migrations"), "holdfast_trace_migrations")
+STUCK_MS = 120_000
+"""A machine that falls asleep in the middle of a transaction holds the others up no longer."""
+
 _TURN = "SELECT {lock}(hashtextextended('holdfast traces {schema}', 1213156420))"
 _USED = """
 SELECT CAST(
@@ -79,6 +82,8 @@ class PostgresDatabase:
         settings = {
             "search_path": search_path,
             "default_transaction_isolation": "read committed",
+            "idle_in_transaction_session_timeout": str(STUCK_MS),
+            "tcp_keepalives_idle": "60",
         }
         if "application_name" not in self.address.options:
             settings["application_name"] = "holdfast"
