@@ -122,8 +122,8 @@ class PostgresDatabase:
         try:
             yield
         except FAILURES as error:
-            if isinstance(error, TimeoutError) or errors.is_lost(error):
-                self._drop()
+            if isinstance(error, TimeoutError):
+                self._drop()  # undoing on it would wait as long again
             raise errors.translate(error, self.address.place, writing=writing) from error
 
     def _begin(self, begin: str) -> PostgresConnection:
