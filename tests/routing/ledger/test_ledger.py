@@ -108,6 +108,17 @@ async def test_a_cap_counts_what_is_spent_and_what_is_held(ledger):
     assert isinstance(await ledger.reserve(start(), 1, caps), CapReached)
 
 
+async def test_a_request_counts_once_in_every_scope_that_caps_it(ledger):
+    tomorrow, other = cap(1000, "day", "2026-11-27"), cap(1000, "owner", "bob")
+    got = await held(ledger, 600, tomorrow, other, other, cap(5000, "owner", "ann"))
+    for scope in (tomorrow.scope, other.scope, Scope("owner", "ann"), Scope("day", "2026-11-26")):
+        assert (await ledger.spent(scope)).reserved_msat == 600
+    assert isinstance(await ledger.reserve(start(), 401, [tomorrow]), CapReached)
+    await ledger.settle(got, end(50))
+    assert await ledger.spent(other.scope) == Spent(settled_msat=50, requests=1)
+    assert await ledger.check() == []
+
+
 async def test_a_request_of_unknown_price_passes_no_cap(ledger):
     refused = await ledger.reserve(start(), None, [cap(10**9)])
     assert refused.wanted_msat is None

@@ -40,7 +40,6 @@ TOTAL = Scope("total")
 _INSERT, _SETTLE = QUERIES["insert_request"], QUERIES["settle_request"]
 _ATTEMPT = QUERIES["insert_attempt"]
 _DAY_MS = 86_400_000
-_COUNTED_ALWAYS = frozenset({"total", "day", "owner", "run", "key"})
 
 
 class Row(NamedTuple):
@@ -97,10 +96,11 @@ class Booking:
         reserve, refusal = self._decide(amount, caps)
         if refusal is not None:
             return refusal
-        others = [cap.scope for cap in caps if cap.scope.kind not in _COUNTED_ALWAYS]
+        own = scopes_of(start.at_ms, start.owner, start.run_id, start.key_id, ())
+        others = {cap.scope: None for cap in caps if cap.scope not in own}
         held = reserve.amount_msat or 0
-        number = self._insert(start, reserve.amount_msat, others)
-        scopes = tuple(scopes_of(start.at_ms, start.owner, start.run_id, start.key_id, others))
+        number = self._insert(start, reserve.amount_msat, list(others))
+        scopes = (*own, *others)
         for tally in self.tallies.change(scopes):
             tally.reserved += held
         return Reservation(

@@ -18,7 +18,7 @@ State = Literal["open", "in_doubt", "settled", "released"]
 class Scope(NamedTuple):
     """What money is counted by: `total` (no name), `day` (2026-11-26, UTC), `owner`, `run` or `key`.
 
-    Another kind counts only the requests that were reserved under a cap of it.
+    Another one counts only the requests that were reserved under a cap of it.
     """
 
     kind: str

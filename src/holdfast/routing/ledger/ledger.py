@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from holdfast.errors import UsageError
+from holdfast.errors import StorageUnavailable, UsageError
 from holdfast.ids import ID_LENGTH, new_holder_id
 from holdfast.routing.ledger.checking import find_faults
 from holdfast.routing.ledger.conducts import read_conducts
@@ -145,7 +146,8 @@ class Ledger:
                 lambda booking: booking.reserve(start, amount_msat, taken)
             )
         except asyncio.CancelledError:
-            self._writer.submit(lambda booking: booking.release(start.id, None, "cancelled"))
+            with suppress(StorageUnavailable):  # closed: there nothing stays on its way
+                self._writer.submit(lambda booking: booking.release(start.id, None, "cancelled"))
             raise
 
     async def extend(
