@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from holdfast.tracing.active import ActiveSpan
 from holdfast.tracing.current import Link
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from opentelemetry.context.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
+_MOST_SOURCES: Final = 1000
+"""A program that makes a scope for each request must not fill the memory."""
 _STATUSES: dict[str, Status] = {"UNSET": "unset", "OK": "ok", "ERROR": "error"}
 
 
@@ -22,22 +25,22 @@ class Processor:
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
-        self._open: dict[tuple[int, int], ActiveSpan] = {}
-        self._sources: dict[tuple[int, int], tuple[Source, object, object]] = {}
+        # A span that is thrown away without an end takes its entry along.
+        self._open: dict[tuple[int, int], tuple[ActiveSpan, ref[Span]]] = {}
+        self._sources: dict[tuple[int, object], tuple[Source, object]] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         del parent_context
         try:
-            context: Any = span.get_span_context()
-            self._open[context.trace_id, context.span_id] = self._begin(span)
+            key, still_open = _key(span), self._open
+            still_open[key] = (self._begin(span), ref(span, lambda _: still_open.pop(key, None)))
         except Exception:  # noqa: BLE001, S110 - tracing must not reach the application
             pass
 
     def on_end(self, span: ReadableSpan) -> None:
         try:
-            context: Any = span.get_span_context()
-            active = self._open.pop((context.trace_id, context.span_id), None) or self._begin(span)
-            self._finish(active, span)
+            begun = self._open.pop(_key(span), None)
+            self._finish(begun[0] if begun else self._begin(span), span)
         except Exception:  # noqa: BLE001, S110 - as above
             pass
 
@@ -84,7 +87,7 @@ class Processor:
     def _source(self, span: ReadableSpan) -> Source:
         """Return who made a span: one object for all spans of a scope."""
         scope: Any = span.instrumentation_scope
-        key = (id(span.resource), id(scope))
+        key = (id(span.resource), scope)
         found = self._sources.get(key)
         if found is None:
             source = Source(
@@ -95,6 +98,13 @@ class Processor:
                 scope_schema=(scope.schema_url or "") if scope else "",
                 scope_attributes=attributes_of(scope.attributes) if scope else {},
             )
-            # Both are kept, so that their ids are nobody else's.
-            found = self._sources[key] = (source, span.resource, scope)
+            if len(self._sources) >= _MOST_SOURCES:
+                self._sources.clear()
+            # The resource is kept, so that its id is nobody else's.
+            found = self._sources[key] = (source, span.resource)
         return found[0]
+
+
+def _key(span: ReadableSpan) -> tuple[int, int]:
+    context: Any = span.get_span_context()
+    return context.trace_id, context.span_id

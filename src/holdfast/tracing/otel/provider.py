@@ -39,10 +39,10 @@ class Provider(api.TracerProvider):
         attributes: Any = None,
     ) -> api.Tracer:
         source = Source(
-            scope=instrumenting_module_name or "",
-            scope_version=instrumenting_library_version or "",
+            scope=_told(instrumenting_module_name),
+            scope_version=_told(instrumenting_library_version),
             scope_attributes=attributes_of(attributes),
-            scope_schema=schema_url or "",
+            scope_schema=_told(schema_url),
         )
         return ApiTracer(self, source)
 
@@ -118,6 +118,10 @@ class ApiTracer(api.Tracer):
         if not found.trace_flags.sampled:
             return api.NonRecordingSpan(found)
         return link_to(found), found.trace_state
+
+
+def _told(text: Any) -> str:
+    return "" if text is None else text_of(text)
 
 
 def _kind_of(kind: Any) -> str:

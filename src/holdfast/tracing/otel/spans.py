@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 from opentelemetry import trace as api
 from opentelemetry.trace.span import TraceState
@@ -23,8 +24,22 @@ KINDS = {
     api.SpanKind.CONSUMER: "consumer",
 }
 _API_KINDS = {name: kind for kind, name in KINDS.items()}
+Given = ParamSpec("Given")
 _NAMES = {str}
 _SAMPLED = api.TraceFlags(api.TraceFlags.SAMPLED)
+
+
+def _quietly(verb: Callable[Given, None]) -> Callable[Given, None]:
+    """Return a verb that does nothing where it would raise: tracing must not reach the application."""
+
+    @wraps(verb)
+    def called(*args: Given.args, **named: Given.kwargs) -> None:
+        try:  # noqa: SIM105 - `suppress` costs more, and every span pays it
+            verb(*args, **named)
+        except Exception:  # noqa: BLE001, S110 - see above
+            pass
+
+    return called
 
 
 class ApiSpan(api.Span):
@@ -64,26 +79,32 @@ class ApiSpan(api.Span):
     def is_recording(self) -> bool:
         return not self.active.ended
 
+    @_quietly
     def set_attribute(self, key: str, value: Any) -> None:
         if not self.active.ended and isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - or so they say
-            self.active.attributes[key] = value
+            self.active.attributes[str.__str__(key)] = value
 
+    @_quietly
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         if not self.active.ended:
             self.active.attributes.update(attributes_of(attributes))
 
+    @_quietly
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         if not self.active.ended:
             self.active.note(text_of(name), attributes_of(attributes), instant_of(timestamp))
 
+    @_quietly
     def add_link(self, context: api.SpanContext, attributes: Any = None) -> None:
         if not self.active.ended:
             self.active.rest.links += links_of([api.Link(context, attributes)])
 
+    @_quietly
     def update_name(self, name: str) -> None:
         if not self.active.ended:
             self.active.rename(text_of(name))
 
+    @_quietly
     def set_status(
         self, status: api.Status | api.StatusCode, description: str | None = None
     ) -> None:
@@ -99,6 +120,7 @@ class ApiSpan(api.Span):
             told = "" if description is None else text_of(description)
             self.active.status, self.active.error = "error", told
 
+    @_quietly
     def record_exception(
         self,
         exception: BaseException,
@@ -113,6 +135,7 @@ class ApiSpan(api.Span):
         told.update(attributes_of(attributes))
         self.active.note(EVENT, told, instant_of(timestamp))
 
+    @_quietly
     def end(self, end_time: int | None = None) -> None:
         self.active.end(instant_of(end_time))
 
@@ -139,11 +162,13 @@ def attributes_of(given: Any) -> dict[str, Value]:
         if not given:
             return {}
         attributes: dict[Any, Any] = dict(given)
+        if set(map(type, attributes)) == _NAMES:
+            return attributes
+        return {
+            str.__str__(name): value for name, value in attributes.items() if isinstance(name, str)
+        }
     except Exception:  # noqa: BLE001 - what an application hands over may be anything
         return {}
-    if set(map(type, attributes)) == _NAMES:
-        return attributes
-    return {name: value for name, value in attributes.items() if isinstance(name, str)}
 
 
 def instant_of(given: Any) -> int | None:
