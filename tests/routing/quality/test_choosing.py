@@ -137,6 +137,12 @@ def test_an_unknown_price_is_never_taken_for_a_low_one():
     assert "unknown" in (reason(choice, "small") or "")
 
 
+def test_a_reference_of_unknown_price_is_not_taken_for_the_cheapest():
+    assert choose_model(
+        EASY, (SMALL, replace(LARGE, cost_msat=None)), NoEvidence(), FREE
+    ).model == ("small")
+
+
 def test_a_sampled_request_gives_the_cheapest_unproven_candidate_its_chance():
     facts = replace(EASY, request_id="a")
     choice = choose_model(facts, ALL, NoEvidence(), ChoicePolicy(floor=ALWAYS))

@@ -152,6 +152,12 @@ def test_separate_answers_show_refute_or_say_how_many_are_missing():
     assert little.needed > 1000
 
 
+def test_a_few_flawless_answers_show_nothing_beside_a_reference_that_is_well_known():
+    known = Tally(good=9000, bad=1000)
+    assert judge_tallies(Tally(good=30), known, FLOOR).standing is Standing.OPEN
+    assert judge_tallies(known, Tally(good=2, bad=1), FLOOR).standing is Standing.OPEN
+
+
 def test_a_share_of_requests_is_sampled_and_always_the_same_ones():
     ids = [f"{number:032x}" for number in range(4000)]
     sampled = [each for each in ids if is_sampled(each, 0.1)]

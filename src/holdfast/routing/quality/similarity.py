@@ -32,7 +32,7 @@ class Index(Protocol):
 class WordIndex:
     """Vectors of counted features, weighed by how rare a feature is (tf-idf).
 
-    A query reads only the slots that share a feature with it. Features that more than half of the
+    A query reads only the slots that share a feature with it. Features that nine tenths of the
     vectors have are left out of queries: they say little and cost most. The lengths of vectors are
     computed anew when the index has grown by half, so between that they are slightly out of date.
     """
@@ -64,7 +64,7 @@ class WordIndex:
     def rank(self, vector: Vector) -> Ranked:
         assert isinstance(vector, Mapping)
         found: dict[int, float] = {}
-        common = max(8, len(self._vectors) // 2)
+        common = max(8, 9 * len(self._vectors) // 10)
         for place, weight in vector.items():
             holders = self._holders.get(place)
             if holders is None or len(holders) > common:
@@ -79,7 +79,7 @@ class WordIndex:
         )
 
     def _rarity(self, place: int) -> float:
-        return math.log(1 + (len(self._vectors) + 1) / (len(self._holders.get(place, ())) + 1))
+        return math.log((len(self._vectors) + 1) / (len(self._holders.get(place, ())) + 0.5))
 
     def _length(self, vector: Mapping[int, float]) -> float:
         squares = ((weight * self._rarity(place)) ** 2 for place, weight in vector.items())
