@@ -132,3 +132,10 @@ def test_meta_takes_a_context_along_and_keeps_the_rest() -> None:
     assert from_meta(sent) == carried
     assert from_meta(None) == from_meta({"traceparent": 5, "baggage": None}) == Carried()
     assert into_meta(None, Carried()) == {}
+
+
+def test_the_limits_are_those_of_the_specifications() -> None:
+    assert read_tracestate(",".join(f"k{number}=1" for number in range(32)))
+    assert not read_tracestate(",".join(f"k{number}=1" for number in range(33)))
+    pairs = [f"k{number:02}={'x' * 396}" for number in range(30)]
+    assert read_baggage(",".join(pairs)) == ",".join(pairs[:20])
