@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from holdfast.errors import (
@@ -125,6 +126,43 @@ with open_trace_store(sys.argv[1], digester=plain_digest) as store:
     store.add([span(int(sys.argv[2]), 0)])
     store.settle()
 """
+
+
+def test_schemas_that_somebody_made_need_no_rights_on_the_database(
+    address: str, postgres: PostgresServer
+) -> None:
+    schema = schema_of(address)
+    run(postgres, f"CREATE ROLE {schema} LOGIN")
+    try:
+        for each in (schema, f"{schema}_views"):
+            run(postgres, f"CREATE SCHEMA {each} AUTHORIZATION {schema}")
+        with opened(postgres.url(user=schema, schema=schema)) as store:
+            store.add([span(0, 0)])
+            assert store.ask("SELECT count(*) FROM spans")[1] == [(1,)]
+        with pytest.raises(StorageUnavailable, match="permission denied") as caught:
+            opened(postgres.url(user=schema, schema=f"{schema}_more"))
+        assert caught.value.hint
+        run(postgres, f"CREATE ROLE {schema}_analyst LOGIN")
+        run(postgres, f"GRANT USAGE ON SCHEMA {schema}_views TO {schema}_analyst")
+        run(postgres, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema}_views TO {schema}_analyst")
+        assert analyst_sees(postgres, schema) == 1
+    finally:
+        asyncio.run(postgres.drop(schema))
+        asyncio.run(postgres.drop(f"{schema}_views"))
+        for role in (f"{schema}_analyst", schema):
+            run(postgres, f"DROP ROLE IF EXISTS {role}")
+
+
+def analyst_sees(server: PostgresServer, schema: str) -> int:
+    async def count() -> int:
+        url = server.url(user=f"{schema}_analyst").partition("?")[0]
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetchval(f"SELECT count(*) FROM {schema}_views.traces")
+        finally:
+            await connection.close()
+
+    return asyncio.run(count())
 
 
 def test_eight_processes_may_be_the_first(address: str) -> None:

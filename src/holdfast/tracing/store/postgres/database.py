@@ -19,6 +19,7 @@ TRACES = Migrations.below(Path(__file__).with_name("migrations"), "holdfast_trac
 STUCK_MS = 120_000
 """A machine that falls asleep in the middle of a transaction holds the others up no longer."""
 
+_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TURN = "SELECT {lock}(hashtextextended('holdfast traces {schema}', 1213156420))"
 _USED = """
 SELECT CAST(
@@ -43,8 +44,8 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self.address: Address = parse_address(url, usual_schema=USUAL_SCHEMA)
         self._lock = threading.RLock()
-        self._depth = 0
         self._connection: PostgresConnection | None = None
+        self._within: PostgresConnection | None = None  # the transaction that is open
         self.loop = Loop()
         try:
             self._connected()
@@ -58,7 +59,7 @@ class PostgresDatabase:
             self.loop.close()
 
     def reading(self) -> AbstractContextManager[PostgresConnection]:
-        return self._turn("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return self._turn(_READING)
 
     def adding(self) -> AbstractContextManager[PostgresConnection]:
         return self._turn(f"BEGIN; {self._locking('pg_advisory_xact_lock_shared')}")
@@ -97,25 +98,21 @@ class PostgresDatabase:
     @contextmanager
     def _turn(self, begin: str) -> Generator[PostgresConnection]:
         with self._lock:
-            if self._depth:
-                self._depth += 1
-                try:
-                    yield self._connected()
-                finally:
-                    self._depth -= 1
+            if self._within is not None:
+                yield self._within
                 return
             with self._translated():
-                connection = self._begin(begin)
-            self._depth = 1
+                connection = self._within = self._begin(begin)
             try:
-                with self._translated(writing=True):
+                with self._translated():
                     yield connection
+                with self._translated(writing=begin != _READING):
                     connection.command("COMMIT")
             except BaseException as error:
                 self._undo(connection, error)
                 raise
             finally:
-                self._depth = 0
+                self._within = None
 
     @contextmanager
     def _translated(self, *, writing: bool = False) -> Generator[None]:

@@ -2,7 +2,10 @@
 -- they have the names of tables. Whoever may only read needs rights on that schema alone.
 DO $$
 BEGIN
-  EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', current_schema() || '_views');
+  -- Asked first, as IF NOT EXISTS wants the right to make it also where somebody has made it.
+  IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = current_schema() || '_views') THEN
+    EXECUTE format('CREATE SCHEMA %I', current_schema() || '_views');
+  END IF;
   PERFORM set_config(
     'search_path', format('%I, %I', current_schema() || '_views', current_schema()), true
   );
