@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,68 @@ def analyst_sees(server: PostgresServer, schema: str) -> int:
             await connection.close()
 
     return asyncio.run(count())
+
+
+WORDS = [
+    "run",
+    "running",
+    "runner",
+    "file",
+    "files",
+    "path",
+    "burning",
+    "burned",
+    "relational",
+    "nation",
+    "flies",
+    "sky",
+    "as",
+    "is",
+    "a",
+    "i",
+    "x2",
+    "2x",
+    "10",
+    "v2.1",
+    "node_12",
+    "foo-bar",
+    "café",
+    "naïve",
+    "Straße",
+    "over",
+    "host.example.com",
+    "/usr/lib/x.py",
+    "me@you.org",
+    "can't",
+    "ponies",
+    "generalizations",
+    "3.14",
+    "1e5",
+    "0x1F",
+    "C++",
+    "the",
+    "and",
+    "not",
+]
+
+
+def test_words_are_found_as_in_a_file(address: str) -> None:
+    chance = random.Random(3)
+    noted = [
+        span(number, 0, name="n", attributes={"note": " ".join(chance.sample(WORDS, 6))})
+        for number in range(50)
+    ]
+    with opened(address) as here, open_trace_store("memory:", digester=plain_digest) as there:
+        here.add(noted)
+        there.add(noted)
+        for _ in range(150):
+            typed = " ".join(chance.sample(WORDS, chance.randint(1, 2)))
+            query = Query(text=typed[: chance.randint(1, len(typed))])
+            found = [
+                [each.trace_id for each in store.traces(query, limit=50).traces]
+                for store in (here, there)
+            ]
+            assert found[0] == found[1], query.text
 
 
 def test_eight_processes_may_be_the_first(address: str) -> None:

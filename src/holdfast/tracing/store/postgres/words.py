@@ -6,6 +6,7 @@ import re
 from unicodedata import combining, normalize
 
 _WORD = re.compile(r"[^\W_]+")
+_SHORT = 3
 _LONGEST = 200
 """Of a word: Postgres refuses those above 2,046 bytes."""
 
@@ -18,13 +19,29 @@ def words_in(text: str) -> list[str]:
 
 def text_of(text: str) -> str:
     """Return a text that Postgres takes apart into the same words."""
-    return " ".join(words_in(text))
+    return " ".join(map(_whole, words_in(text)))
 
 
 def match_of(text: str) -> str:
-    """Return the `tsquery` for all the words that a person typed; the last may be a beginning."""
-    typed = [" <-> ".join(f"'{word}'" for word in words_in(each)) for each in text.split()]
-    found = [f"({each})" for each in typed if each]
-    if found and typed[-1]:
-        found[-1] = f"({typed[-1]}:*)"
-    return " & ".join(found)
+    """Return what the function `typed` takes, for all words of a person; the last may be a beginning.
+
+    Before the `|` stands what is stemmed, behind it a short beginning, which is not.
+    """
+    typed = [words_in(each) for each in text.split()]
+    beginning = typed[-1].pop() if typed and typed[-1] else ""
+    found = [" <-> ".join(f"'{_whole(word)}'" for word in each) for each in typed if each]
+    stemmed = " & ".join(f"({each})" for each in found)
+    if not beginning:
+        return stemmed
+    if len(beginning) < _SHORT:
+        return f"{stemmed}|'{beginning}':*"
+    if typed[-1]:
+        found[-1] += f" <-> '{beginning}':*"
+    else:
+        found.append(f"'{beginning}':*")
+    return " & ".join(f"({each})" for each in found)
+
+
+def _whole(word: str) -> str:
+    """Return a word that is stemmed as FTS5 does: not at all if it is short."""
+    return word if len(word) >= _SHORT else f"{word}q0"

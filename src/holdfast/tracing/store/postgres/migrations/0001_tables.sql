@@ -87,6 +87,12 @@ CREATE TEXT SEARCH DICTIONARY stems (TEMPLATE = snowball, Language = porter);
 CREATE TEXT SEARCH CONFIGURATION words (COPY = pg_catalog.simple);
 ALTER TEXT SEARCH CONFIGURATION words ALTER MAPPING REPLACE simple WITH stems;
 
+-- What a person typed, as `../words.py` prepares it.
+CREATE FUNCTION typed(prepared text) RETURNS tsquery STABLE LANGUAGE sql AS $$
+  SELECT to_tsquery('words', split_part(prepared, '|', 1))
+    && to_tsquery('pg_catalog.simple', split_part(prepared, '|', 2))
+$$;
+
 CREATE TABLE words (rowid bigint PRIMARY KEY, text tsvector NOT NULL);
 CREATE INDEX words_by_text ON words USING gin (text);
 
