@@ -77,6 +77,16 @@ def test_a_quote_of_more_than_a_hundred_times_the_others_is_refused():
     assert quotes.price("liar", "m") is None
 
 
+def test_strangers_who_ask_next_to_nothing_make_nobody_else_implausible():
+    honest, liars = quote(3_000_000), [quote(1, provider=f"liar{n}") for n in range(3)]
+    assert implausible(honest, liars[:1]) is None
+    assert implausible(honest, [*liars[:1], quote(2_000_000, provider="q")]) is None
+    assert implausible(quote(3_000_000, "configuration"), liars) is None
+    table = quote(2_500_000, "genai-prices", "q")
+    assert implausible(honest, [*liars, table]) is None
+    assert implausible(quote(300_000_000, "node"), [*liars, table]) is not None
+
+
 @given(st.lists(RATES, max_size=6), RATES)
 def test_a_lone_quote_and_one_that_all_agree_on_are_believed(rates, rate):
     assert implausible(quote(rate), []) is None

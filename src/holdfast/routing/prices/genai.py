@@ -31,7 +31,8 @@ class GenaiPrices:
     """Prices of the package as it was installed: it is not asked to look for newer ones.
 
     A provider is known by its address, or by its name where that is one of the package (`openai`). What
-    a model costs at its maker's says nothing about others who serve it, so these have no price.
+    a model costs at its maker's says nothing about others who serve it, so these have no price. The
+    first question loads the package, which takes half a second: ask one before the first request.
     """
 
     def __init__(

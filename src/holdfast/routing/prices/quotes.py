@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import Literal, Protocol, assert_never
+from typing import Literal, Protocol
 
 from holdfast.frozen import frozen
 from holdfast.routing.seam import Price
@@ -13,6 +13,8 @@ Source = Literal["node", "configuration", "models", "genai-prices"]
 """Who says a price: the node's own quote, the settings, the provider's list of models, a table."""
 
 SOURCES: tuple[Source, ...] = ("node", "configuration", "models", "genai-prices")
+_REFERENCES: frozenset[Source] = frozenset({"configuration", "genai-prices"})
+_WITNESSES = 2
 _MOST_TIMES = 100
 _MOST_CHOSEN = 50_000
 
@@ -110,40 +112,36 @@ def implausible(quote: Quote, said: Iterable[Quote]) -> str | None:
     """Return why a quote cannot be right, None if it can.
 
     `said` are quotes of the same model; those of the same provider and source do not count. A price is
-    compared as that of 1,000 tokens in and 300 out.
+    compared as that of 1,000 tokens in and 300 out: with what people and tables say if they say
+    anything, else with what at least two other providers say of themselves. One stranger alone, who
+    asks next to nothing, thus makes nobody else implausible.
     """
     if any(rate < 0 for rate in _rates(quote.price)):
         return "it is negative"
-    others = [
-        _comparable(each.price)
-        for each in said
-        if (each.provider, each.source) != (quote.provider, quote.source)
-    ]
-    if not others:
-        return None
-    own, usual = _comparable(quote.price), median(others)
+    own, others = _comparable(quote.price), [each for each in said if _is_other(each, quote)]
     if own == 0:
         # What people set themselves is theirs to know: a model of their own machine is free.
-        free = quote.source == "configuration" or usual == 0
+        charging = bool(others) and median(_comparable(each.price) for each in others) > 0
+        free = quote.source == "configuration" or not charging
         return None if free else "it is free where others charge"
+    usual = _usual(quote, others)
     if usual and own > _MOST_TIMES * usual:
         return f"it is {own / usual:.0f} times what others charge: is its unit right?"
     return None
 
 
-def describe_source(source: Source) -> str:
-    """Return who says a price, for people."""
-    match source:
-        case "node":
-            return "the node's own quote"
-        case "configuration":
-            return "the settings"
-        case "models":
-            return "the provider's list of models"
-        case "genai-prices":
-            return "the table of genai-prices"
-        case _:
-            assert_never(source)
+def _usual(quote: Quote, others: Sequence[Quote]) -> float | None:
+    """Return the median of what a quote is to be compared with, None if that is too little."""
+    known = [each for each in others if each.source in _REFERENCES]
+    if not known:
+        if quote.source == "configuration" or len({each.provider for each in others}) < _WITNESSES:
+            return None
+        known = others
+    return median(_comparable(each.price) for each in known)
+
+
+def _is_other(one: Quote, quote: Quote) -> bool:
+    return (one.provider, one.source) != (quote.provider, quote.source)
 
 
 def configured(prices: Mapping[tuple[str, str], Price | None], at_ms: int) -> Sequence[Quote]:
