@@ -120,7 +120,10 @@ def _spelling(action: argparse.Action) -> list[str]:
 
 
 def _options_table(actions: Sequence[argparse.Action]) -> str:
-    rows = [(", ".join(map(code, _spelling(each))), each.help or "") for each in actions]
+    rows = [
+        (", ".join(map(code, _spelling(each))), (each.help or "").replace("%%", "%"))
+        for each in actions
+    ]
     return table(("argument", "meaning"), rows)
 
 

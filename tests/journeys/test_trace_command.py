@@ -145,6 +145,8 @@ def test_a_list_is_filtered_ordered_and_gone_through_page_by_page(project: Proje
         (("--status", "error"), [seen[2]]),
         (("--workflow", "digest"), seen[:2]),
         (("--model", "extract", "--since", "1h"), seen[:2]),
+        (("--model", "offline/extract"), seen[:2]),
+        (("--model", "elsewhere/extract"), []),
         (("--span", "read"), [seen[2]]),
         (("--until", "1h"), []),
         (("--longer-than", "1h"), []),
@@ -207,6 +209,42 @@ def test_tail_prints_what_ends_and_ends_itself_when_interrupted(ran: Project) ->
         follower.send_signal(signal.SIGINT)
         assert follower.wait(10) == 130
         assert "Traceback" not in follower.stderr.read()
+
+
+def test_tail_of_one_trace_finds_it_however_old_it_is(ran: Project) -> None:
+    (old,) = trace(ran, "list")["traces"]
+    for number in range(60):
+        spans = [{"traceId": f"{number + 1:032x}", "spanId": f"{number + 1:016x}", "name": "later",
+                  "startTimeUnixNano": f"{4_000_000_000 + number}000000000",
+                  "endTimeUnixNano": f"{4_000_000_001 + number}000000000"}]  # fmt: skip
+        line = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+        with (ran.folder / "later.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    assert ran.run("trace", "import", "later.jsonl").code == 0
+    assert "offline/extract" not in ran.run("trace", "tail", "--once").out
+    assert "offline/extract" in ran.run("trace", "tail", old["id"][:8], "--once").out
+
+
+def test_a_query_that_is_interrupted_says_so_and_not_that_it_took_long(ran: Project) -> None:
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT count(*) FROM n, spans"
+    )
+    for number in range(1, 4):
+        asking = subprocess.Popen(
+            [*COMMAND, "trace", "sql", endless], cwd=ran.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        _wait_for_threads(asking.pid, 2)
+        asking.send_signal(signal.SIGINT)
+        _, told = asking.communicate(timeout=10)
+        assert (asking.returncode, "30 s" in told) == (130, False), (number, told)
+
+
+def _wait_for_threads(pid: int, least: int) -> None:
+    tasks = Path(f"/proc/{pid}/task")
+    while len(list(tasks.iterdir())) < least:
+        assert Path(f"/proc/{pid}").exists()
 
 
 def test_percentiles_costs_and_sql_are_there(ran: Project) -> None:

@@ -102,7 +102,8 @@ def test_a_trace_is_sent_once_to_a_server_and_there_whole(ran: Project, tmp_path
         (("export", "otlp", "last", "--to", "nowhere"), "is no address"),
         (("export", "otlp", "last", "--to", "http://x", "--header", "A"), "is no header"),
         (("import", "nowhere.jsonl"), "cannot be read"),
-        (("import", "text.txt"), "is not JSON"),
+        (("import", "text.txt"), "text.txt: "),
+        (("import", "half.jsonl"), "half.jsonl, line 2: "),
         (("compare", "release=v1", "release=v1"), "no trace is 'release=v1'"),
         (("compare", "last", "colour=red"), "says nothing to compare"),
     ],
@@ -110,6 +111,7 @@ def test_a_trace_is_sent_once_to_a_server_and_there_whole(ran: Project, tmp_path
 def test_what_cannot_be_shared_is_told_with_what_to_do(
     ran: Project, words: tuple[str, ...], said: str
 ) -> None:
+    ran.write("half.jsonl", '{"resourceSpans": []}\nnonsense\n')
     done = ran.run("trace", *words)
     assert done.code == 2
     assert said in done.err
@@ -141,6 +143,35 @@ def test_calls_are_priced_in_sats_and_a_currency_and_unknown_costs_are_no_zero(
     assert "sat" not in large
     assert "give prices in [prices]" in told.err
     assert "and more" in project.run("trace", "list").out
+
+
+def test_costs_of_kept_traces_follow_prices_that_change(project: Project) -> None:
+    project.write("calls.json", calls_of("small", "large"))
+    assert project.run("trace", "import", "calls.json").code == 0
+    (unpriced,) = trace(project, "list")["traces"]
+    assert not unpriced["cost_known"]
+    project.write("holdfast.toml", SETTINGS)
+    assert trace(project, "list")["traces"] == [unpriced]
+    told = project.run("trace", "reprice").out
+    assert "1 trace, 2 calls" in told
+    assert "before  unknown\n" in told
+    assert "now     6000 sat / 6.0000 USD, unknown of 1 call" in told
+    again = trace(project, "reprice")
+    assert again["before"] == again["now"]
+    assert again["now"] == {
+        "unknown": 1, "cost_msat": 6_000_000, "cost_micros": {"USD": 6_000_000},
+    }  # fmt: skip
+    assert trace(project, "reprice", "--model", "medium")["traces"] == 0
+    assert len(trace(project, "show", "last")["spans"]) == 2
+
+
+def test_a_release_with_too_few_runs_is_not_said_to_have_passed(ran: Project) -> None:
+    words = ("trace", "compare", "last", "last", "--fail-on", "p95>20%")
+    told = ran.run(*words)
+    assert told.code == 0
+    assert "passed" not in told.out + told.err
+    assert "no gate failed, but 1 of 1 gate had too little data to tell" in told.err
+    assert ran.run(*words, "--strict").code == 1
 
 
 def test_two_releases_are_compared_and_a_gate_fails_the_pipeline(ran: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from fractions import Fraction
 from functools import partial
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 RINGS, FILE, KEY = "rings", "traces.db", "key"
 _MOST_RINGS = 16
 _TEND_SECONDS = 60.0
-_TAILED = 50
 
 
 @contextmanager
@@ -85,7 +84,7 @@ def open_traces(
     folder = traces_folder(settings)
     address = traces_address(settings, make=make)
     with open_trace_store(address, digester=digester_of(settings)) as store:
-        if folder is not None and address != _NOWHERE:
+        if folder is not None and address != NOWHERE:
             collect(folder / RINGS, store, watch=watch or UNWATCHED)
         if watch is not None:
             store.settle(watch=watch)
@@ -123,61 +122,6 @@ def _tend_once(settings: Settings, clock: Clock) -> None:
     with open_traces(settings) as store:
         store.settle()
         store.sweep(retention_of(settings), now_ns=clock.now_ms() * 1_000_000)
-
-
-class Follower:
-    """Tells what is new in the traces each time it is asked; what was there before is not new."""
-
-    def __init__(self, store: TraceStore, rings: Path | None, *, from_now: bool) -> None:
-        self._store = store
-        self._rings = rings
-        self._seen: dict[str, set[str]] = {}
-        self._sizes: dict[str, object] = {}
-        self._open: dict[str, Sequence[Span]] = {}
-        if from_now:
-            self.news()
-
-    def news(self) -> list[Span]:
-        """Return the spans that have ended since the last time, in the order of their ends."""
-        from holdfast.tracing.collecting import collect  # noqa: PLC0415 - as above
-
-        if self._rings is not None:
-            collect(self._rings, self._store)
-        fresh: list[Span] = []
-        for digest in self._store.traces(limit=_TAILED).traces:
-            trace_id, size = digest.trace_id, (digest.spans, digest.status, digest.errors)
-            if self._sizes.get(trace_id) != size or digest.status == "open":
-                self._sizes[trace_id] = size
-                fresh += self._ended(trace_id)
-        return sorted(fresh, key=lambda span: span.end_ns)
-
-    def open(self) -> list[Span]:
-        """Return the spans that were open the last time."""
-        return [span for spans in self._open.values() for span in spans]
-
-    def _ended(self, trace_id: str) -> list[Span]:
-        spans = self._store.spans(trace_id)
-        seen = self._seen.setdefault(trace_id, set())
-        self._open[trace_id] = [span for span in spans if span.status == "open"]
-        fresh = [span for span in spans if span.status != "open" and span.span_id not in seen]
-        seen.update(span.span_id for span in fresh)
-        return fresh
-
-
-@contextmanager
-def open_follower(
-    settings: Settings, *, from_now: bool, watch: Watch | None = None
-) -> Generator[Follower]:
-    """Give what tells news of the traces; unless `from_now`, all there is is news at first.
-
-    Only who waits for what is to come makes a store where nothing was ever traced. `watch` is told
-    how far what was there before is settled.
-    """
-    folder = traces_folder(settings)
-    is_nowhere = traces_address(settings, make=from_now) == _NOWHERE
-    with open_traces(settings, make=from_now, watch=watch) as store:
-        rings = None if folder is None or is_nowhere else folder / RINGS
-        yield Follower(store, rings, from_now=from_now)
 
 
 def whole_spans(store: TraceStore, trace_id: str) -> list[Span]:
@@ -346,7 +290,7 @@ def tracing_of(settings: Settings) -> TracingSettings:
     return TracingSettings()
 
 
-_NOWHERE = "memory:"
+NOWHERE = "memory:"
 
 
 def traces_address(settings: Settings, *, make: bool) -> str:
@@ -356,7 +300,7 @@ def traces_address(settings: Settings, *, make: bool) -> str:
         return f"sqlite:{settings.root / path}" if scheme == "sqlite" else settings.tracing.store
     folder = traces_folder(settings)
     if folder is None or not (make or folder.exists()):
-        return _NOWHERE
+        return NOWHERE
     return f"sqlite:{folder / FILE}"
 
 

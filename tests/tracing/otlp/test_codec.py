@@ -167,11 +167,11 @@ def test_no_bytes_do_more_than_be_malformed(body: bytes) -> None:
 @given(st.lists(st.lists(spans, min_size=1, max_size=2), max_size=3))
 def test_a_file_gives_back_the_spans_that_were_written(traces: list[list[Span]]) -> None:
     text = "".join(lines_of(traces)).encode()
-    assert sorted(span.span_id for span in read_lines(text)) == sorted(
+    assert sorted(span.span_id for span in read_lines(text, name="t.jsonl")) == sorted(
         span.span_id for spans in traces for span in spans
     )
 
 
 def test_a_line_that_is_no_request_is_named() -> None:
     with pytest.raises(UsageError, match="line 2: the body is not JSON"):
-        list(read_lines(b'{"resourceSpans": []}\nnonsense\n'))
+        list(read_lines(b'{"resourceSpans": []}\nnonsense\n', name="t.jsonl"))

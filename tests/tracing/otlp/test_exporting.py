@@ -138,6 +138,23 @@ async def test_a_refusal_is_not_tried_again(collector: Collector, send: Send) ->
     assert clock.slept == []
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (web.Response(status=404, text="<html><h1>Not here</h1></html>"), r"404 Not Found$"),
+        (web.Response(status=400, text='{"code": 3, "message": "no name"}'), r"400 no name$"),
+        (web.Response(status=400, text="[1]"), r"400 Bad Request$"),
+        (web.Response(status=400, text="a\r\n\x1b[31m b"), r"400 a \S+ b$"),
+    ],
+)
+async def test_why_spans_were_refused_is_told_in_one_line_and_never_a_page(
+    collector: Collector, send: Send, answer: web.Response, said: str
+) -> None:
+    collector.answers = [answer]
+    with pytest.raises(ProviderRefused, match=said):
+        await send()
+
+
 async def test_spans_that_the_other_side_rejects_are_told(collector: Collector, send: Send) -> None:
     partial = {"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}
     collector.answers = [web.json_response(partial)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.servers.postgres import PostgresServer
 from tests.tracing.store.making import plain_digest
 
 Fresh = Callable[..., TraceStore]
-Opener = Callable[[], TraceStore]
+Opener = Callable[..., TraceStore]
 POSTGRES = [
     pytest.param("postgres16", marks=pytest.mark.service),
     pytest.param("postgres18", marks=pytest.mark.service),
@@ -81,4 +82,4 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def reopen(address: str) -> Opener:
-    return lambda: open_trace_store(address, digester=plain_digest)
+    return partial(open_trace_store, address, digester=plain_digest)

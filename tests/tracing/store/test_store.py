@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,13 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
+from holdfast.frozen import replace
 from holdfast.testing.clock import ManualClock
+from holdfast.tracing.digest import TraceDigest
 from holdfast.tracing.entries import Loss, Opened, Part, Position
 from holdfast.tracing.payload import Reference
 from holdfast.tracing.span import Event, Source, Span, SpanLink
 from holdfast.tracing.store.seam import Query, Retention, TraceStore
 from tests.tracing.store.conftest import Fresh, Opener
-from tests.tracing.store.making import EPOCH, HOUR, said, span, span_id, trace_id
+from tests.tracing.store.making import EPOCH, HOUR, plain_digest, said, span, span_id, trace_id
 
 DAY = 24 * HOUR
 # What `fresh` gives is new for each example.
@@ -195,6 +198,7 @@ def test_traces_are_found_by_everything_that_a_query_says(store: TraceStore) -> 
         (Query(user="ada"), first), (Query(workflow="brief"), first), (Query(release="v1"), first),
         (Query(error_class="tool"), first), (Query(fingerprint="the disk burns"), first),
         (Query(text="burn"), first), (Query(name="other"), second), (Query(model="big"), second),
+        (Query(model="p/big"), second),
         (Query(text="kelp"), second), (Query(at_least_ns=10**8), second),
         (Query(since_ns=EPOCH + HOUR // 8), second), (Query(until_ns=EPOCH + HOUR // 8), first),
         (Query(span="name 1", user="ada"), first), (Query(trace_id=second), second),
@@ -205,6 +209,30 @@ def test_traces_are_found_by_everything_that_a_query_says(store: TraceStore) -> 
     assert [each.trace_id for each in store.traces(order="slowest").traces] == [second, first]
     assert store.find(first[:31]) == [second, first]
     assert store.find("f") == []
+
+
+def test_digests_are_made_anew_when_what_they_are_made_with_has_changed(
+    reopen: Opener,
+) -> None:
+    def dearer(spans: Sequence[Span]) -> TraceDigest:
+        digest = plain_digest(spans)
+        return replace(digest, calls=[replace(each, told_msat=99) for each in digest.calls])
+
+    with reopen() as store:
+        for number in range(3):
+            store.add([span(number, 1, kind="model", attributes={"cost": 10})])
+        names = store.statistics()
+        kept = [store.spans(trace_id(number)) for number in range(3)]
+    with reopen(digester=dearer) as store:
+        assert [each.cost_msat for each in store.costs("model")] == [30]
+        store.pin(trace_id(1))
+        assert store.unsettle(Query(trace_id=trace_id(1))) == 1
+        assert [each.cost_msat for each in store.costs("model")] == [119]
+        assert store.unsettle() == 3
+        assert store.settle() == 3
+        assert [each.cost_msat for each in store.costs("model")] == [297]
+        assert (store.statistics(), store.state().pinned) == (names, 1)
+        assert [store.spans(trace_id(number)) for number in range(3)] == kept
 
 
 def test_bills_errors_and_the_slowest_are_summed(store: TraceStore) -> None:

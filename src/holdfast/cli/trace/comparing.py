@@ -224,4 +224,14 @@ def _gates_data(report: GateReport) -> list[dict[str, object]]:
 def _print_gates(report: GateReport, output: Output) -> None:
     for each in report.results:
         output.line(f"gate {each.outcome}: {each.reason}")
-    output.note("the gates failed" if report.failed else "the gates passed")
+    output.note(_gates_said(report))
+
+
+def _gates_said(report: GateReport) -> str:
+    if report.failed:
+        return "the gates failed"
+    unsure = sum(each.outcome == "unsure" for each in report.results)
+    if unsure:
+        unsure_said = f"{unsure} of {count(len(report.results), 'gate')}"
+        return f"no gate failed, but {unsure_said} had too little data to tell; --strict fails then"
+    return "the gates passed"

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Bring the spans in."""
     from holdfast.tracing.otlp.files import read_lines  # noqa: PLC0415 - only here
 
-    spans = list(read_lines(_read(arguments.file)))
+    spans = list(read_lines(_read(arguments.file), name=_said(arguments.file)))
     parts: list[Part] = []
     payloads = payloads_of(
         settings_of(arguments, output),
@@ -47,6 +47,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     output.data({"spans": len(spans), "traces": sorted(ids)})
     output.line(f"brought in {count(len(spans), 'span')} of {count(len(ids), 'trace')}")
     return 0
+
+
+def _said(name: str) -> str:
+    return "standard input" if name == "-" else name
 
 
 def _read(name: str) -> bytes:

@@ -35,7 +35,7 @@ def add_query(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="",
         metavar="NAME",
-        help="that called this model, named without its provider",
+        help="that called this model: MODEL or PROVIDER/MODEL",
     )
     group.add_argument("--error-class", default="", metavar="CLASS", help="with such an error")
     group.add_argument("--since", metavar="TIME", help="begun then or later: 2h, 3d, ISO 8601")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
-from holdfast.app.traces import Follower, open_follower
+from holdfast.app.following import MOST, Follower, open_follower
 from holdfast.cli.output import Output, moment
 from holdfast.cli.settings import settings_of
 from holdfast.cli.trace.desk import find_trace, traces_of
@@ -17,6 +17,7 @@ from holdfast.cli.trace.waiting import waiting_shown
 from holdfast.clock import Clock, SystemClock
 from holdfast.tracing.exports.plain import span_data
 from holdfast.tracing.span import Span
+from holdfast.tracing.store.seam import ANY, Query
 
 _PAUSE = 0.2
 
@@ -33,19 +34,21 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", help="only spans of this kind: step, model, tool, ...")
     parser.add_argument("--failed", action="store_true", help="only what did not end well")
     parser.add_argument(
-        "--once", action="store_true", help="print what is there now, and what is open, and end"
-    )
+        "--once", action="store_true",
+        help=f"print what is there now of the {MOST} newest traces, and what is open, and end",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print spans until somebody interrupts."""
-    if arguments.id:
+    query = ANY
+    if arguments.id is not None:
         with traces_of(arguments, output) as traces:
-            arguments.id = find_trace(traces, arguments.id)
+            query = Query(trace_id=find_trace(traces, arguments.id))
     settings, from_now = settings_of(arguments, output), not arguments.once
     with ExitStack() as opened:
         with waiting_shown(output) as watch:
-            following = open_follower(settings, from_now=from_now, watch=watch)
+            following = open_follower(settings, query=query, from_now=from_now, watch=watch)
             follower = opened.enter_context(following)
         asyncio.run(_follow(arguments, output, follower, SystemClock()))
     return 0
@@ -65,10 +68,8 @@ async def _follow(
 
 
 def _is_wanted(span: Span, arguments: argparse.Namespace) -> bool:
-    return (
-        (not arguments.id or span.trace_id == arguments.id)
-        and (not arguments.kind or span.kind == arguments.kind)
-        and (not arguments.failed or span.status not in ("ok", "unset", "open"))
+    return (not arguments.kind or span.kind == arguments.kind) and (
+        not arguments.failed or span.status not in ("ok", "unset", "open")
     )
 
 

@@ -31,6 +31,9 @@ from holdfast.routing.selection.conversations import conversation_key
 
 T = TypeVar("T")
 _DAY_MS = 86_400_000
+_OFFLINE = "offline/"
+"""The extractor alone is served under a name that begins with its provider."""
+
 _PAUSE_MS = 500
 _MOST_PAUSE_MS = 5_000
 _PRICED = 3
@@ -155,11 +158,9 @@ class Dispatch:
             except BaseException:
                 permit.release()
                 raise
+        model = place.model.removeprefix(_OFFLINE)
         span = self._all.tracer.span(
-            f"{place.provider}/{place.model}",
-            kind="model",
-            provider=place.provider,
-            model=place.model,
+            f"{place.provider}/{model}", kind="model", provider=place.provider, model=model
         )
         self._call = Call(
             candidate,

@@ -27,6 +27,7 @@ _AT_ONCE = 2000
 _TRIES = 5
 _AGAIN = frozenset({429, 502, 503, 504})
 _LONGEST_WAIT = 60.0
+_MOST_SAID = 200
 
 
 @slotted
@@ -139,7 +140,7 @@ async def _take_answer(response: ClientResponse, url: str, sent: Sent) -> None:
     text = await response.text(errors="replace")
     if response.status >= 300:
         raise ProviderRefused(
-            f"{url} does not take spans: {response.status} {text[:200]}",
+            f"{url} does not take spans: {response.status} {_reason(response, text)}",
             hint="the address of an OTLP endpoint ends in /v1/traces; a key goes into --header",
         )
     sent.batches += 1
@@ -152,6 +153,24 @@ async def _take_answer(response: ClientResponse, url: str, sent: Sent) -> None:
     if rejected:
         sent.rejected += rejected
         sent.why = sent.why or str(partial.get("errorMessage") or "")
+
+
+def _reason(response: ClientResponse, text: str) -> str:
+    """Return in one line why a request was refused: what the body says, unless it is a page."""
+    try:
+        answered: Any = json.loads(text)
+    except ValueError:
+        said = "" if text.lstrip().startswith("<") else text
+    else:
+        said = _message_of(answered)
+    return " ".join(said.split())[:_MOST_SAID] or response.reason or ""
+
+
+def _message_of(answered: Any) -> str:
+    try:
+        return str(answered.get("message") or "")
+    except AttributeError:
+        return ""
 
 
 def _asked_wait(response: ClientResponse, usual: float) -> float:

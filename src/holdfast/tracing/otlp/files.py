@@ -18,8 +18,8 @@ def lines_of(traces: Iterable[Sequence[Span]]) -> Iterator[str]:
         yield encode_text(spans).decode() + "\n"
 
 
-def read_lines(data: bytes) -> Iterator[Span]:
-    """Yield the spans of a file: requests a line each, or one request as a document.
+def read_lines(data: bytes, *, name: str) -> Iterator[Span]:
+    """Yield the spans of the file `name`: requests a line each, or one request as a document.
 
     Raises:
         UsageError: a line is no request, or a span in it is none; the message says which.
@@ -31,15 +31,19 @@ def read_lines(data: bytes) -> Iterator[Span]:
     for number, line in enumerate([text] if whole else text.splitlines(), 1):
         if not line.strip():
             continue
-        where = "the file" if whole else f"line {number}"
+        where = name if whole else f"{name}, line {number}"
         try:
             taken = decode_text(line)
         except Malformed as error:
             hint = "give OTLP in JSON, such as `holdfast trace export otlp` writes"
             raise UsageError(f"{where}: {error.message}", hint=hint) from error
         if taken.rejected:
-            raise UsageError(f"{where}: {taken.rejected} spans are none: {taken.why}")
+            raise UsageError(f"{where}: {_are_none(taken.rejected)}: {taken.why}")
         yield from taken.spans
+
+
+def _are_none(spans: int) -> str:
+    return "1 span is none" if spans == 1 else f"{spans} spans are none"
 
 
 def _is_one(text: bytes) -> bool:

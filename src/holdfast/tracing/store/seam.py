@@ -25,7 +25,8 @@ class Query:
     """Which traces are meant; what is not given does not matter.
 
     `since_ns` and `until_ns` are about when a trace began (from, and before). `name` is that of the
-    trace, `span` the name of a span in it, `text` words that its name, error or attributes hold.
+    trace, `span` the name of a span in it, `model` one that it called, with or without the provider
+    and a slash in front, `text` words that its name, error or attributes hold.
     """
 
     trace_id: str = ""
@@ -186,6 +187,13 @@ class TraceStore(Protocol):
         Readers call it themselves; whoever adds may call it when there is time. With `most` only so
         many traces, oldest change first. Some are settled at a time: what ends it, an interrupt or
         what `watch` raises, loses the work on the last few, and no span.
+        """
+        ...
+
+    def unsettle(self, query: Query = ANY) -> int:
+        """Let `settle` make the digests of traces anew; return how many.
+
+        For when what they are made with has changed, such as prices.
         """
         ...
 

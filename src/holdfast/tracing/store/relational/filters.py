@@ -18,7 +18,8 @@ _EQUAL = {
 _WITHIN = {
     "span": "EXISTS (SELECT 1 FROM name_uses u JOIN names n ON n.number = u.name "
     "WHERE u.trace = d.trace AND n.name = ?)",
-    "model": "EXISTS (SELECT 1 FROM calls c WHERE c.trace = d.trace AND c.model = ?)",
+    "model": "EXISTS (SELECT 1 FROM calls c WHERE c.trace = d.trace AND "
+    "? IN (c.model, c.provider || '/' || c.model))",
     "error_class": "EXISTS (SELECT 1 FROM sightings s WHERE s.trace = d.trace AND s.class = ?)",
     "fingerprint": "EXISTS (SELECT 1 FROM sightings s WHERE s.trace = d.trace AND "
     "s.fingerprint = ?)",

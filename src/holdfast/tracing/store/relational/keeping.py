@@ -11,6 +11,7 @@ from holdfast.tracing.store.seam import Query, StoreState
 DAY_NS = 86_400_000_000_000
 _BESIDE = 1000
 """About how many bytes a trace takes beside its packs: its digest, its words, its calls."""
+_EVERY = 2**62
 _FREE = "NOT d.pinned AND NOT EXISTS (SELECT 1 FROM open_spans o WHERE o.trace = d.trace)"
 
 
@@ -66,7 +67,7 @@ def _sum(size: str, tables: str, of: str) -> str:
     return f"(SELECT CAST(coalesce(sum({size}), 0) AS bigint) FROM {tables} WHERE {of}.trace = d.trace)"  # noqa: S608
 
 
-def meant(connection: Connection, query: Query, some: int) -> list[str]:
+def meant(connection: Connection, query: Query, some: int = _EVERY) -> list[str]:
     """Return traces that a query means, `some` at most."""
     condition, values = where(query, connection.dialect)
     return _traces(connection, condition, values, some)

@@ -111,6 +111,13 @@ class RelationalTraceStore:
             done += len(some)
         return done
 
+    def unsettle(self, query: Query = ANY) -> int:
+        self.settle()
+        with self._database.changing() as connection:
+            traces = keeping.meant(connection, query)
+            touch(connection, traces)
+        return len(traces)
+
     def spans(self, trace_id: str) -> Sequence[Span]:
         with self._database.reading() as connection:
             name_of = self._names.name(connection)

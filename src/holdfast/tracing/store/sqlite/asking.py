@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from threading import Event
 
 from holdfast.clock import Clock
 from holdfast.errors import UsageError
@@ -15,6 +18,7 @@ from holdfast.tracing.store.packing import Pack, unpack
 from holdfast.tracing.store.relational.shown import rows_of
 from holdfast.tracing.store.relational.texts import as_name
 
+_Found = tuple[Sequence[str], Sequence[Sequence[object]]]
 _STEPS = 100_000
 _ALLOWED = {
     sqlite3.SQLITE_SELECT,
@@ -25,17 +29,16 @@ _ALLOWED = {
 _FORBIDDEN = {"load_extension", "writefile", "readfile", "edit"}
 
 
-def ask(
-    path: Path, sql: str, limit: int, clock: Clock
-) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+def ask(path: Path, sql: str, limit: int, clock: Clock) -> _Found:
     """Return the columns and at most `limit` rows of a query.
 
     Raises:
         UsageError: it is not one statement, it would write, it takes too long, or is no SQL.
     """
-    connection = sqlite3.connect(f"file:{path.absolute().as_posix()}?mode=ro", uri=True, timeout=30)
+    address = f"file:{path.absolute().as_posix()}?mode=ro"
+    connection = sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
     try:
-        return _ask(connection, sql, limit, clock)
+        return _interruptibly(connection, partial(_ask, connection, sql, limit, clock))
     except sqlite3.DatabaseError as error:
         if _code(error) & 0xFF in {
             sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR,
@@ -48,13 +51,31 @@ def ask(
         connection.close()
 
 
+def _interruptibly(connection: sqlite3.Connection, work: Callable[[Event], _Found]) -> _Found:
+    """Return what the work returns; an interrupt ends it at once and stays an interrupt.
+
+    SQLite turns whatever is raised within its callbacks into an error of its own. So the work is
+    done in another thread: interrupts come to the main one.
+    """
+    stopping = Event()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(work, stopping).result()
+        except BaseException:
+            stopping.set()  # the query may not have begun, then nothing hears an interrupt yet
+            connection.interrupt()
+            raise
+
+
 def _ask(
-    connection: sqlite3.Connection, sql: str, limit: int, clock: Clock
-) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    connection: sqlite3.Connection, sql: str, limit: int, clock: Clock, stopping: Event
+) -> _Found:
     _add_views(connection)
     connection.execute("PRAGMA query_only = 1")
     deadline = clock.monotonic_ns() + int(MOST_SECONDS * 1e9)
-    connection.set_progress_handler(lambda: clock.monotonic_ns() > deadline, _STEPS)
+    connection.set_progress_handler(
+        lambda: stopping.is_set() or clock.monotonic_ns() > deadline, _STEPS
+    )
     connection.set_authorizer(_authorise)
     cursor = connection.execute(sql)
     if cursor.description is None:
