@@ -110,6 +110,14 @@ def test_the_learned_strategy_says_when_it_knows_too_little(unknown):
     assert "3 of 10 judged answers" in (reason(choice, "small") or "")
 
 
+def test_the_caller_may_ask_both_models_of_a_cascade_that_is_not_proven():
+    policy = ChoicePolicy(strategy="cascade", floor=ALWAYS)
+    choice = choose_model(replace(EASY, request_id="a"), (SMALL, LARGE), NoEvidence(), policy)
+    assert (choice.model, choice.check, choice.escalate_to) == ("large", "small", None)
+    assert choice.contest is not None
+    assert choice.contest.segment == "cascade"
+
+
 def test_the_floor_holds_for_what_is_learned_too():
     known = Known(qualities=predictions(small=0.9, middle=0.9, large=0.9))
     assert choose_model(EASY, ALL, known, ChoicePolicy(strategy="learned")).model == "large"
@@ -206,6 +214,7 @@ QUALITIES = st.dictionaries(
 )
 
 
+@pytest.mark.promise("floor-before-savings")
 @given(OPTIONS, STRATEGIES, QUALITIES, st.booleans(), st.sampled_from([None, "low", "high"]))
 def test_every_candidate_but_the_chosen_has_a_reason_and_none_is_served_unproven(
     options, strategy, qualities, has_floor, said

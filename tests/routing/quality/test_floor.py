@@ -57,6 +57,7 @@ def test_an_equal_candidate_is_shown_by_about_as_many_pairs_as_were_announced():
     assert sum(shown) >= 15
 
 
+@pytest.mark.promise("floor-error-bounded")
 def test_the_exact_chance_of_a_wrong_proof_within_thirty_pairs_is_below_alpha():
     """Walk all sequences of pairs by dynamic programming: no luck is involved."""
     floor = Floor(min_quality=0.8, alpha=0.2)

@@ -98,7 +98,8 @@ class Choice:
 
     `escalate_to` is the model to ask if the answer fails its check (cascades only). `check` is a
     second model that this request is also to be sent to; the judged pair is then counted under
-    `contest`. Both are None for most requests.
+    `contest`. Both are None for most requests. In a cascade the candidate's answer is that of the
+    whole cascade: it is good if the one that passed the check, or the one asked after it, is.
     """
 
     model: str
@@ -308,7 +309,9 @@ def _contest(candidate: str | None, case: _Case) -> Contest | None:
 def _explain(each: Considered, chosen: Considered) -> Considered:
     if each.model == chosen.model or each.rejected is not None:
         return each
-    return replace(each, rejected=f"it costs no less than {chosen.model!r}")
+    is_unknown = each.expected_cost_msat is None
+    dearer = "what it costs is unknown" if is_unknown else f"it costs no less than {chosen.model!r}"
+    return replace(each, rejected=dearer)
 
 
 def _why(chosen: Considered, case: _Case) -> str:
