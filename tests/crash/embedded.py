@@ -7,12 +7,17 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
+import pytest
+
 from holdfast.clock import SystemClock
+from holdfast.storage.files import journal as journal_module
 from holdfast.storage.files.disk import Disk
+from holdfast.storage.files.drafts import Draft, Passed
 from holdfast.storage.files.journal import Journal
+from holdfast.storage.files.rebuild import IndexHandle
 from holdfast.storage.files.store import FilesStore
 from holdfast.storage.opening import open_store
-from holdfast.storage.seam import ANY, Append, Conflict, Put, Store
+from holdfast.storage.seam import ABSENT, ANY, Append, Conflict, Put, Store
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.crash import ROOT, Ledger
 
@@ -131,6 +136,57 @@ class StoreProgram:
             ]
             assert await store.batch(both) is None
         ledger.acknowledge(value)
+
+
+class ErasingProgram:
+    """A log that is begun and erased in turn; the value of a turn is its number.
+
+    The first segment is one of format 1, so that the first erasure has to begin another one.
+    """
+
+    log = ("turns",)
+
+    def __init__(self, *, turns: int = 4) -> None:
+        self.turns = turns
+
+    def __call__(self, disk: Disk, ledger: Ledger) -> None:
+        asyncio.run(self._write(disk, ledger))
+
+    def read(self, disk: Disk) -> Collection[int]:
+        async def reading() -> int:
+            async with _store(disk) as store:
+                return await self._done(store)
+
+        return range(1, asyncio.run(reading()) + 1)
+
+    async def _write(self, disk: Disk, ledger: Ledger) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal_module, "FORMAT", 1)
+            async with _store(disk):
+                pass
+        async with _store(disk) as store:
+            done = await self._done(store)
+            for turn in range(done + 1, done + 1 + self.turns):
+                ledger.attempt(turn)
+                await self._take(store, turn)
+                ledger.acknowledge(turn)
+
+    async def _take(self, store: FilesStore, turn: int) -> None:
+        if turn % 2:
+            assert await store.append(self.log, [b"x"], expected=ABSENT) == turn // 2 + 1
+        else:
+            assert await store.erase(self.log, expected=turn // 2) is None
+
+    async def _done(self, store: FilesStore) -> int:
+        """Return the last turn: the number of the entry tells, or that of the erased one before."""
+        entries = await store.read(self.log)
+        if entries:
+            assert len(entries) == 1
+            return entries[0].number * 2 - 1
+        draft = Draft(store._core.view, IndexHandle(store._core._index), Passed(), ())
+        end = draft.log_end(b"turns\0", b"")
+        assert end.is_empty
+        return end.number * 2
 
 
 def _store(disk: Disk) -> FilesStore:

@@ -15,7 +15,7 @@ from holdfast.testing.crash import (
 from holdfast.testing.crash.figures import CrashFigures
 from holdfast.testing.crash.pending import Model
 from tests.crash import toys
-from tests.crash.embedded import JournalProgram, StoreProgram
+from tests.crash.embedded import ErasingProgram, JournalProgram, StoreProgram
 
 MODELS: tuple[Model, ...] = ("ordered", "weak")
 COMMITS = 5
@@ -182,6 +182,14 @@ def test_the_files_store_survives_cuts(model: Model, crash_figures: CrashFigures
     program = StoreProgram()
     found = explore(program, program.read, model=model, bounds=Bounds(per_cut=60), lives=2)
     crash_figures.add(f"model of power cuts, files store, {model}", found.figures())
+    found.require_clean()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_erasures_survive_cuts(model: Model, crash_figures: CrashFigures) -> None:
+    program = ErasingProgram()
+    found = explore(program, program.read, model=model, bounds=Bounds(per_cut=60), lives=2)
+    crash_figures.add(f"model of power cuts, erasures in files, {model}", found.figures())
     found.require_clean()
 
 

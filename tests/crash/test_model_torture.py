@@ -13,9 +13,16 @@ import pytest
 from holdfast.testing.crash import Bounds, Exploration, explore
 from holdfast.testing.crash.figures import CrashFigures
 from holdfast.testing.crash.pending import Model
-from tests.crash.embedded import JournalProgram, StoreProgram
+from tests.crash.embedded import ErasingProgram, JournalProgram, StoreProgram
 
-Part = Literal["journal", "files store"]
+Part = Literal["journal", "files store", "erasures in files"]
+
+
+_MADE = {
+    "journal": JournalProgram,
+    "files store": StoreProgram,
+    "erasures in files": ErasingProgram,
+}
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,7 @@ class Task:
 
     def run(self) -> Exploration:
         logging.disable()
-        made = JournalProgram if self.part == "journal" else StoreProgram
-        program = made(**dict(self.program))
+        program = _MADE[self.part](**dict(self.program))
         bounds = Bounds(per_cut=self.per_cut, tears=200, seed=self.seed)
         return explore(program, program.read, model=self.model, bounds=bounds, lives=self.lives)
 
@@ -82,3 +88,10 @@ def test_the_files_store_survives_many_states(crash_figures: CrashFigures) -> No
     programs = ({"openings": 2, "writes": 3}, {"writes": 4})
     chosen = tasks("files store", per_cut=300, lives=10, programs=programs)
     assert explore_all(chosen, crash_figures) >= 30_000
+
+
+@pytest.mark.torture
+def test_erasures_survive_many_states(crash_figures: CrashFigures) -> None:
+    programs = ({"turns": 3}, {"turns": 6})
+    chosen = tasks("erasures in files", per_cut=300, lives=8, programs=programs)
+    assert explore_all(chosen, crash_figures) >= 10_000

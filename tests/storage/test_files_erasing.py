@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StorageTooNew
-from holdfast.storage.files import cursor, journal, view
+from holdfast.storage.files import FilesStore, core, cursor, journal, view
+from holdfast.storage.files.cursor import Position
+from holdfast.storage.files.index import open_index
+from holdfast.storage.files.tail import Changes, Erased, Extended, Generation
 from holdfast.storage.files.upkeep.backup import backup
 from holdfast.storage.files.upkeep.compaction import compact
 from holdfast.storage.seam import ABSENT, Conflict, Entry
@@ -170,6 +173,29 @@ async def test_a_backup_holds_no_erased_log(tmp_path: Path) -> None:
     await require_erased(tmp_path / "backup", 2)
 
 
+async def test_a_reader_who_meets_an_erasure_between_tail_and_index_sees_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "_WORTH_INDEXING", 1)
+
+    class Overtaken(FilesStore):
+        erases = False
+
+        async def _read(self, request):
+            if self.erases:
+                async with store_at(tmp_path) as other:
+                    assert await other.erase(LOG, expected=4) is None
+            return await super()._read(request)
+
+    async with store_at(tmp_path) as store:
+        await store.append(LOG, [b"in the index"] * 2)
+    async with Overtaken(tmp_path, clock=ManualClock(), ack="os") as store:
+        await store.append(LOG, [b"in the tail"] * 2)
+        assert len(await store.read(LOG)) == 4
+        store.erases = True
+        assert list(await store.read(LOG)) == []
+
+
 async def _begun_again(path: Path, **options: str) -> None:
     async with store_at(path, **options) as store:
         await store.append(LOG, [b"a", b"b"])
@@ -227,13 +253,15 @@ async def test_an_index_that_was_erased_at_another_number_is_found_out(
     assert not check(tmp_path).is_clean
 
 
+@pytest.mark.parametrize("turn", range(5))  # what is first by its hash is another each time
 async def test_a_merge_that_made_an_erasure_void_is_believed_by_a_clone_that_has_it(
-    tmp_path: Path,
+    tmp_path: Path, turn: int
 ) -> None:
     """Two of three clones met an entry that the eraser did not know; the third has the erasure."""
     one = Clone(tmp_path / "one")
     async with one.store() as store:
         await store.append(LOG, [b"a"])
+        await store.append(("log", "turn"), [b"%d" % turn])
     other = one.copy_to(tmp_path / "other")
     async with one.store() as store:
         await store.erase(LOG, expected=1)
@@ -272,3 +300,23 @@ async def test_clones_of_a_store_of_format_1_settle_to_the_same_in_either_order(
     for number, lines in ((at, lines_of(one.path, at)) for at in range(1, len(one.journal()) + 1)):
         erases = any(each[0] == "erase" for line in lines for each in line["o"])
         assert lines[0]["o"][0][1]["format"] == 2 or not erases, number
+
+
+def test_an_index_never_takes_entries_back_that_it_knows_to_be_erased(tmp_path: Path) -> None:
+    """As when the lines behind a snapshot tell once more of what it is ahead of."""
+    log = b"log\0"
+    index = open_index(tmp_path / "index.db")
+    ahead = Generation(Position(1))
+    ahead.apply(Changes(1, [Erased(log, 5), Extended(log, 6, [b"x"])]))
+    ahead.position = Position(1, 10, 1)
+    again = Generation(ahead.position)
+    again.apply(Changes(2, [Extended(log, 4, [b"old", b"old"])]))
+    again.position = Position(1, 20, 2)
+    try:
+        index.apply(ahead, 0)
+        index.apply(again, 0)
+        assert index.log(log, 0, None) == ([(6, b"x")], 5)
+        assert index.log_end(log) == (6, False)
+        assert index.entries(log, 0, None) == [(6, b"x")]
+    finally:
+        index.close()

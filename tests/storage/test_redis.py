@@ -15,7 +15,7 @@ from holdfast.errors import (
 from holdfast.storage.keys import encode_key
 from holdfast.storage.redis import RedisStore, commands
 from holdfast.storage.redis.scripts import SCAN, Script
-from holdfast.storage.seam import ABSENT, ANY, Append, Put, Record
+from holdfast.storage.seam import ABSENT, ANY, Append, Entry, Put, Record
 from holdfast.testing.clock import ManualClock
 from tests.servers.redis import RedisServer
 
@@ -370,3 +370,28 @@ def _calls(server: RedisServer) -> dict[str, int]:
 
 
 _LOOKS = {"info", "config|resetstat", "client|setinfo", "hello", "select", "auth", "ping"}
+
+
+async def test_a_log_that_is_erased_between_two_pages_is_read_as_it_is_then(
+    own_redis: RedisServer, clock: ManualClock
+) -> None:
+    async with opened(own_redis, clock) as store:
+        log, pages = ("log",), 0
+        await store.append(log, [b"old"] * 12_000)
+        submit = store._reader.submit
+
+        def overtaken(*request):
+            async def serve():
+                nonlocal pages
+                pages += 1
+                reply = await submit(*request)
+                if pages == 1:
+                    await store.erase(log, expected=12_000)
+                    await store.append(log, [b"new"] * 2)
+                return reply
+
+            return asyncio.ensure_future(serve())
+
+        store._reader.submit = overtaken
+        assert list(await store.read(log)) == [Entry(12_001, b"new"), Entry(12_002, b"new")]
+        assert pages == 3

@@ -252,3 +252,49 @@ async def test_entries_that_are_missing_are_not_closed_up(tmp_path: Path) -> Non
         assert [each.number for each in await other.read(("log", "a"))] == [1, 2]
         done = await import_file(other, tmp_path / "export", into_existing=True)
         assert done.refused_logs == [("log", "a")]
+
+
+@pytest.mark.parametrize("kind", ["memory", "files", "sqlite"])
+async def test_a_log_that_was_begun_again_keeps_its_numbers(kind: str, tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with memory() as store:
+        assert isinstance(store, MemoryStore)
+        await store.append(("log",), [b"gone"] * 2500)
+        await store.erase(("log",), expected=2500)
+        await store.append(("log",), [b"a", b"b"])
+        await store.append(("erased",), [b"x"])
+        await store.erase(("erased",), expected=1)
+        await export(store, tmp_path / "export")
+        before = await content_of(store)
+    stores: dict[str, Store] = {
+        "memory": memory(),
+        "files": FilesStore(tmp_path / "files", clock=clock, ack="os"),
+        "sqlite": SqliteStore(tmp_path / "store.db", clock=clock, ack="os"),
+    }
+    async with stores[kind] as other:
+        imported = await import_file(other, tmp_path / "export")
+        assert (imported.entries, imported.refused_logs) == (2, [])
+        assert await content_of(other) == before
+        again = await import_file(other, tmp_path / "export", into_existing=True)
+        assert (again.entries, again.same, again.refused_logs) == (0, 2, [])
+
+
+async def test_a_log_that_was_begun_again_is_refused_where_numbers_cannot_be_kept(
+    tmp_path: Path,
+) -> None:
+    async with memory() as store:
+        assert isinstance(store, MemoryStore)
+        await store.append(("log",), [b"gone"])
+        await store.erase(("log",), expected=1)
+        await store.append(("log",), [b"a"])
+        await export(store, tmp_path / "export")
+    async with UnbatchedStore(memory()) as other:
+        with pytest.raises(StorageError):
+            await import_file(other, tmp_path / "export")
+    async with memory() as other:
+        assert isinstance(other, MemoryStore)
+        await other.append(("log",), [b"other"] * 3)
+        await other.erase(("log",), expected=3)
+        imported = await import_file(other, tmp_path / "export", into_existing=True)
+        assert imported.refused_logs == [("log",)]
+        assert list(await other.read(("log",))) == []
