@@ -1,12 +1,14 @@
-"""Anthropic's messages at the proxy: requests in, answers and exact event streams out."""
+"""Anthropic's messages at the proxy, held against the models of Anthropic's own client."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from anthropic.types import Message, RawMessageStreamEvent
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from holdfast.errors import MalformedAnswer, Untranslatable
 from holdfast.proxy.formats.messages import Messages
@@ -16,6 +18,7 @@ from holdfast.routing.dialects.framing import EventFrames
 from holdfast.routing.dialects.seam import Stamp
 from holdfast.tracing.meaning import TokenUsage
 
+STREAM_EVENT = TypeAdapter(RawMessageStreamEvent)
 STAMP = Stamp(id="chatcmpl-1", created=1_700_000_000, model="m")
 ASK = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
 PNG = {"type": "base64", "media_type": "image/png", "data": "QUJD"}
@@ -108,7 +111,9 @@ def test_a_completion_becomes_a_message() -> None:
     usage = TokenUsage(input=5, cache_read=7, cache_write=2, output=11, reasoning=4)
     message = answers.message("Hi", calls, reasoning="hm")
     completion = answers.completion(STAMP, message, "tool_calls", usage)
-    assert Messages().read(ASK).answer(completion) == {
+    answer = Messages().read(ASK).answer(completion)
+    Message.model_validate(answer, strict=True)
+    assert answer == {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
@@ -142,6 +147,8 @@ def events(stream: bytes) -> list[dict[str, object]]:
     for frame in EventFrames().feed(stream):
         data = json.loads(frame.data)
         assert data["type"] == frame.event
+        if frame.event != "error":  # the official client turns that into an exception
+            STREAM_EVENT.validate_python(data, strict=True)
         made.append(data)
     return made
 
@@ -190,6 +197,17 @@ def test_chunks_become_the_events_of_a_message_in_their_order() -> None:
     deltas = [each["delta"] for each in told if each["type"] == "content_block_delta"]
     assert deltas[1] == {"type": "signature_delta", "signature": "s"}
     assert deltas[-1] == {"type": "input_json_delta", "partial_json": '{"b":2}'}
+
+
+def test_thinking_that_goes_on_behind_a_signature_is_a_block_of_its_own() -> None:
+    sealed = {"reasoning_details": [{"type": "reasoning.text", "text": "a", "signature": "s"}]}
+    told = write([{"reasoning_content": "a"}, sealed, {"reasoning_content": "b"}])
+    deltas = [
+        (each["index"], each["delta"]["type"])  # pyright: ignore[reportIndexIssue]
+        for each in told
+        if each["type"] == "content_block_delta"
+    ]
+    assert deltas == [(0, "thinking_delta"), (0, "signature_delta"), (1, "thinking_delta")]
 
 
 def test_a_call_that_was_left_cannot_go_on() -> None:

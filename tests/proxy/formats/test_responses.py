@@ -141,6 +141,7 @@ def test_settings_take_the_names_of_chat_and_new_ones_pass() -> None:
         ({"truncation": "auto"}, "truncation"),
         ({"include": ["file_search_call.results"]}, "include"),
         ({"model": None}, "model"),
+        ({"instructions": ["x"]}, "instructions"),
         ({"input": []}, "input"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0]"),
         ({"input": [{"type": "web_search_call"}]}, "input[0].type"),

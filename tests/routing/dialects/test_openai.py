@@ -55,6 +55,7 @@ def test_what_only_others_understand_can_be_left_out() -> None:
         ]
     }
     assert OpenAI().encode(body) == body
+    assert "thinking" not in OpenAI(extensions=False).encode(body | {"thinking": {}})
     assert OpenAI(extensions=False).encode(body)["messages"] == [
         {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
         {"role": "assistant", "tool_calls": [answers.call("c", "f", "{}")]},

@@ -34,7 +34,9 @@ def read_request(document: Object) -> Document:
         raise Untranslatable("model", "must be the name of a model")
     messages: list[Document] = []
     if instructions := rest.pop("instructions", None):
-        messages.append({"role": "system", "content": as_text(instructions)})
+        if not isinstance(instructions, str):
+            raise Untranslatable("instructions", "must be a text")
+        messages.append({"role": "system", "content": instructions})
     messages += _input(rest.pop("input", None))
     made = _settings(rest) | _text(rest) | _tools(rest)
     return rest | made | {"messages": messages}

@@ -68,6 +68,7 @@ class OpenAI:
             limit = made.pop("max_tokens")
             made.setdefault("max_completion_tokens", limit)
         if not self.extensions:
+            made.pop("thinking", None)
             made["messages"] = _plain(made["messages"])
         return made
 

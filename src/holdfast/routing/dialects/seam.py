@@ -3,8 +3,9 @@
 The form inside is the JSON of OpenAI's chat completions: a request is a chat body, a whole answer
 a `chat.completion`, a stream a sequence of `chat.completion.chunk`. On top of it, as OpenRouter and
 Google's own compatible endpoint write them: `reasoning_content` and `reasoning_details` (thinking,
-with its signatures), `cache_control` on a part, `extra_content` on a tool call, `is_error` on a tool's message, and
-`prompt_tokens_details.cache_write_tokens`. Dialects are pure and trust nothing that they read.
+with its signatures), `cache_control` on a part, `extra_content` on a tool call, `is_error` on a
+tool's message, `thinking` as Anthropic has it, and `prompt_tokens_details.cache_write_tokens`.
+Dialects are pure and trust nothing that they read.
 """
 
 from __future__ import annotations
