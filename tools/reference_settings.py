@@ -5,7 +5,9 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from holdfast.routing.config import ProviderConfig, Timeouts
+from holdfast.routing.breakers.rules import Rules
+from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig, Timeouts
+from holdfast.routing.selection.policies import Policy
 from holdfast.settings import FILE_NAME, Settings, load
 from holdfast.settings.reader import Problems, Section
 from holdfast.settings.tracing import TracingSettings
@@ -60,14 +62,63 @@ MEANINGS = {
     "providers.NAME.timeouts.connect": "Seconds for name lookup, connection and TLS.",
     "providers.NAME.timeouts.first_byte": "Seconds from there to the first byte of the answer's body.",
     "providers.NAME.timeouts.idle": "The longest silence after that, in seconds.",
+    "providers.NAME.kind": "The wire format of the endpoint: `openai` (chat completions) or `anthropic` "
+    "(messages).",
+    "providers.NAME.tier": "How able its models are held to be: `local`, `standard` or `frontier`.",
+    "providers.NAME.auto_discover": "Whether the endpoint is asked which models it has, and what they cost.",
+    "providers.NAME.models.MODEL.cache_read_sats_per_million": "The price of a million tokens in that the "
+    "endpoint still had in its cache; without it that of others.",
+    "providers.NAME.models.MODEL.cache_write_sats_per_million": "The price of a million tokens in that are "
+    "written to the cache; without it that of others.",
+    "providers.NAME.models.MODEL.reasoning_sats_per_million": "The price of a million tokens of reasoning; "
+    "without it that of others out.",
+    "routing.strategy": "How endpoints that may be asked are ordered: `cheapest` by expected cost, `fastest`, "
+    "`balanced` by both, `round_robin`.",
+    "routing.rounds": "How often all endpoints of a model are tried before a request fails. There is a pause "
+    "between two rounds only.",
+    "routing.wait_seconds": "How long a request waits at most for another's probe, when all circuits are open.",
+    "routing.breaker.failures": "After how many failures in a row an endpoint is left alone.",
+    "routing.breaker.open_seconds": "For how long, the first time; each time in a row twice as long.",
+    "routing.breaker.most_open_seconds": "The longest that an endpoint is left alone.",
+    "routing.breaker.failure_rate": "The share of failures among the last 32 calls that opens a circuit as "
+    "well. Without it only failures in a row count.",
+    "routing.breaker.slow_seconds": "A first byte that takes longer counts as a failure. Without it none does.",
+    "routing.policies.NAME.models": "The only models that the policy allows.",
+    "routing.policies.NAME.providers": "The only providers that the policy allows.",
+    "routing.policies.NAME.privacy": "Where data may go: `local` stays on this machine, `named` goes to "
+    "`providers` only, `anyone`.",
+    "routing.policies.NAME.strategy": "The strategy of the policy, in place of the general one.",
+    "routing.policies.NAME.most_output_sats_per_million": "The most that a million tokens out may cost.",
+    "routing.policies.NAME.most_request_sats": "The most that a request may be expected to cost.",
+    "routing.policies.NAME.tier": "The highest tier that may be asked.",
+    "routing.policies.NAME.keywords": "Words in the last message of the user that call for this policy where "
+    "a request names none; the first policy wins.",
+    "routing.policies.NAME.min_quality": "The share of the reference's quality that the model chosen for "
+    "`auto` must be shown to have.",
+    "routing.policies.NAME.reference": "The model that others are measured by.",
+    "routing.budgets.run_sats": "The most that a run may spend.",
+    "routing.budgets.owner_sats": "The most that an owner may spend.",
+    "routing.budgets.key_sats": "The most that a client's key may spend at the proxy.",
+    "routing.budgets.day_sats": "The most that may be spent on a day (UTC).",
+    "routing.budgets.total_sats": "The most that may be spent at all.",
+    "proxy.requests_per_minute": "How many requests a minute the proxy takes from each key.",
     "providers.NAME.models.MODEL.input_sats_per_million": "The price of a million tokens in, in sats.",
     "providers.NAME.models.MODEL.output_sats_per_million": "The price of a million tokens out.",
     "providers.NAME.models.MODEL.request_sats": "What each request costs besides.",
 }
 """What each setting means. A key that the code reads and that is missing here is an error."""
 
-_TABLES = ("engine", "tools", "tracing", "money", "providers", "providers.NAME.timeouts")
-_OTHER = {"tools.read": '`["."]`', "tools.write": '`["."]`', "tools.hosts": "`[]`"}
+_TABLES = (
+    "engine", "tools", "tracing", "money", "providers", "providers.NAME.timeouts", "routing", "proxy",
+    "routing.breaker", "routing.policies", "routing.budgets",
+)  # fmt: skip
+_OTHER = {
+    "routing.breaker.open_seconds": "`30.0`",
+    "routing.breaker.most_open_seconds": "`600.0`",
+    "tools.read": '`["."]`',
+    "tools.write": '`["."]`',
+    "tools.hosts": "`[]`",
+}
 
 
 class _Recorded(dict[str, object]):
@@ -103,6 +154,13 @@ def setting_keys() -> list[str]:
         tracing=inner("tracing."),
         money=inner("money."),
         providers={"NAME": provider},
+        routing=inner(
+            "routing.",
+            breaker=inner("routing.breaker."),
+            policies={"NAME": inner("routing.policies.NAME.")},
+            budgets=inner("routing.budgets."),
+        ),
+        proxy=inner("proxy."),
     )
     found = Problems()
     load._from_file(Section(found, FILE_NAME, "", document), Path("/"), {})  # noqa: SLF001
@@ -153,6 +211,11 @@ output_sats_per_million = 0
 """
 
 
+_ROUTING: dict[str, Any] = {
+    "routing": RoutingConfig, "routing.breaker": Rules, "routing.budgets": Budgets
+}  # fmt: skip
+
+
 def _default(key: str) -> str:
     if key in _OTHER:
         return _OTHER[key]
@@ -164,6 +227,8 @@ def _default(key: str) -> str:
         kind = Timeouts if ".timeouts." in key else ProviderConfig
     elif key.startswith("tracing."):
         kind = TracingSettings
+    elif key.startswith("routing."):
+        kind = _ROUTING.get(key.rpartition(".")[0], Policy)
     found = next((each for each in fields(kind) if each.name == name), None)
     default = MISSING if found is None else found.default
     return "" if default in (MISSING, None) else code(default)

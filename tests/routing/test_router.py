@@ -115,7 +115,7 @@ async def test_an_unknown_model_is_answered_with_what_there_is():
             ask(model="gpt-4o-mni")
         )
     assert "openai: gpt-4o-mini" in caught.value.hint
-    assert OFFLINE_EXTRACT in caught.value.hint
+    assert "offline: extract" in caught.value.hint
     with pytest.raises(NoProvider) as caught:
         await router().complete(ask())
     assert "configured: none" in caught.value.hint

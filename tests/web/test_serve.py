@@ -103,7 +103,7 @@ def test_places_and_methods_that_are_none_are_told(server: Served) -> None:
     assert server.ask("/v1/traces").status == 405
     assert server.ask(f"/api/traces/{'e' * 32}/skeleton").status == 404
     assert server.ask("/api/traces?limit=0").status == 400
-    assert server.ask("/health").data == {"status": "ok"}
+    assert server.ask("/health").data["status"] == "ok"
 
 
 def test_a_span_is_told_whole_and_without_its_secrets(server: Served, tmp_path: Path) -> None:

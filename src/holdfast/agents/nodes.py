@@ -20,7 +20,7 @@ from holdfast.engine.attempts import current_step
 from holdfast.engine.seam import RunContext
 from holdfast.errors import InputError, ModelOutputError, ProviderError, StepError
 from holdfast.routing.router import Router
-from holdfast.routing.seam import Message, ModelReply, ModelRequest
+from holdfast.routing.seam import Account, Message, ModelReply, ModelRequest
 
 Kind = TypeVar("Kind", bound=Node)
 
@@ -33,6 +33,7 @@ class Services:
     tools: Mapping[str, Tool]
     tool_context: ToolContext
     default_model: str
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ async def _ask_model(node: ModelNode, visit: _Visit) -> object:
         max_tokens=node.max_tokens,
     )
     try:
-        reply = await visit.services.router.complete(request)
+        account = Account(owner=visit.services.owner, run_id=visit.context.run_id)
+        reply = await visit.services.router.complete(request, account=account)
     except (ModelOutputError, ProviderError) as error:
         if isinstance(error.spent, ModelReply):
             _account(error.spent)

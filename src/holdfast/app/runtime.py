@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.app.places import existing_address
-from holdfast.app.services import build_services
+from holdfast.app.services import open_services
 from holdfast.app.stores import liveness_for
 from holdfast.app.traces import labels_of, open_tracer, tending
 from holdfast.clock import Clock, SystemClock
@@ -181,8 +181,8 @@ async def open_runtime(
     address = settings.store if make else existing_address(settings)
     async with AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings, clock))
-        services = build_services(settings, tracer, clock, exchange)
-        stack.push_async_callback(services.router.close)
+        opened = open_services(settings, tracer, clock, exchange, owner)
+        services = await stack.enter_async_context(opened)
         async with open_store(address, clock=clock, ack=settings.ack) as store:
             await settle_merges(store, clock)
             engine = EmbeddedEngine(

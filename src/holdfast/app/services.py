@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.app.places import faces_folder
 from holdfast.clock import Clock, SystemClock
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
     from holdfast.agents.nodes import Services
     from holdfast.agents.workflow import Workflow
+    from holdfast.routing.dialects.seam import Dialect
+    from holdfast.routing.ledger.ledger import Ledger
+    from holdfast.routing.router import Router
     from holdfast.routing.seam import Provider
     from holdfast.tracing.tracer import Tracer
 
@@ -18,25 +24,23 @@ if TYPE_CHECKING:
 
 
 def build_services(
-    settings: Settings, tracer: Tracer, clock: Clock, exchange: Exchange | None = None
+    settings: Settings,
+    tracer: Tracer,
+    clock: Clock,
+    exchange: Exchange | None = None,
+    ledger: Ledger | None = None,
+    owner: str = "",
 ) -> Services:
     """Return what nodes need: a router over the configured providers and the extractor, tools.
 
-    `exchange` gets the configured providers and returns those to ask instead.
+    `exchange` gets the configured providers and returns those to ask instead. Without a ledger no call
+    is logged and no budget kept.
     """
     from holdfast.agents.nodes import Services  # noqa: PLC0415
     from holdfast.agents.tools import TOOLS  # noqa: PLC0415
     from holdfast.agents.tools.seam import ToolContext  # noqa: PLC0415
-    from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
-    from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
-    from holdfast.routing.router import Router  # noqa: PLC0415
 
-    configured: Sequence[Provider] = [
-        ChatProvider(config, clock=clock) for config in settings.providers
-    ]
-    if exchange is not None:
-        configured = exchange(configured)
-    router = Router([*configured, ExtractProvider()], tracer)
+    router = build_router(settings, tracer, clock, exchange, ledger)
     tools = settings.tools
     return Services(
         router=router,
@@ -45,7 +49,81 @@ def build_services(
             root=settings.root, readable=tools.read, writable=tools.write, hosts=tools.hosts
         ),
         default_model=settings.model or router.default_model(),
+        owner=owner,
     )
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, tracer: Tracer, clock: Clock, exchange: Exchange | None, owner: str
+) -> AsyncGenerator[Services]:
+    """Build what nodes need, with a ledger where there are providers that may cost, and close it."""
+    async with AsyncExitStack() as stack:
+        ledger = None
+        if settings.providers:
+            ledger = await stack.enter_async_context(open_ledger(settings))
+        services = build_services(settings, tracer, clock, exchange, ledger, owner)
+        stack.push_async_callback(services.router.close)
+        yield services
+
+
+def build_router(
+    settings: Settings,
+    tracer: Tracer,
+    clock: Clock,
+    exchange: Exchange | None = None,
+    ledger: Ledger | None = None,
+) -> Router:
+    """Return a router over the configured providers and the extractor."""
+    from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
+    from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
+    from holdfast.routing.router import Router  # noqa: PLC0415
+
+    configured: Sequence[Provider] = [
+        ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind))
+        for config in settings.providers
+    ]
+    if exchange is not None:
+        configured = exchange(configured)
+    return Router(
+        [*configured, ExtractProvider()],
+        tracer,
+        config=settings.routing,
+        clock=clock,
+        ledger=ledger,
+    )
+
+
+def ledger_path(settings: Settings) -> Path | None:
+    """Return where the ledger of a project lies, None for a store that is gone with the process."""
+    folder = faces_folder(settings)
+    return folder / "ledger.db" if folder else None
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncGenerator[Ledger | None]:
+    """Open the ledger of a project; there is none without a place for it."""
+    from holdfast.app.traces import exchange_of  # noqa: PLC0415
+    from holdfast.routing.ledger.ledger import Ledger  # noqa: PLC0415 - only where models are asked
+
+    path = ledger_path(settings)
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    async with await Ledger.open(path, exchange=exchange_of(settings)) as ledger:
+        yield ledger
+
+
+def _dialect_of(kind: str) -> Dialect | None:
+    """Return the dialect of a wire format; None is OpenAI's, which fits itself to its endpoint."""
+    match kind:
+        case "anthropic":
+            from holdfast.routing.dialects.anthropic import Anthropic  # noqa: PLC0415
+
+            return Anthropic()
+        case _:
+            return None
 
 
 def models_of(settings: Settings, workflow: Workflow) -> set[str]:

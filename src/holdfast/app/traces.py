@@ -226,7 +226,7 @@ def digester_of(settings: Settings) -> Digester:
     """
     from holdfast.tracing.digesting import digest_of  # noqa: PLC0415 - few commands read traces
 
-    return partial(digest_of, book=_book_of(settings), exchange=_exchange_of(settings))
+    return partial(digest_of, book=_book_of(settings), exchange=exchange_of(settings))
 
 
 def _book_of(settings: Settings) -> PriceBook:
@@ -251,7 +251,8 @@ def _book_of(settings: Settings) -> PriceBook:
     return PriceBooks([PriceTable(configured), PriceTable.read(settings.prices or {})])
 
 
-def _exchange_of(settings: Settings) -> Exchange | None:
+def exchange_of(settings: Settings) -> Exchange | None:
+    """Return what money is worth by the settings, None where they do not say."""
     money = settings.money
     if money is None or money.currency is None:
         return None

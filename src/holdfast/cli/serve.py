@@ -1,15 +1,23 @@
-"""`holdfast serve`: take traces in over OTLP, and give them to viewers."""
+"""`holdfast serve`: take traces in over OTLP, give them to viewers, and lead to models."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from holdfast.app.traces import open_traces, payloads_of
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.errors import UsageError
-from holdfast.settings import environment_value
+from holdfast.settings import Settings, environment_value
+
+if TYPE_CHECKING:
+    from holdfast.web.application import Routes
+    from holdfast.web.guard import Guard
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOKEN = "HOLDFAST_TOKEN"  # noqa: S105 - the name of a variable
@@ -28,18 +36,55 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Serve until somebody stops it."""
-    from holdfast.web.application import Application  # noqa: PLC0415 - `--help` does without
-    from holdfast.web.guard import Guard  # noqa: PLC0415 - as above
-    from holdfast.web.server import listen, serve  # noqa: PLC0415 - as above
+    guard = guard_of(arguments, "could read and write traces, and spend your money on models")
+    settings = settings_of(arguments, output)
+    told = ["OTLP: {address}/v1/traces", "OpenAI clients: base_url {address}/v1"]
+    serve_routes(arguments, output, guard, _open_all(settings), told)
+    return 0
+
+
+@asynccontextmanager
+async def _open_all(settings: Settings) -> AsyncGenerator[Sequence[Routes]]:
+    from holdfast.app.proxying import open_proxy  # noqa: PLC0415 - `--help` does without
     from holdfast.web.traces import TraceRoutes  # noqa: PLC0415 - as above
+
+    with open_traces(settings) as store:
+        traces = TraceRoutes(store, partial(payloads_of, settings))
+        try:
+            async with open_proxy(settings) as models:
+                yield [traces, *models]
+        finally:
+            traces.close()
+
+
+def guard_of(arguments: argparse.Namespace, harm: str) -> Guard:
+    """Return who may ask. `harm` is what whoever reaches an address without a token could do.
+
+    Raises:
+        UsageError: the address is not this machine's own, and there is no token.
+    """
+    from holdfast.web.guard import Guard  # noqa: PLC0415 - `--help` does without
 
     token = environment_value(TOKEN)
     if not token and arguments.host not in LOOPBACK:
         raise UsageError(
-            f"whoever reaches {arguments.host} could read and write traces",
+            f"whoever reaches {arguments.host} {harm}",
             hint=f"set {TOKEN} to a long random word; senders give it as Authorization: Bearer",
         )
-    settings = settings_of(arguments, output)
+    return Guard(host=arguments.host, token=token)
+
+
+def serve_routes(
+    arguments: argparse.Namespace,
+    output: Output,
+    guard: Guard,
+    opened: AbstractAsyncContextManager[Sequence[Routes]],
+    told: Sequence[str],
+) -> None:
+    """Serve routes until somebody stops it. `told` are lines to print; `{address}` stands in them."""
+    from holdfast.web.application import Application  # noqa: PLC0415 - `--help` does without
+    from holdfast.web.server import listen, serve  # noqa: PLC0415 - as above
+
     listener = listen(arguments.host, arguments.port)
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     address = f"http://{host}:{listener.getsockname()[1]}"
@@ -47,13 +92,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     def ready() -> None:
         output.data({"address": address})
         output.line(f"listening on {address}; Ctrl-C stops it")
-        output.line(f"  OTLP: {address}/v1/traces")
+        for line in told:
+            output.line(f"  {line.format(address=address)}")
         output.flush()
 
-    with listener, open_traces(settings) as store:
-        routes = TraceRoutes(store, partial(payloads_of, settings))
-        try:
-            serve(Application(routes, Guard(host=arguments.host, token=token)), listener, ready)
-        finally:
-            routes.close()
-    return 0
+    async def work() -> None:
+        async with opened as routes:
+            await serve(Application(routes, guard), listener, ready)
+
+    with listener:
+        asyncio.run(work())

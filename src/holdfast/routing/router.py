@@ -18,6 +18,7 @@ from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.request import Dispatch
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.seam import (
+    OFFLINE,
     OFFLINE_EXTRACT,
     Account,
     Message,
@@ -66,8 +67,9 @@ class Router:
 
     def default_model(self) -> str:
         """Return the first model of the first provider that names any, else the extractor."""
-        named = (m for each in self.dispatcher.providers.values() for m in each.models())
-        return next((model for model in named if model != OFFLINE_EXTRACT), OFFLINE_EXTRACT)
+        providers = self.dispatcher.providers.values()
+        named = (model for each in providers if each.name != OFFLINE for model in each.models())
+        return next(named, OFFLINE_EXTRACT)
 
     async def complete(
         self,

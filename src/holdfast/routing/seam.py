@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+OFFLINE = "offline"
+"""The provider that is always there and leaves nothing out of the machine."""
+
 OFFLINE_EXTRACT = "offline/extract"
 """The built-in model that extracts from the text it is given. It is not a language model."""
 

@@ -25,7 +25,8 @@ from holdfast.settings.values import (
 )
 
 if TYPE_CHECKING:
-    from holdfast.routing.config import ProviderConfig  # many commands do without
+    from holdfast.routing.config import ProviderConfig, RoutingConfig  # many commands do without
+    from holdfast.settings.routing import ProxySettings
     from holdfast.settings.tracing import MoneySettings, TracingSettings
 
 FILE_NAME = "holdfast.toml"
@@ -53,7 +54,7 @@ class Settings:
     `root` is the folder of `holdfast.toml` or, without one, where the search for it began. A path
     in `store` is absolute. `model` is None where no default was set. `lease_seconds` is how long
     a silent process keeps a run, `concurrency` how many steps of one process run at once. `tracing`
-    `money` and `prices` (by model, as `PriceTable.read` takes them) are None where nothing was said
+    `routing`, `proxy`, `money` and `prices` (by model, as `PriceTable.read` takes them) are None where nothing was said
     about them. `warnings` are sentences to show once.
     """
 
@@ -69,6 +70,8 @@ class Settings:
     tracing: TracingSettings | None = None
     money: MoneySettings | None = None
     prices: Table | None = None
+    routing: RoutingConfig | None = None
+    proxy: ProxySettings | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -121,16 +124,9 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
 
         every = [read_provider(tables.section(name), name, environ) for name in tables.table]
         values["providers"] = tuple(each for each in every if each is not None)
-    if tracing := top.section("tracing"):
-        from holdfast.settings.tracing import read_tracing  # noqa: PLC0415 - as above
-
-        values["tracing"] = read_tracing(tracing)
     if prices := top.take("prices", as_table, None):
         values["prices"] = prices
-    if money := top.section("money"):
-        from holdfast.settings.tracing import read_money  # noqa: PLC0415 - as above
-
-        values["money"] = read_money(money)
+    values |= {name: read(table) for name, read in _TABLES.items() if (table := top.section(name))}
     if tools := top.section("tools"):
         values["tools"] = _tools(tools, root)
     top.refuse_rest()
@@ -143,6 +139,30 @@ def _with_store(tracing: object, store: str) -> TracingSettings:
 
     said = tracing if isinstance(tracing, TracingSettings) else TracingSettings()
     return replace(said, store=store)
+
+
+def _read_tracing(section: Section) -> object:
+    from holdfast.settings.tracing import read_tracing  # noqa: PLC0415 - where there is any
+
+    return read_tracing(section)
+
+
+def _read_money(section: Section) -> object:
+    from holdfast.settings.tracing import read_money  # noqa: PLC0415 - as above
+
+    return read_money(section)
+
+
+def _read_routing(section: Section) -> object:
+    from holdfast.settings.routing import read_routing  # noqa: PLC0415 - as above
+
+    return read_routing(section)
+
+
+def _read_proxy(section: Section) -> object:
+    from holdfast.settings.routing import read_proxy  # noqa: PLC0415 - as above
+
+    return read_proxy(section)
 
 
 def _tools(section: Section, root: Path) -> ToolSettings:
@@ -199,6 +219,12 @@ def _absolute(store: str, folder: Path) -> str:
     return f"{scheme}:{folder / path}"
 
 
+_TABLES: Mapping[str, Callable[[Section], object]] = {
+    "tracing": _read_tracing,
+    "money": _read_money,
+    "routing": _read_routing,
+    "proxy": _read_proxy,
+}
 _GENERAL: Checks = {"store": as_text, "ack": as_ack, "model": as_text}
 _ENGINE: Checks = {"lease_seconds": as_seconds, "concurrency": as_whole}
 

@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from holdfast.routing.config import LOOPBACK, ProviderConfig, Timeouts
+from holdfast.routing.config import KINDS, LOOPBACK, ProviderConfig, Timeouts
 from holdfast.routing.seam import Price
 from holdfast.settings.reader import Section
+from holdfast.settings.routing import as_tier
 from holdfast.settings.values import (
     as_address,
     as_msat,
     as_names,
+    as_one_of,
     as_seconds,
     as_structured,
+    as_truth,
     key_of,
 )
 
@@ -44,6 +47,9 @@ def read_provider(
         models=_models(section),
         structured_output=section.take("structured_output", as_structured, "auto"),
         timeouts=_timeouts(section.section("timeouts")),
+        kind=section.take("kind", as_kind, "openai"),
+        tier=section.take("tier", as_tier, "standard"),
+        auto_discover=section.take("auto_discover", as_truth, otherwise=False),
     )
     section.refuse_rest()
     return config
@@ -64,6 +70,9 @@ def _price(section: Section | None) -> Price | None:
     inward = section.take("input_sats_per_million", as_msat, None)
     outward = section.take("output_sats_per_million", as_msat, None)
     request = section.take("request_sats", as_msat, None)
+    read = section.take("cache_read_sats_per_million", as_msat, None)
+    written = section.take("cache_write_sats_per_million", as_msat, None)
+    reasoning = section.take("reasoning_sats_per_million", as_msat, None)
     section.refuse_rest()
     given = section.taken & section.table.keys()
     if given and not {"input_sats_per_million", "output_sats_per_million"} <= given:
@@ -71,8 +80,18 @@ def _price(section: Section | None) -> Price | None:
     if inward is None or outward is None:
         return None
     return Price(
-        input_msat_per_million=inward, output_msat_per_million=outward, request_msat=request or 0
+        input_msat_per_million=inward,
+        output_msat_per_million=outward,
+        request_msat=request or 0,
+        cache_read_msat_per_million=read,
+        cache_write_msat_per_million=written,
+        reasoning_msat_per_million=reasoning,
     )
+
+
+def as_kind(value: object) -> str:
+    """Return the wire format of an endpoint."""
+    return as_one_of(KINDS, value)
 
 
 def _timeouts(section: Section | None) -> Timeouts:

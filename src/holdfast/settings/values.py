@@ -82,6 +82,14 @@ def as_whole(value: object) -> int:
     return int(number)
 
 
+def as_share(value: object) -> float:
+    """Return a share: above 0, at most 1."""
+    number = _amount(value)
+    if not 0 < number <= 1:
+        raise ValueError("must be a share above 0 and at most 1, such as 0.97")
+    return float(number)
+
+
 def as_truth(value: object) -> bool:
     """Return a truth."""
     if not isinstance(value, bool):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
 from holdfast.errors import HoldfastError
 from holdfast.web.guard import Guard
 from holdfast.web.http import (
@@ -11,17 +15,32 @@ from holdfast.web.http import (
     Request,
     Scope,
     Send,
+    Streaming,
     json_answer,
     send_answer,
+    send_streaming,
 )
-from holdfast.web.traces import TraceRoutes
+
+
+class Routes(Protocol):
+    """Some of the paths of the port."""
+
+    async def answer(self, request: Request) -> Answer | Streaming | None:
+        """Answer a request, None if its path is none of ours.
+
+        It is cancelled when the client goes away.
+
+        Raises:
+            Refused: an answer other than success.
+        """
+        ...
 
 
 class Application:
-    """Everything that Holdfast serves on its port."""
+    """Everything that Holdfast serves on its port. The first routes that know a path answer it."""
 
-    def __init__(self, traces: TraceRoutes, guard: Guard) -> None:
-        self._traces = traces
+    def __init__(self, routes: Sequence[Routes], guard: Guard) -> None:
+        self._routes = routes
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,36 +50,53 @@ class Application:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
+        working = asyncio.ensure_future(self._serve(request, send))
+        leaving = asyncio.ensure_future(request.left())
+        try:
+            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not working.done():
+                working.cancel()
+            await asyncio.gather(working, leaving, return_exceptions=True)
+
+    async def _serve(self, request: Request, send: Send) -> None:
+        answer = await self._answer_safely(request)
+        if isinstance(answer, Streaming):
+            await send_streaming(answer, send)
+        else:
+            await send_answer(answer, send)
+
+    async def _answer_safely(self, request: Request) -> Answer | Streaming:
         try:
             self._guard.check(request)
-            answer = await self._answer(request)
+            return await self._answer(request)
         except Refused as refused:
-            answer = _refusal(refused)
+            return refusal(refused)
         except HoldfastError as error:
-            answer = json_answer({"error": {"message": error.message, "hint": error.hint}}, 500)
+            return json_answer({"error": {"message": error.message, "hint": error.hint}}, 500)
         except Exception:  # noqa: BLE001 - one request must not end the server
-            answer = json_answer({"error": {"message": "this is a fault in Holdfast"}}, 500)
-        await send_answer(answer, send)
+            return json_answer({"error": {"message": "this is a fault in Holdfast"}}, 500)
 
-    async def _answer(self, request: Request) -> Answer:
-        match (request.method, *request.path.strip("/").split("/")):
-            case ("POST", "v1", "traces"):
-                return await self._traces.take(request)
-            case ("GET", "health"):
-                return json_answer({"status": "ok"})
-            case ("GET", "api", "traces"):
-                return await self._traces.list(request)
-            case ("GET", "api", "traces", trace_id, "skeleton"):
-                return await self._traces.skeleton(trace_id)
-            case ("GET", "api", "traces", trace_id, "spans", span_id):
-                return await self._traces.span(trace_id, span_id)
-            case (_, "v1", "traces") | (_, "health") | (_, "api", "traces", *_):
-                raise Refused(405, f"{request.method} is not understood at {request.path}")
-            case _:
-                raise Refused(404, f"there is nothing at {request.path}")
+    async def _answer(self, request: Request) -> Answer | Streaming:
+        for routes in self._routes:
+            answer = await routes.answer(request)
+            if answer is not None:
+                return answer
+        if request.path == "/health":
+            if request.method not in ("GET", "HEAD"):
+                raise not_understood(request)
+            return json_answer({"status": "ok"})
+        raise Refused(404, f"there is nothing at {request.path}")
 
 
-def _refusal(refused: Refused) -> Answer:
+def not_understood(request: Request) -> Refused:
+    """Return the answer to a method that a path does not know."""
+    return Refused(405, f"{request.method} is not understood at {request.path}")
+
+
+def refusal(refused: Refused) -> Answer:
+    """Return a refusal as JSON."""
     answer = json_answer({"error": {"message": refused.message}}, refused.status)
     if refused.retry_after is None:
         return answer

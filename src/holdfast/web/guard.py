@@ -37,13 +37,19 @@ class Guard:
         if origin is not None and _origin_host(origin) != request.headers.get("host", "").lower():
             raise Refused(403, "requests of pages from elsewhere are not taken")
         if self._token is not None and request.path not in OPEN:
-            self._check_token(request.headers.get("authorization", ""))
+            self._check_token(token_of(request))
 
     def _check_token(self, said: str) -> None:
-        kind, _, token = said.partition(" ")
-        expected = self._token or b""
-        if kind.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), expected):
+        if not hmac.compare_digest(said.encode(), self._token or b""):
             raise Refused(401, "give the token: Authorization: Bearer TOKEN")
+
+
+def token_of(request: Request) -> str:
+    """Return the token of a request: a bearer, or `x-api-key` as clients of Anthropic send it."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return token.strip()
+    return request.headers.get("x-api-key", "").strip()
 
 
 def _hostname(host: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -40,6 +42,16 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@frozen
+class Streaming:
+    """What is sent back piece by piece. `pieces` is closed when the client goes away."""
+
+    pieces: AsyncGenerator[bytes]
+    status: int = 200
+    kind: str = "text/event-stream; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
 class Request:
     """A request: its method, path, headers in lower case, and its body when it is asked for."""
 
@@ -50,6 +62,7 @@ class Request:
         self.headers = {name.decode("latin-1"): each.decode("latin-1") for name, each in pairs}
         self._query: bytes = scope.get("query_string", b"")
         self._receive = receive
+        self._read = asyncio.Event()
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -63,6 +76,12 @@ class Request:
             Refused: it is too long, or compressed in a way that is not known or broken.
         """
         return unpacked(await self._raw_body(), self.headers.get("content-encoding", ""))
+
+    async def left(self) -> None:
+        """Return when the client goes away, seen from when its body was read."""
+        await self._read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def _raw_body(self) -> bytes:
         if int(self.headers.get("content-length") or 0) > MOST_BYTES:
@@ -79,6 +98,7 @@ class Request:
                 raise _too_long()
             parts.append(part)
             if not message.get("more_body"):
+                self._read.set()
                 return b"".join(parts)
 
 
@@ -133,11 +153,28 @@ def json_answer(value: object, status: int = 200) -> Answer:
 
 async def send_answer(answer: Answer, send: Send) -> None:
     """Send an answer."""
+    await _send_head(answer, {"content-length": str(len(answer.body))}, send)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def send_streaming(answer: Streaming, send: Send) -> None:
+    """Send an answer as it is made."""
+    async with aclosing(answer.pieces) as pieces:
+        # Begun before anything is sent: only what has begun can let go of what it holds.
+        piece = await anext(pieces, None)
+        await _send_head(answer, {}, send)
+        while piece is not None:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            piece = await anext(pieces, None)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_head(answer: Answer | Streaming, more: Mapping[str, str], send: Send) -> None:
     headers = {
         "content-type": answer.kind,
-        "content-length": str(len(answer.body)),
         "x-content-type-options": "nosniff",
         "cache-control": "no-store",
+        **more,
         **answer.headers,
     }
     await send(
@@ -147,4 +184,3 @@ async def send_answer(answer: Answer, send: Send) -> None:
             "headers": [(name.encode(), each.encode("latin-1")) for name, each in headers.items()],
         }
     )
-    await send({"type": "http.response.body", "body": answer.body})

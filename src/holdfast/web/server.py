@@ -39,7 +39,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(application: Application, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def serve(
+    application: Application, listener: socket.socket, ready: Callable[[], None]
+) -> None:
     """Serve until SIGINT or SIGTERM; what is under way then is finished."""
     import uvicorn  # noqa: PLC0415 - only a server needs it
 
@@ -57,4 +59,4 @@ def serve(application: Application, listener: socket.socket, ready: Callable[[],
         date_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    Server(config).run(sockets=[listener])
+    await Server(config).serve(sockets=[listener])

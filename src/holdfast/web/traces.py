@@ -41,6 +41,26 @@ class TraceRoutes:
         """Store what is waiting."""
         self._intake.close()
 
+    async def answer(self, request: Request) -> Answer | None:
+        """Answer a request below `/v1/traces` or `/api/traces`, None for any other.
+
+        Raises:
+            Refused: the method is not understood, or what was sent.
+        """
+        match (request.method, *request.path.strip("/").split("/")):
+            case ("POST", "v1", "traces"):
+                return await self.take(request)
+            case ("GET", "api", "traces"):
+                return await self.list(request)
+            case ("GET", "api", "traces", trace_id, "skeleton"):
+                return await self.skeleton(trace_id)
+            case ("GET", "api", "traces", trace_id, "spans", span_id):
+                return await self.span(trace_id, span_id)
+            case (_, "v1", "traces") | (_, "api", "traces", *_):
+                raise Refused(405, f"{request.method} is not understood at {request.path}")
+            case _:
+                return None
+
     async def take(self, request: Request) -> Answer:
         """Take spans in: `POST /v1/traces`. The answer comes when they are stored."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

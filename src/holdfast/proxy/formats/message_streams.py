@@ -93,14 +93,15 @@ class MessagesWriter:
                 self._finish = choice.get("finish_reason") or self._finish
         return written
 
-    def finish(self) -> bytes:
+    def finish(self, report: Object | None = None) -> bytes:
         written = (b"" if self._begun else self._begin({})) + self._close()
         delta = {"stop_reason": stop_reason(self._finish), "stop_sequence": None}
         written += event(
             "message_delta",
             {"type": "message_delta", "delta": delta, "usage": read_usage(self._usage)},
         )
-        return written + event("message_stop", {"type": "message_stop"})
+        told = {} if report is None else {"holdfast": report}
+        return written + event("message_stop", {"type": "message_stop", **told})
 
     def fail(self, status: int, message: str) -> bytes:
         return event("error", error_body(status, message))

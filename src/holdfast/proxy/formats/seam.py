@@ -20,8 +20,8 @@ class StreamWriter(Protocol):
         """
         ...
 
-    def finish(self) -> bytes:
-        """Return the events that end a whole answer."""
+    def finish(self, report: Object | None = None) -> bytes:
+        """Return the events that end a whole answer; the last has a report on it as `holdfast`."""
         ...
 
     def fail(self, status: int, message: str) -> bytes:

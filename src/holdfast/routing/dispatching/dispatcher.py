@@ -94,11 +94,6 @@ class Dispatcher:
         """Return the budgets that a request of an account is under."""
         return list(_caps(self.config.budgets, account))
 
-    def default_model(self) -> str | None:
-        """Return the first model of the first provider that names any."""
-        named = (model for each in self.providers.values() for model in each.models())
-        return next(named, None)
-
     async def wait_for_change(self, seconds: float) -> None:
         """Return when a circuit changes its state, or after a while."""
         waiter = self.board.next_change()

@@ -33,6 +33,8 @@ class Exchange:
     goes wrong behind its end does no harm. `usage` and `charged_msat` are known at the end.
     """
 
+    free = False
+
     def __init__(
         self, config: ProviderConfig, dialect: Dialect, answer: Answer, stamp: Stamp, calls: int
     ) -> None:

@@ -15,6 +15,7 @@ from typing import cast
 from holdfast.errors import ProviderRefused
 from holdfast.routing import extraction, plain_text
 from holdfast.routing.seam import (
+    OFFLINE,
     OFFLINE_EXTRACT,
     ModelReply,
     ModelRequest,
@@ -24,7 +25,6 @@ from holdfast.routing.seam import (
     Usage,
 )
 
-OFFLINE = "offline"
 _LONG = 20_000  # characters; a longer text is worked on in a thread
 _CHARS_PER_TOKEN = 4
 _ITEMS = 5
@@ -47,7 +47,7 @@ class ExtractProvider:
         return Traits(tier="local", local=True)
 
     def models(self) -> tuple[str, ...]:
-        return (OFFLINE_EXTRACT,)
+        return (OFFLINE_EXTRACT.removeprefix(f"{OFFLINE}/"),)
 
     def serves(self, model: str) -> bool:
         return model in (OFFLINE_EXTRACT, OFFLINE_EXTRACT.removeprefix(f"{OFFLINE}/"))

@@ -1,0 +1,30 @@
+"""`holdfast route`: how model calls are led, and what they came to."""
+
+from __future__ import annotations
+
+import argparse
+
+from holdfast.cli.verbs import configure_verbs, run_verb
+
+VERBS = {
+    "check": "check providers, keys, prices and policies without asking anybody",
+    "explain": "show every candidate for a request, its expected cost, or why it is not asked",
+    "providers": "show providers, their models, prices and circuits",
+    "stats": "what requests came to: number, tokens, cost, latency, by model, provider, ...",
+    "requests": "list requests, the newest first",
+}
+_MODULES = {
+    "checking": ("check",),
+    "explaining": ("explain",),
+    "listing": ("providers",),
+    "reporting": ("stats", "requests"),
+}
+_PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs that may be meant, and their arguments."""
+    configure_verbs(parser, VERBS, _PLACES, "")
+
+
+run = run_verb

@@ -1,0 +1,71 @@
+"""`holdfast route explain`: whom would a request go to, and why not to the others?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, cast
+
+from holdfast.cli.output import Output
+from holdfast.cli.route.opening import dispatcher_of
+from holdfast.cli.settings import settings_of
+from holdfast.routing.cost import format_msat
+
+if TYPE_CHECKING:
+    from holdfast.routing.dispatching.asking import Ask
+
+
+def configure(verb: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG001 - there is one
+    """Add the arguments."""
+    parser.add_argument("model", metavar="MODEL", help="MODEL, PROVIDER/MODEL, or auto")
+    parser.add_argument("--prompt", default="", help="the text that would be sent")
+    parser.add_argument("--input-tokens", type=int, metavar="N", help="how many tokens go in")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="the most that may come out")
+    parser.add_argument("--policy", metavar="NAME", help="the policy, instead of one by keyword")
+    parser.add_argument(
+        "--strategy", choices=("cheapest", "fastest", "balanced", "round_robin"),
+        help="how candidates are ordered",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tier", choices=("local", "standard", "frontier"), help="the highest tier to ask"
+    )
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Show every candidate."""
+    from holdfast.routing.dispatching.explaining import explain  # noqa: PLC0415
+
+    settings = settings_of(arguments, output)
+    told = explain(dispatcher_of(settings), _ask(arguments))
+    output.data(told)
+    policy = f", policy {told['policy']}" if told["policy"] else ""
+    output.line(
+        f"{told['model']}: about {told['input_tokens']} tokens in, {told['output_tokens']} out; "
+        f"{told['strategy']}{policy}"
+    )
+    for each in cast("list[dict[str, Any]]", told["candidates"]):
+        place = f"{each['provider']}/{each['model']}"
+        cost = "" if each["status"] == "rejected" else _cost(each.get("expected_msat"))
+        output.line(
+            f"  {each['status']:9} {place:36} {cost:>16}  {each.get('reason', '')}".rstrip()
+        )
+    return 0
+
+
+def _ask(arguments: argparse.Namespace) -> Ask:
+    from holdfast.routing.dispatching.asking import Ask, size_of  # noqa: PLC0415
+
+    tokens = arguments.input_tokens
+    return Ask(
+        model=arguments.model,
+        size=size_of([arguments.prompt]) if tokens is None else tokens * 4,
+        opening=(arguments.prompt,),
+        last=arguments.prompt,
+        max_tokens=arguments.max_tokens,
+        policy=arguments.policy,
+        strategy=arguments.strategy,
+        tier=arguments.tier,
+    )
+
+
+def _cost(msat: float | None) -> str:
+    return "unknown" if msat is None else format_msat(round(msat))

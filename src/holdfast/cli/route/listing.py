@@ -1,0 +1,48 @@
+"""`holdfast route providers`: who may be asked, for how much, and who is left alone for now."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, cast
+
+from holdfast.cli.output import Output
+from holdfast.cli.route.opening import dispatcher_of
+from holdfast.cli.settings import settings_of
+
+
+def configure(verb: str, parser: argparse.ArgumentParser) -> None:
+    """There is nothing to say but the verb."""
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Show providers."""
+    from holdfast.routing.dispatching.health import providers_of  # noqa: PLC0415
+
+    providers = cast(
+        "list[dict[str, Any]]", providers_of(dispatcher_of(settings_of(arguments, output)))
+    )
+    output.data({"providers": providers})
+    for each in providers:
+        where = "this machine" if each["local"] else "elsewhere"
+        output.line(f"{each['name']}: {each['state']}, {each['tier']}, {where}")
+        if each["any_model"]:
+            output.line("  any model, prices unknown")
+        for model in each["models"]:
+            output.line(f"  {model['model']:36} {_price(model['price'])}{_state(model['circuit'])}")
+    return 0
+
+
+def _price(price: dict[str, float] | None) -> str:
+    if price is None:
+        return "price unknown"
+    told = (
+        f"{price['input_sats_per_million']:g} sat in, "
+        f"{price['output_sats_per_million']:g} sat out a million"
+    )
+    return f"{told}, {price['request_sats']:g} sat a request" if price["request_sats"] else told
+
+
+def _state(circuit: dict[str, Any]) -> str:
+    if circuit["state"] == "closed" and "paused_for_ms" not in circuit:
+        return ""
+    return f"  [{circuit['state']}: {circuit.get('reason', 'paused')}]"

@@ -1,0 +1,47 @@
+"""Open what the verbs look into: the router of the project, and its ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from holdfast.app.services import build_router, ledger_path, open_ledger
+from holdfast.clock import SystemClock
+from holdfast.errors import UsageError
+from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.routing.dispatching.dispatcher import Dispatcher
+    from holdfast.routing.ledger.ledger import Ledger
+
+T = TypeVar("T")
+
+
+def dispatcher_of(settings: Settings) -> Dispatcher:
+    """Return what would lead requests of this project; nothing is asked or logged by it."""
+    from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415
+
+    clock = SystemClock()
+    return build_router(settings, Tracer(clock=clock, sink=Nowhere()), clock).dispatcher
+
+
+def with_ledger(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) -> T:
+    """Do something with the ledger of the project.
+
+    Raises:
+        UsageError: nothing was logged here yet.
+    """
+    path = ledger_path(settings)
+    if path is None or not path.exists():
+        raise UsageError(
+            "no model call was logged here yet",
+            hint="calls of workflows and of `holdfast proxy` are, as soon as there is a provider",
+        )
+
+    async def work() -> T:
+        async with open_ledger(settings) as ledger:
+            assert ledger is not None
+            return await action(ledger)
+
+    return asyncio.run(work())

@@ -1,0 +1,251 @@
+"""Requests for models through the proxy: asked once, answered whole or as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import cast
+
+from holdfast.errors import (
+    BudgetExceeded,
+    HoldfastError,
+    NoProvider,
+    ProviderError,
+    Untranslatable,
+    UsageError,
+)
+from holdfast.proxy.formats.seam import Asked, Face, StreamWriter
+from holdfast.proxy.wishes import ask_of, read_object
+from holdfast.routing.dialects.seam import Document, Object
+from holdfast.routing.dialects.values import as_object
+from holdfast.routing.dispatching.calls import Call
+from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.dispatching.request import Dispatch
+from holdfast.routing.faults import Fault
+from holdfast.routing.providers.completing import Answering, exchange_with
+from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer
+
+Batches = AsyncIterator[Sequence[Document]]
+
+
+class Inference:
+    """Answers requests for models in any client format."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    async def answer(self, request: Request, face: Face) -> Answer | Streaming:
+        """Answer one request; what goes wrong is told in the client's own format."""
+        try:
+            asked = face.read(await read_object(request))
+            ask = ask_of(request, asked.body)
+            dispatch = Dispatch(self._dispatcher, ask)
+            if ask.stream:
+                return await self._stream(dispatch, asked)
+            return await self._whole(dispatch, asked)
+        except Refused as refused:
+            return error_answer(face, refused.status, refused.message, refused.retry_after)
+        except Untranslatable as error:
+            told = f"{error.reason}; {error.hint}" if error.hint else error.reason
+            return json_answer(face.error(400, told, error.field), 400)
+        except HoldfastError as error:
+            told = f"{error.message}; {error.hint}" if error.hint else error.message
+            return error_answer(face, status_of(error), told, _retry_after(error))
+
+    async def _whole(self, dispatch: Dispatch, asked: Asked) -> Answer:
+        async def attempt(call: Call) -> Document:
+            body = sent(asked.body, call)
+            async with exchange_with(call.provider, body, stream=False) as answering:
+                document = await answering.document()
+            _succeed(dispatch, call, answering, _reason(document))
+            return document
+
+        async with dispatch:
+            document = await dispatch.run(attempt)
+        answer = json_answer(asked.answer(document))
+        return Answer(body=answer.body, headers=headers_of(dispatch))
+
+    async def _stream(self, dispatch: Dispatch, asked: Asked) -> Streaming:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(dispatch)
+            begun = await dispatch.run(lambda call: _begin(call, asked.body))
+            headers = headers_of(dispatch, begun.call)
+            pieces = _pump(stack.pop_all(), dispatch, begun, asked.writer())
+            return Streaming(pieces=pieces, headers=headers)
+
+
+class Begun:
+    """A stream whose first good token has come; `stack` holds its connection."""
+
+    def __init__(
+        self, call: Call, stack: AsyncExitStack, answering: Answering, batches: Batches
+    ) -> None:
+        self.call = call
+        self.stack = stack
+        self.answering = answering
+        self.batches = batches
+        self.first: list[Document] = []
+
+
+async def _begin(call: Call, body: Object) -> Begun:
+    """Open a stream and read it up to its first good token, so that nothing failed reaches a client."""
+    async with AsyncExitStack() as stack:
+        exchange = exchange_with(call.provider, sent(body, call), stream=True)
+        answering = await stack.enter_async_context(exchange)
+        begun = Begun(call, AsyncExitStack(), answering, answering.batches())
+        async for batch in begun.batches:
+            begun.first.extend(batch)
+            if any(is_good(chunk) for chunk in batch):
+                call.note_first_byte()
+                break
+        begun.stack = stack.pop_all()
+        return begun
+
+
+async def _pump(
+    stack: AsyncExitStack, dispatch: Dispatch, begun: Begun, writer: StreamWriter
+) -> AsyncGenerator[bytes]:
+    """Write a stream to its end, or honestly say that it ends before; then settle."""
+    reason = _last_reason(begun.first)
+    async with stack:
+        try:
+            async with begun.stack:
+                if piece := _written(writer, begun.first):
+                    yield piece
+                async for batch in begun.batches:
+                    reason = _last_reason(batch) or reason
+                    if piece := _written(writer, batch):
+                        yield piece
+            _succeed(dispatch, begun.call, begun.answering, reason)
+        except ProviderError as error:
+            begun.call.fail(error)
+            yield writer.fail(status_of(error), error.message)
+            return
+        yield writer.finish(report_of(dispatch))
+
+
+def _written(writer: StreamWriter, chunks: Sequence[Document]) -> bytes:
+    return b"".join([writer.feed(chunk) for chunk in chunks])
+
+
+def _succeed(dispatch: Dispatch, call: Call, answering: Answering, reason: str) -> None:
+    dispatch.cut_off = reason == "length"
+    call.span.set(finish_reason=reason or "stop")
+    call.succeed(answering.usage, charged_msat=answering.charged_msat, free=answering.free)
+
+
+def sent(body: Object, call: Call) -> Document:
+    """Return a body for one call: the model's name there, and the limit that the budget pays for."""
+    made = {**body, "model": call.model}
+    if call.max_tokens is not None:
+        name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
+        made[name] = call.max_tokens
+    return made
+
+
+def is_good(chunk: Object) -> bool:
+    """Tell whether a chunk holds a part of the answer, so that the client must not see another's."""
+    for choice in cast("Sequence[Object]", chunk.get("choices") or ()):
+        delta = as_object(choice.get("delta"))
+        if choice.get("finish_reason") or any(v for k, v in delta.items() if k != "role"):
+            return True
+    return False
+
+
+def report_of(dispatch: Dispatch) -> Document:
+    """Return what a request cost and who served it, for the last chunk of a stream."""
+    served = dispatch.served
+    report: Document = {"request_id": dispatch.id, "retries": _retries(dispatch)}
+    if served is not None:
+        msat = served.charged_msat
+        report |= {
+            "provider": served.provider,
+            "model": served.model,
+            "cost_msat": msat,
+            "cost_sats": None if msat is None else msat / 1000,
+            "latency_ms": served.latency_ms,
+        }
+    return report
+
+
+def headers_of(dispatch: Dispatch, call: Call | None = None) -> dict[str, str]:
+    """Return the headers of an answer; those of a stream cannot know its cost yet."""
+    headers = {"x-holdfast-request-id": dispatch.id}
+    if call is not None:
+        headers |= _place(call.candidate.endpoint.provider, call.model)
+    served = dispatch.served
+    if served is not None:
+        headers |= _place(served.provider, served.model)
+        headers["x-holdfast-latency-ms"] = str(served.latency_ms)
+        if served.charged_msat is not None:
+            headers["x-holdfast-cost-msat"] = str(served.charged_msat)
+            headers["x-holdfast-cost-sats"] = f"{served.charged_msat / 1000:.3f}"
+    if retries := _retries(dispatch):
+        headers["x-holdfast-retries"] = _plain(retries)
+    if policy := dispatch.wanted.policy.name:
+        headers["x-holdfast-policy"] = _plain(policy)
+    return headers
+
+
+def status_of(error: HoldfastError) -> int:
+    """Return the HTTP status that tells a client what an error means for it."""
+    match error:
+        case BudgetExceeded():
+            return 402
+        case NoProvider():
+            return 404
+        case UsageError() | Untranslatable():
+            return 400
+        case ProviderError():
+            return _STATUS.get(error.fault, 502)
+        case _:
+            return 500
+
+
+_STATUS: Mapping[str, int] = {
+    Fault.CALLER: 400,
+    Fault.RATE_LIMIT: 429,
+    Fault.SERVER: 503,
+    Fault.FIRST_BYTE: 504,
+    Fault.IDLE: 504,
+    Fault.MODEL: 404,
+}
+
+
+def _place(provider: str, model: str) -> dict[str, str]:
+    return {"x-holdfast-provider": _plain(provider), "x-holdfast-model": _plain(model)}
+
+
+def _plain(text: str) -> str:
+    """Return a text that a header can hold."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+
+
+def _retries(dispatch: Dispatch) -> str:
+    """Return how often who failed before the answer: `2/alpha, 1/beta`."""
+    failed: dict[str, int] = {}
+    for attempt in dispatch.attempts:
+        if attempt is not dispatch.served:
+            failed[attempt.provider] = failed.get(attempt.provider, 0) + 1
+    return ", ".join(f"{times}/{name}" for name, times in failed.items())
+
+
+def _reason(document: Object) -> str:
+    choices = cast("Sequence[Object]", document.get("choices") or ())
+    return str(choices[0].get("finish_reason") or "") if choices else ""
+
+
+def _last_reason(chunks: Sequence[Object]) -> str:
+    return next((reason for chunk in reversed(chunks) if (reason := _reason(chunk))), "")
+
+
+def _retry_after(error: HoldfastError) -> int | None:
+    seconds = getattr(error, "retry_after", None)
+    return None if seconds is None else max(1, round(seconds))
+
+
+def error_answer(face: Face, status: int, message: str, retry_after: int | None = None) -> Answer:
+    """Return an error in a client's own format."""
+    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+    answer = json_answer(face.error(status, message), status)
+    return Answer(body=answer.body, status=status, headers=headers)

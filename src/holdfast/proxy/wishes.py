@@ -1,0 +1,98 @@
+"""What clients ask for in headers, and what is told of a chat body to the router."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, cast
+
+import orjson
+
+from holdfast.routing.config import fingerprint
+from holdfast.routing.dialects.seam import Object
+from holdfast.routing.dispatching.asking import Ask
+from holdfast.routing.seam import TIERS, Account, Tier
+from holdfast.routing.selection.policies import STRATEGIES, Strategy
+from holdfast.web.guard import token_of
+from holdfast.web.http import Refused, Request
+
+_PREFIXES: Final = ("x-holdfast-", "x-arbstr-")
+_TIER_OF: Final[Mapping[str, Tier]] = {"low": "local", "medium": "standard", "high": "frontier"}
+
+
+async def read_object(request: Request) -> Object:
+    """Return the JSON object in the body of a request.
+
+    Raises:
+        Refused: 400 if there is none, 413 if it is too long.
+    """
+    body = await request.body()
+    try:
+        read = cast("object", orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is not JSON: {error}") from error
+    if not isinstance(read, Mapping):
+        raise Refused(400, "the body must be a JSON object")
+    return cast("Object", read)
+
+
+def account_of(request: Request) -> Account:
+    """Return who asks: the owner that a header names, and the fingerprint of the token."""
+    return Account(
+        owner=_header(request, "owner") or "",
+        run_id=_header(request, "run") or "",
+        key_id=fingerprint(token_of(request)),
+    )
+
+
+def ask_of(request: Request, body: Object) -> Ask:
+    """Return what is known of a chat request.
+
+    Raises:
+        Refused: 400 if a header holds a word that is none of those that it may.
+    """
+    messages = cast("Sequence[Object]", body.get("messages") or ())
+    most = body.get("max_completion_tokens", body.get("max_tokens"))
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise Refused(400, "max_tokens must be a whole number, at least 1")
+    opening = tuple(_texts(messages[:2]))
+    users = [each for each in messages[-8:] if each.get("role") == "user"]
+    return Ask(
+        model=cast("str", body["model"]),
+        size=len(orjson.dumps(messages)) + len(orjson.dumps(body.get("tools"))),
+        opening=opening,
+        last=" ".join(_texts(users[-1:])),
+        max_tokens=most,
+        account=account_of(request),
+        policy=_header(request, "policy"),
+        strategy=_strategy(request),
+        tier=_tier(request),
+        stream=body.get("stream") is True,
+        request_class="tools" if body.get("tools") else "chat",
+    )
+
+
+def _header(request: Request, name: str) -> str | None:
+    values = (request.headers.get(prefix + name) for prefix in _PREFIXES)
+    return next((each for each in values if each), None)
+
+
+def _strategy(request: Request) -> Strategy | None:
+    said = _header(request, "strategy")
+    if said is not None and said not in STRATEGIES:
+        raise Refused(400, f"x-holdfast-strategy must be one of {', '.join(STRATEGIES)}")
+    return said
+
+
+def _tier(request: Request) -> Tier | None:
+    said = _header(request, "tier")
+    if said is not None and said not in TIERS:
+        raise Refused(400, f"x-holdfast-tier must be one of {', '.join(TIERS)}")
+    if said is None:
+        return _TIER_OF.get((_header(request, "complexity") or "").lower())
+    return said
+
+
+def _texts(messages: Iterable[Object]) -> Iterable[str]:
+    for message in messages:
+        content = message.get("content")
+        yield content if isinstance(content, str) else orjson.dumps(content).decode()

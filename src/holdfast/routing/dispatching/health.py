@@ -1,0 +1,104 @@
+"""How the endpoints are: what `/health`, `/providers` and `holdfast route providers` show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from holdfast.routing.breakers.board import Board, Place, host_of
+from holdfast.routing.breakers.rules import Circuit
+from holdfast.routing.dialects.seam import Document
+from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.seam import Price, Provider
+
+
+def health_of(dispatcher: Dispatcher) -> Document:
+    """Return `ok`, `degraded` if something is open, `unhealthy` if nobody may be asked."""
+    states = {name: _state(dispatcher, each) for name, each in dispatcher.providers.items()}
+    said = set(states.values())
+    status = "ok" if said <= {"closed"} else "degraded"
+    if said and said <= {"open"}:
+        status = "unhealthy"
+    return {"status": status, "providers": {name: {"state": s} for name, s in states.items()}}
+
+
+def providers_of(dispatcher: Dispatcher) -> list[Document]:
+    """Return each provider with its models, prices and circuits. No key is in it."""
+    return [_provider(dispatcher, each) for each in dispatcher.providers.values()]
+
+
+def models_of(dispatcher: Dispatcher) -> Document:
+    """Return all models in the form of OpenAI's list."""
+    owners: dict[str, list[str]] = {}
+    for each in dispatcher.chooser.catalogue.every():
+        owners.setdefault(each.model, []).append(each.provider)
+    models = [
+        {"id": model, "object": "model", "created": 0, "owned_by": ", ".join(sorted(set(by)))}
+        for model, by in sorted(owners.items())
+    ]
+    return {"object": "list", "data": models}
+
+
+def _provider(dispatcher: Dispatcher, provider: Provider) -> Document:
+    board, traits = dispatcher.board, provider.traits
+    host = Place(provider.name, traits.key)
+    models = [
+        {
+            "model": model,
+            "price": _price(provider.price(model)),
+            "circuit": circuit_data(board.circuit(host._replace(model=model)), dispatcher),
+        }
+        for model in provider.models()
+    ]
+    return {
+        "name": provider.name,
+        "tier": traits.tier,
+        "local": traits.local,
+        "state": _state(dispatcher, provider),
+        "circuit": circuit_data(board.circuit(host), dispatcher),
+        "any_model": not models,
+        "models": models,
+    }
+
+
+def circuit_data(circuit: Circuit, dispatcher: Dispatcher) -> Document:
+    """Return a circuit for people and programs; times in milliseconds from now."""
+    now_ms = dispatcher.clock.now_ms()
+    told: Document = {"state": circuit.state, "failures": circuit.failures}
+    if circuit.forced is not None:
+        told["forced"] = circuit.forced
+    if circuit.state == "open":
+        told |= {"reason": str(circuit.reason), "reopens_in_ms": max(0, circuit.until_ms - now_ms)}
+    if circuit.paused_until_ms > now_ms:
+        told["paused_for_ms"] = circuit.paused_until_ms - now_ms
+    return told
+
+
+def _state(dispatcher: Dispatcher, provider: Provider) -> str:
+    """Return the state of a provider: that of its key, or of its models where they agree."""
+    host = Place(provider.name, provider.traits.key)
+    places = [host._replace(model=model) for model in provider.models()] or _seen(
+        dispatcher.board, host
+    )
+    whole = _circuit_state(dispatcher.board.circuit(host))
+    states = {_circuit_state(dispatcher.board.circuit(each)) for each in places} or {"closed"}
+    if whole == "open" or states == {"open"}:
+        return "open"
+    return "closed" if {whole, *states} == {"closed"} else "half_open"
+
+
+def _seen(board: Board, host: Place) -> list[Place]:
+    return [each for each in board.circuits() if each.model and host_of(each) == host]
+
+
+def _circuit_state(circuit: Circuit) -> str:
+    return circuit.forced or circuit.state
+
+
+def _price(price: Price | None) -> Mapping[str, object] | None:
+    if price is None:
+        return None
+    return {
+        "input_sats_per_million": price.input_msat_per_million / 1000,
+        "output_sats_per_million": price.output_msat_per_million / 1000,
+        "request_sats": price.request_msat / 1000,
+    }

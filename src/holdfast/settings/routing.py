@@ -1,0 +1,128 @@
+"""Read how endpoints are chosen, what may be spent, and what the proxy lets in."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from holdfast.frozen import frozen
+from holdfast.routing.breakers.rules import Rules
+from holdfast.routing.config import Budgets, RoutingConfig
+from holdfast.routing.seam import TIERS, Tier
+from holdfast.routing.selection.policies import PRIVACIES, STRATEGIES, Policy, Privacy, Strategy
+from holdfast.settings.reader import Section
+from holdfast.settings.values import (
+    as_msat,
+    as_names,
+    as_one_of,
+    as_seconds,
+    as_share,
+    as_text,
+    as_whole,
+)
+
+
+@frozen
+class ProxySettings:
+    """What the proxy lets in: at most so many requests a minute for each key, None without a limit."""
+
+    requests_per_minute: int | None = None
+
+
+def read_routing(section: Section) -> RoutingConfig:
+    """Return what a table says about routing."""
+    usual = RoutingConfig()
+    chosen = RoutingConfig(
+        strategy=section.take("strategy", as_strategy, usual.strategy),
+        rounds=section.take("rounds", as_whole, usual.rounds),
+        wait_seconds=section.take("wait_seconds", as_seconds, usual.wait_seconds),
+        breaker=_breaker(section.section("breaker")),
+        policies=_policies(section.section("policies")),
+        budgets=_budgets(section.section("budgets")),
+    )
+    section.refuse_rest()
+    return chosen
+
+
+def read_proxy(section: Section) -> ProxySettings:
+    """Return what a table says about the proxy."""
+    chosen = ProxySettings(
+        requests_per_minute=section.take("requests_per_minute", as_whole, None),
+    )
+    section.refuse_rest()
+    return chosen
+
+
+def _breaker(section: Section | None) -> Rules:
+    usual = Rules()
+    if section is None:
+        return usual
+    slow = section.take("slow_seconds", as_seconds, None)
+    chosen = Rules(
+        failures=section.take("failures", as_whole, usual.failures),
+        open_ms=_ms(section.take("open_seconds", as_seconds, usual.open_ms / 1000)),
+        most_open_ms=_ms(section.take("most_open_seconds", as_seconds, usual.most_open_ms / 1000)),
+        rate=section.take("failure_rate", as_share, usual.rate),
+        slow_ms=None if slow is None else _ms(slow),
+    )
+    section.refuse_rest()
+    return chosen
+
+
+def _policies(section: Section | None) -> tuple[Policy, ...]:
+    if section is None:
+        return ()
+    found = ((name, section.section(name)) for name in section.table)
+    return tuple(_policy(name, each) for name, each in found if each is not None)
+
+
+def _policy(name: str, section: Section) -> Policy:
+    policy = Policy(
+        name=name,
+        models=section.take("models", as_names, ()),
+        providers=section.take("providers", as_names, ()),
+        privacy=section.take("privacy", as_privacy, "anyone"),
+        strategy=section.take("strategy", as_strategy, None),
+        most_output_msat=section.take("most_output_sats_per_million", as_msat, None),
+        most_request_msat=section.take("most_request_sats", as_msat, None),
+        tier=section.take("tier", as_tier, None),
+        keywords=section.take("keywords", as_names, ()),
+        min_quality=section.take("min_quality", as_share, None),
+        reference=section.take("reference", as_text, None),
+    )
+    if policy.privacy == "named" and not policy.providers:
+        section.problem("privacy", "'named' needs providers = [...] that data may go to")
+    section.refuse_rest()
+    return policy
+
+
+def _budgets(section: Section | None) -> Budgets:
+    if section is None:
+        return Budgets()
+    chosen = Budgets(
+        run_msat=section.take("run_sats", as_msat, None),
+        owner_msat=section.take("owner_sats", as_msat, None),
+        key_msat=section.take("key_sats", as_msat, None),
+        day_msat=section.take("day_sats", as_msat, None),
+        total_msat=section.take("total_sats", as_msat, None),
+    )
+    section.refuse_rest()
+    return chosen
+
+
+def as_strategy(value: object) -> Strategy:
+    """Return how endpoints are ordered."""
+    return cast("Strategy", as_one_of(STRATEGIES, value))
+
+
+def as_tier(value: object) -> Tier:
+    """Return a tier."""
+    return cast("Tier", as_one_of(TIERS, value))
+
+
+def as_privacy(value: object) -> Privacy:
+    """Return where data may go."""
+    return cast("Privacy", as_one_of(PRIVACIES, value))
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
