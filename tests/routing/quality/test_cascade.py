@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from random import Random
 
 import pytest
@@ -152,6 +153,23 @@ def test_there_are_ten_features_of_any_answer_and_all_are_finite(prompt, answer)
     features = describe(prompt, answer)
     assert len(features) == len(FEATURES) == 10
     assert all(abs(value) < 1e6 for value in features)
+
+
+def test_the_features_say_what_their_names_say():
+    answer = "Sorry, 4 + 5 = 9\n3 + 3 = 7\n3 + 3 = 7\nso 7"
+    found = dict(zip(FEATURES, describe("What of 4 and 8?", answer), strict=True))
+    assert found == {
+        "answer length": pytest.approx(math.log1p(len(answer))),
+        "prompt length": pytest.approx(math.log1p(16)),
+        "answer ends like a finished one": 0.0,
+        "numbers in the answer": pytest.approx(math.log1p(10)),
+        "equations in the answer": pytest.approx(math.log1p(3)),
+        "share of equations that are wrong": pytest.approx(2 / 3),
+        "the last number was a result before": 1.0,
+        "numbers of the prompt that the answer uses": 0.5,
+        "words of doubt": pytest.approx(math.log1p(1)),
+        "repeated lines": 0.25,
+    }
 
 
 def test_code_is_never_run_by_the_check_of_sums():

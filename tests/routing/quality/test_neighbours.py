@@ -170,6 +170,15 @@ def test_the_index_of_words_ranks_as_plain_cosine_does(vectors, asked, data):
     }
 
 
+def test_one_rare_feature_weighs_more_than_two_that_many_have():
+    index = WordIndex()
+    for slot in range(40):
+        index.add(slot, {1: 1.0, 2: 1.0, 100 + slot: 1.0})
+    for slot in range(40, 80):
+        index.add(slot, {100 + slot: 1.0, 200 + slot: 1.0, 300 + slot: 1.0})
+    assert index.rank({1: 1.0, 2: 1.0, 150: 1.0})[0][1] == 50
+
+
 def test_the_index_of_numbers_is_cosine():
     index = NumberIndex()
     index.add(0, [1.0, 0.0])
