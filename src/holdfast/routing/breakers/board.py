@@ -23,6 +23,7 @@ from holdfast.routing.breakers.rules import (
     force,
     is_slow,
     judge,
+    merge,
     release,
     succeed,
 )
@@ -80,11 +81,12 @@ class Board:
         return dict(self._circuits)
 
     def load(self, circuits: Mapping[Place, Circuit]) -> None:
-        """Take over what another process, or this one before, knew and is newer than what is here."""
+        """Take over what another process, or this one before, knew and is newer than what is here.
+
+        `changed` is called for it as for any other change.
+        """
         for place, circuit in circuits.items():
-            if circuit.changed_ms >= self.circuit(place).changed_ms:
-                self._circuits[place] = circuit
-                self.troubled.add(place.provider)
+            self._set(place, merge(self.circuit(place), circuit))
 
     def judge(self, place: Place) -> Verdict:
         """Tell whether a call may be made now."""
@@ -98,7 +100,7 @@ class Board:
         """Return the right to one call, None if there is none.
 
         It must be given back by `succeed`, `fail` or `release`; a probe's ends by itself as well.
-        `early` is granted once a second at most.
+        `early` is granted once a second at most for each circuit.
         """
         now_ms = self._now_ms()
         if early and not self._may_be_early(place, now_ms):
@@ -112,9 +114,10 @@ class Board:
             return None  # the permit of the host was not noted down: nothing to give back
         self._set(host, hosts)
         self._set(place, model)
+        permits = {host: host_permit, place: permit}
         if early:
-            self._early_ms[place] = now_ms
-        return Pass(self, {host: host_permit, place: permit})
+            self._note_early(permits, now_ms)
+        return Pass(self, permits)
 
     def force(self, place: Place, forced: Forced | None) -> None:
         """Hold a circuit open or closed by hand; None lets it decide again."""
@@ -133,13 +136,21 @@ class Board:
         return waiter
 
     def _may_be_early(self, place: Place, now_ms: int) -> bool:
-        return now_ms - self._early_ms.get(place, 0) >= _EARLY_MS
+        return all(
+            now_ms - self._early_ms.get(each, now_ms - _EARLY_MS) >= _EARLY_MS
+            for each in (host_of(place), place)
+        )
+
+    def _note_early(self, permits: Mapping[Place, Permit], now_ms: int) -> None:
+        lately = {p: at for p, at in self._early_ms.items() if now_ms - at < _EARLY_MS}
+        self._early_ms = lately | {p: now_ms for p, permit in permits.items() if permit.probe}
 
     def _set(self, place: Place, circuit: Circuit) -> None:
-        before = self._circuits.get(place, CLOSED)
+        before = self.circuit(place)
         if circuit is before:
             return
-        self._circuits[place] = circuit
+        self._circuits.pop(place, None)
+        self._circuits[place] = circuit  # the last of all: the first is the one to forget
         self.troubled.add(place.provider)
         if len(self._circuits) > _MOST_CIRCUITS:  # names of models can come from anybody
             self._circuits.pop(next(iter(self._circuits)))

@@ -62,9 +62,10 @@ class Circuit:
     """What is known of one endpoint.
 
     `history` holds the last outcomes as bits, a 1 for a failure, the newest lowest; `seen` how many
-    there are. `epoch` grows whenever the state changes, so that late outcomes are known to be late.
+    there are. Answers of an endpoint that has nothing to get over are not counted. `epoch` grows whenever the state changes, so that late outcomes are known to be late.
     `until_ms` is when an open circuit may be probed, `paused_until_ms` the end of a timed pause,
-    `permit_until_ms` the end of the permit of a probe that is under way.
+    `permit_until_ms` the end of the permit of a probe that is under way, `well_ms` since when nothing
+    has failed. `changed_ms` and `forced_ms` tell which of two processes knows more: see `merge`.
     """
 
     state: State = "closed"
@@ -77,8 +78,10 @@ class Circuit:
     until_ms: int = 0
     paused_until_ms: int = 0
     permit_until_ms: int = 0
+    well_ms: int = 0
     reason: Fault | None = None
     forced: Forced | None = None
+    forced_ms: int = 0
 
 
 CLOSED: Final = Circuit()
@@ -152,16 +155,14 @@ def succeed(circuit: Circuit, permit: Permit, now_ms: int, rules: Rules) -> Circ
     if permit.epoch != circuit.epoch or circuit.forced is not None:
         return circuit
     if permit.probe:
-        closed = replace(CLOSED, epoch=circuit.epoch + 1, openings=circuit.openings)
-        return replace(closed, changed_ms=now_ms)
+        return replace(_fresh(circuit, now_ms), openings=circuit.openings, well_ms=now_ms)
     if not circuit.failures and not circuit.history and not circuit.openings:
         return circuit  # the usual case costs nothing
-    healthy = circuit.openings and now_ms - circuit.changed_ms >= rules.healthy_ms
     return replace(
         circuit,
         failures=0,
         **_remembered(circuit, rules, 0),
-        openings=0 if healthy else circuit.openings,
+        openings=_openings(circuit, now_ms, rules),
     )
 
 
@@ -182,12 +183,19 @@ def fail(
         return _paused(release(circuit, permit, now_ms), now_ms, rules, retry_after_ms)
     if fault in _SCOPED:
         return _opened(circuit, fault, now_ms, now_ms + _KEY_PAUSE_MS[fault])
-    if fault not in COUNTED:
-        return release(circuit, permit, now_ms)
-    failing = replace(circuit, failures=circuit.failures + 1, **_remembered(circuit, rules, 1))
+    if fault not in COUNTED or (permit.probe and now_ms < circuit.until_ms):
+        return release(circuit, permit, now_ms)  # a probe before the time leaves that time as it is
+    failing = replace(
+        circuit,
+        failures=circuit.failures + 1,
+        **_remembered(circuit, rules, 1),
+        openings=circuit.openings if permit.probe else _openings(circuit, now_ms, rules),
+        well_ms=now_ms,
+    )
     if permit.probe or _is_enough(failing, rules):
         length = _open_length(failing, rules) * (1 + rules.jitter * jitter())
-        return _opened(failing, fault, now_ms, now_ms + round(length))
+        opened = _opened(failing, fault, now_ms, now_ms + round(length))
+        return replace(opened, openings=failing.openings + 1)
     return failing
 
 
@@ -195,22 +203,47 @@ def release(circuit: Circuit, permit: Permit, now_ms: int) -> Circuit:
     """Give a permit back without an outcome: the call was not made, or nobody waited for its end."""
     if not permit.probe or permit.epoch != circuit.epoch:
         return circuit
-    # Open, and its time is over: whoever asks next is the probe.
+    # Open as before; where its time is over, whoever asks next is the probe.
     return replace(
-        circuit, state="open", epoch=circuit.epoch + 1, permit_until_ms=0, until_ms=now_ms
+        circuit, state="open", epoch=circuit.epoch + 1, permit_until_ms=0, changed_ms=now_ms
     )
 
 
 def force(circuit: Circuit, forced: Forced | None, now_ms: int) -> Circuit:
     """Hold a circuit open or closed by hand; None forgets that, and all failures with it."""
     if forced is None:
-        return replace(CLOSED, epoch=circuit.epoch + 1, changed_ms=now_ms)
-    return replace(circuit, forced=forced, epoch=circuit.epoch + 1, changed_ms=now_ms)
+        return replace(_fresh(circuit, now_ms), forced_ms=now_ms)
+    return replace(circuit, forced=forced, forced_ms=now_ms, epoch=circuit.epoch + 1)
+
+
+def merge(ours: Circuit, theirs: Circuit) -> Circuit:
+    """Return what two processes know together: the later state, and what was forced later.
+
+    What is ours stays as it is if they know nothing newer; otherwise permits that are out end.
+    """
+    newer = theirs if theirs.changed_ms > ours.changed_ms else ours
+    forcing = theirs if theirs.forced_ms > ours.forced_ms else ours
+    if newer is ours and forcing is ours:
+        return ours
+    return replace(
+        newer,
+        forced=forcing.forced,
+        forced_ms=forcing.forced_ms,
+        epoch=max(ours.epoch, theirs.epoch) + 1,
+    )
 
 
 def is_slow(first_byte_ms: int | None, rules: Rules) -> bool:
     """Tell whether an answer began so late that it counts as a failure."""
     return rules.slow_ms is not None and first_byte_ms is not None and first_byte_ms > rules.slow_ms
+
+
+def _fresh(circuit: Circuit, now_ms: int) -> Circuit:
+    return replace(CLOSED, epoch=circuit.epoch + 1, changed_ms=now_ms, forced_ms=circuit.forced_ms)
+
+
+def _openings(circuit: Circuit, now_ms: int, rules: Rules) -> int:
+    return 0 if now_ms - circuit.well_ms >= rules.healthy_ms else circuit.openings
 
 
 def _may_probe_early(circuit: Circuit, now_ms: int) -> bool:
@@ -242,14 +275,13 @@ def _open_length(circuit: Circuit, rules: Rules) -> float:
 
 def _opened(circuit: Circuit, fault: Fault, now_ms: int, until_ms: int) -> Circuit:
     return replace(
-        CLOSED,
+        _fresh(circuit, now_ms),
         state="open",
         failures=circuit.failures,
-        epoch=circuit.epoch + 1,
-        openings=circuit.openings + 1,
-        changed_ms=now_ms,
+        openings=circuit.openings,
         until_ms=until_ms,
         paused_until_ms=circuit.paused_until_ms,
+        well_ms=circuit.well_ms,
         reason=fault,
     )
 
