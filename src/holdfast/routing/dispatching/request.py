@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 from holdfast.errors import BudgetExceeded, HoldfastError, ProviderError, ProviderUnavailable
 from holdfast.ids import new_run_id
+from holdfast.routing.cost import dearest_rates
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.calls import Call
 from holdfast.routing.dispatching.dispatcher import Dispatcher
@@ -37,7 +38,7 @@ _OFFLINE = "offline/"
 _PAUSE_MS = 500
 _MOST_PAUSE_MS = 5_000
 _PRICED = 3
-"""How many of the first candidates a reservation pays the dearest of."""
+"""How many of the first candidates a reservation pays the dearest of; for a dearer one it is extended."""
 
 
 class Dispatch:
@@ -64,6 +65,7 @@ class Dispatch:
         self._all = dispatcher
         self._begin_ns = dispatcher.clock.monotonic_ns()
         self._held: Reservation | None = None
+        self._paid = _dearest(self.plan)
         self._call: Call | None = None
 
     async def __aenter__(self) -> Self:
@@ -152,9 +154,9 @@ class Dispatch:
         permit = board.acquire(place, early=early)
         if permit is None:
             return None
-        if self.attempts and self.attempts[-1].charged_msat is None:
+        if self._needs_more(candidate):
             try:
-                await self._hold_more()
+                await self._hold_more(candidate.endpoint.price)
             except BaseException:
                 permit.release()
                 raise
@@ -189,12 +191,20 @@ class Dispatch:
     def _amount(self, room: int | None) -> Reserve:
         sample = self._all.sample(self.ask, self.wanted.policy.name)
         size, most = self.ask.size, self.ask.max_tokens
-        return amount_to_reserve(_dearest(self.plan), size, most, sample, room=room)
+        return amount_to_reserve(self._paid, size, most, sample, room=room)
 
-    async def _hold_more(self) -> None:
-        """Hold the money of another call, as the last one may yet be charged."""
+    def _needs_more(self, candidate: Candidate) -> bool:
+        """Tell whether what is held does not pay for a call: the last was charged, or it is dearer."""
+        if self._held is None:
+            return False
+        charged = bool(self.attempts) and self.attempts[-1].charged_msat != 0
+        return charged or not _covers(self._paid, candidate.endpoint.price)
+
+    async def _hold_more(self, price: Price | None) -> None:
+        """Hold the money of another call at a price, besides what is held."""
         if self._held is None or self._all.ledger is None:
             return
+        self._paid = price
         more = await self._all.ledger.extend(self._held, self._amount, self._caps())
         if isinstance(more, CapReached):
             raise BudgetExceeded(more.message, hint="raise the budget, or ask for less")
@@ -276,19 +286,26 @@ def _dearest(plan: Plan) -> Price | None:
         return None
     if len(known) == 1:
         return known[0]
+    rates = [dearest_rates(each) for each in known]
     return Price(
-        input_msat_per_million=max(_inward(each) for each in known),
-        output_msat_per_million=max(_outward(each) for each in known),
+        input_msat_per_million=max(inward for inward, _ in rates),
+        output_msat_per_million=max(outward for _, outward in rates),
         request_msat=max(each.request_msat for each in known),
     )
 
 
-def _inward(price: Price) -> int:
-    return max(price.input_msat_per_million, price.cache_write_msat_per_million or 0)
+def _covers(paid: Price | None, price: Price | None) -> bool:
+    """Tell whether money for a call at one price is enough for a call at another.
 
-
-def _outward(price: Price) -> int:
-    return max(price.output_msat_per_million, price.reasoning_msat_per_million or 0)
+    Under a cap nothing is ever held at an unknown price, so that one covers all others.
+    """
+    if paid is None or paid is price:
+        return True
+    if price is None or price.request_msat > paid.request_msat:
+        return False
+    inward, outward = dearest_rates(price)
+    most_inward, most_outward = dearest_rates(paid)
+    return inward <= most_inward and outward <= most_outward
 
 
 def _outcome(error: BaseException | None, attempts: list[Attempt]) -> str:

@@ -1,0 +1,164 @@
+"""What requests hold while one endpoint after another fails them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+
+import pytest
+
+from holdfast.clock import SystemClock
+from holdfast.errors import BudgetExceeded, ProviderUnavailable
+from holdfast.routing.breakers.board import Board
+from holdfast.routing.breakers.rules import Rules
+from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig
+from holdfast.routing.cost import most_msat
+from holdfast.routing.dispatching.asking import Ask
+from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.dispatching.request import Dispatch
+from holdfast.routing.faults import Fault
+from holdfast.routing.ledger.entries import Scope
+from holdfast.routing.ledger.ledger import Ledger
+from holdfast.routing.providers.chat import ChatProvider
+from holdfast.routing.seam import Price, Usage
+from holdfast.tracing.tracer import Nowhere, Tracer
+
+NEVER_OPEN = Rules(failures=10**9)
+TOTAL = Scope("total")
+
+
+def price(times: int, **members: int) -> Price:
+    return Price(
+        input_msat_per_million=times * 1_000_000,
+        output_msat_per_million=times * 4_000_000,
+        **members,
+    )
+
+
+@asynccontextmanager
+async def leading(tmp_path, cap_msat: int | None, *prices: Price | None):
+    """Give a dispatcher over one provider a price, under one cap on everything."""
+    clock = SystemClock()
+    providers = [
+        ChatProvider(
+            ProviderConfig(name=f"p{n}", base_url="http://localhost:1/v1", models={"m": each}),
+            clock=clock,
+        )
+        for n, each in enumerate(prices)
+    ]
+    async with await Ledger.open(tmp_path / "ledger.db") as ledger:
+        yield Dispatcher(
+            providers,
+            Tracer(clock=clock, sink=Nowhere()),
+            config=RoutingConfig(budgets=Budgets(total_msat=cap_msat)),
+            clock=clock,
+            board=Board(NEVER_OPEN, now_ms=clock.now_ms, jitter=lambda: 0.0),
+            ledger=ledger,
+        )
+
+
+class Costly:
+    """Endpoints that charge each call all that it may cost, also when it fails; `seed` picks who fails."""
+
+    def __init__(self, ask: Ask, seed: int, failing: float) -> None:
+        self.ask = ask
+        self.spent = 0
+        self.calls = 0
+        self._chance = random.Random(seed)
+        self._failing = failing
+
+    async def __call__(self, call) -> None:
+        await asyncio.sleep(0)
+        self.calls += 1
+        rates = call.candidate.endpoint.price
+        most = most_msat(rates, self.ask.size, call.max_tokens)
+        if self._chance.random() < self._failing:
+            fault = self._chance.choice((Fault.TRUNCATED, Fault.SERVER, Fault.IDLE))
+            if fault is not Fault.SERVER:
+                self.spent += most
+            raise ProviderUnavailable("it broke", fault=fault)
+        self.spent += most
+        usage = Usage(input_tokens=self.ask.size, output_tokens=call.max_tokens)
+        call.succeed(usage, charged_msat=most)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("failing", [1.0, 0.7])
+async def test_requests_that_fail_over_at_once_never_spend_more_than_a_hard_cap(
+    tmp_path, seed, failing
+):
+    ask = Ask(model="m", size=100, max_tokens=500)
+    cap = 40 * most_msat(price(1), 100, 500)
+    prices = (price(1), price(2, cache_read_msat_per_million=9_000_000), price(3), price(20))
+    async with leading(tmp_path, cap, *prices) as dispatcher:
+        costly, held = Costly(ask, seed, failing), []
+
+        async def one() -> str:
+            try:
+                async with Dispatch(dispatcher, ask) as dispatch:
+                    await dispatch.run(costly)
+            except (BudgetExceeded, ProviderUnavailable) as error:
+                return type(error).__name__
+            finally:
+                held.append((await dispatcher.ledger.spent(TOTAL)).held_msat)
+            return "served"
+
+        outcomes = await asyncio.gather(*(one() for _ in range(200)))
+        assert costly.calls > 0
+        assert "BudgetExceeded" in outcomes
+        assert costly.spent <= cap
+        assert max(held) <= cap
+        spent = await dispatcher.ledger.spent(TOTAL)
+        assert spent.reserved_msat == 0
+        assert spent.held_msat >= costly.spent
+        assert await dispatcher.ledger.check() == []
+
+
+async def test_a_call_after_one_that_was_charged_is_paid_by_money_of_its_own(tmp_path):
+    ask = Ask(model="m", size=100, max_tokens=10)
+    most = most_msat(price(1), 100, 10)
+    async with leading(tmp_path, 2 * most - 1, price(1), price(1)) as dispatcher:
+
+        async def charged_and_of_no_use(call) -> None:
+            call.succeed(Usage(input_tokens=100, output_tokens=10))
+            raise ProviderUnavailable("its answer was of no use", fault=Fault.MALFORMED)
+
+        with pytest.raises(BudgetExceeded):
+            async with Dispatch(dispatcher, ask) as dispatch:
+                await dispatch.run(charged_and_of_no_use)
+        assert [each.charged_msat for each in dispatch.attempts] == [most]
+
+
+async def test_a_call_that_is_dearer_than_what_was_held_for_is_paid_before_it_is_made(tmp_path):
+    ask = Ask(model="m", size=100, max_tokens=10)
+    cap = most_msat(price(30), 100, 10)
+    prices = price(1), price(1), price(1), price(30)
+    async with leading(tmp_path, cap, *prices) as dispatcher:
+        asked = []
+
+        async def down(call) -> None:
+            asked.append(call.candidate.endpoint.provider)
+            raise ProviderUnavailable("it is down", fault=Fault.CONNECT)
+
+        with pytest.raises(BudgetExceeded):
+            async with Dispatch(dispatcher, ask) as dispatch:
+                await dispatch.run(down)
+        assert asked == ["p0", "p1", "p2"]
+
+
+async def test_without_a_budget_calls_of_any_price_are_made_one_after_another(tmp_path):
+    ask = Ask(model="m", size=100, max_tokens=10)
+    prices = price(1), None, price(2), price(30)
+    async with leading(tmp_path, None, *prices) as dispatcher:
+        asked = []
+
+        async def down(call) -> None:
+            asked.append(call.candidate.endpoint.provider)
+            raise ProviderUnavailable("it broke off", fault=Fault.TRUNCATED)
+
+        with pytest.raises(ProviderUnavailable):
+            async with Dispatch(dispatcher, ask) as dispatch:
+                await dispatch.run(down)
+        assert asked == ["p0", "p2", "p3", "p1"]
+        assert (await dispatcher.ledger.spent(TOTAL)).unknown_requests == 1
