@@ -62,8 +62,8 @@ MEANINGS = {
     "providers.NAME.timeouts.connect": "Seconds for name lookup, connection and TLS.",
     "providers.NAME.timeouts.first_byte": "Seconds from there to the first byte of the answer's body.",
     "providers.NAME.timeouts.idle": "The longest silence after that, in seconds.",
-    "providers.NAME.kind": "The wire format of the endpoint: `openai` (chat completions) or `anthropic` "
-    "(messages).",
+    "providers.NAME.kind": "The wire format of the endpoint: `openai` (chat completions), `anthropic` "
+    "(messages), `gemini` or `ollama`.",
     "providers.NAME.tier": "How able its models are held to be: `local`, `standard` or `frontier`.",
     "providers.NAME.auto_discover": "Whether the endpoint is asked which models it has, and what they cost.",
     "providers.NAME.models.MODEL.cache_read_sats_per_million": "The price of a million tokens in that the "

@@ -122,6 +122,14 @@ def _dialect_of(kind: str) -> Dialect | None:
             from holdfast.routing.dialects.anthropic import Anthropic  # noqa: PLC0415
 
             return Anthropic()
+        case "gemini":
+            from holdfast.routing.dialects.gemini import Gemini  # noqa: PLC0415
+
+            return Gemini()
+        case "ollama":
+            from holdfast.routing.dialects.ollama import Ollama  # noqa: PLC0415
+
+            return Ollama()
         case _:
             return None
 

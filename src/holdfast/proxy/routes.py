@@ -8,6 +8,7 @@ from typing import Final
 from holdfast.errors import HoldfastError
 from holdfast.proxy.formats.chat import Chat
 from holdfast.proxy.formats.messages import Messages
+from holdfast.proxy.formats.responses import Responses
 from holdfast.proxy.formats.seam import Face
 from holdfast.proxy.inference import Inference, error_answer, status_of
 from holdfast.proxy.limits import RateLimit
@@ -19,7 +20,11 @@ from holdfast.routing.dispatching.health import health_of, models_of, providers_
 from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer
 
 _CHAT: Final = Chat()
-FACES: Final[Mapping[str, Face]] = {"/v1/chat/completions": _CHAT, "/v1/messages": Messages()}
+FACES: Final[Mapping[str, Face]] = {
+    "/v1/chat/completions": _CHAT,
+    "/v1/messages": Messages(),
+    "/v1/responses": Responses(),
+}
 """Where requests for models go, and the format that is spoken there."""
 
 _READABLE: Final = frozenset(

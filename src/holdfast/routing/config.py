@@ -12,7 +12,7 @@ from holdfast.routing.breakers.rules import Rules
 from holdfast.routing.seam import Price, Tier, Traits
 from holdfast.routing.selection.policies import Policy, Strategy
 
-KINDS: Final = ("openai", "anthropic")
+KINDS: Final = ("openai", "anthropic", "gemini", "ollama")
 """The wire formats that endpoints are spoken to in."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 StructuredOutput = Literal["auto", "json_schema", "none"]

@@ -58,7 +58,7 @@ class ResponsesWriter:
                 self._finish = choice.get("finish_reason") or self._finish
         return written
 
-    def finish(self) -> bytes:
+    def finish(self, report: Object | None = None) -> bytes:
         written = self._begin({})
         if not self._calls and self._message is None:
             written += self._open_message()
@@ -69,7 +69,8 @@ class ResponsesWriter:
             written += added
         written += b"".join(self._close(item) for item in self._items)
         response = self._frame.ended(self._head, self._documents(), self._finish)
-        return written + self._event(f"response.{response['status']}", response=response)
+        told = {} if report is None else {"holdfast": report}
+        return written + self._event(f"response.{response['status']}", response=response, **told)
 
     def fail(self, status: int, message: str) -> bytes:
         code = "rate_limit_exceeded" if status == 429 else "server_error"
