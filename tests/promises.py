@@ -69,4 +69,5 @@ PROMISES = {
     "traces-survive-kills": "A span that was taken in is in the store of traces, whatever kills the process after that.",
     "tokens-counted-once": "No token of a model call is counted twice, whatever its provider says holds what.",
     "otlp-acknowledged-is-stored": "Spans that the OTLP port has acknowledged are stored, whatever kills it then.",
+    "no-half-answer-is-whole": "A model's answer that broke off is never passed on as a whole one, nor begun again after its first token.",
 }

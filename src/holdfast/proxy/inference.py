@@ -89,8 +89,8 @@ class Begun:
 
 async def _begin(call: Call, body: Object) -> Begun:
     """Open a stream and read it up to its first good token, so that nothing failed reaches a client."""
+    exchange = exchange_with(call.provider, sent(body, call), stream=True)
     async with AsyncExitStack() as stack:
-        exchange = exchange_with(call.provider, sent(body, call), stream=True)
         answering = await stack.enter_async_context(exchange)
         begun = Begun(call, AsyncExitStack(), answering, answering.batches())
         async for batch in begun.batches:
@@ -99,7 +99,7 @@ async def _begin(call: Call, body: Object) -> Begun:
                 call.note_first_byte()
                 break
         begun.stack = stack.pop_all()
-        return begun
+    return begun
 
 
 async def _pump(

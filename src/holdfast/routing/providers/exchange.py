@@ -123,7 +123,14 @@ class Exchange:
     ) -> AsyncIterator[Sequence[Document]]:
         frames = self._dialect.frames()
         async for piece in pieces:
-            chunks = [c for f in frames.feed(piece) for c in reader.feed(f.event, f.data)]
+            chunks: list[Document] = []
+            try:
+                for frame in frames.feed(piece):
+                    chunks += reader.feed(frame.event, frame.data)
+            except ProviderError:
+                if reader.finished and chunks:
+                    yield chunks  # the end of the answer came in the same piece as the fault behind it
+                raise
             if chunks:
                 yield chunks
             if reader.ended:
