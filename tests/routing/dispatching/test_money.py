@@ -4,58 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import asynccontextmanager
 
 import pytest
 
-from holdfast.clock import SystemClock
 from holdfast.errors import BudgetExceeded, ProviderUnavailable
-from holdfast.routing.breakers.board import Board
-from holdfast.routing.breakers.rules import Rules
-from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig
 from holdfast.routing.cost import most_msat
 from holdfast.routing.dispatching.asking import Ask
-from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.request import Dispatch
 from holdfast.routing.faults import Fault
 from holdfast.routing.ledger.entries import Scope
-from holdfast.routing.ledger.ledger import Ledger
-from holdfast.routing.providers.chat import ChatProvider
-from holdfast.routing.seam import Price, Usage
-from holdfast.tracing.tracer import Nowhere, Tracer
+from holdfast.routing.seam import Usage
+from tests.routing.dispatching.kit import leading, price
 
-NEVER_OPEN = Rules(failures=10**9)
 TOTAL = Scope("total")
-
-
-def price(times: int, **members: int) -> Price:
-    return Price(
-        input_msat_per_million=times * 1_000_000,
-        output_msat_per_million=times * 4_000_000,
-        **members,
-    )
-
-
-@asynccontextmanager
-async def leading(tmp_path, cap_msat: int | None, *prices: Price | None):
-    """Give a dispatcher over one provider a price, under one cap on everything."""
-    clock = SystemClock()
-    providers = [
-        ChatProvider(
-            ProviderConfig(name=f"p{n}", base_url="http://localhost:1/v1", models={"m": each}),
-            clock=clock,
-        )
-        for n, each in enumerate(prices)
-    ]
-    async with await Ledger.open(tmp_path / "ledger.db") as ledger:
-        yield Dispatcher(
-            providers,
-            Tracer(clock=clock, sink=Nowhere()),
-            config=RoutingConfig(budgets=Budgets(total_msat=cap_msat)),
-            clock=clock,
-            board=Board(NEVER_OPEN, now_ms=clock.now_ms, jitter=lambda: 0.0),
-            ledger=ledger,
-        )
 
 
 class Costly:

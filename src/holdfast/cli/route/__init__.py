@@ -10,6 +10,7 @@ VERBS = {
     "check": "check providers, keys, prices and policies without asking anybody",
     "explain": "show every candidate for a request, its expected cost, or why it is not asked",
     "providers": "show providers, their models, prices and circuits",
+    "trust": "give a provider that charged more than it quoted another chance",
     "stats": "what requests came to: number, tokens, cost, latency, by model, provider, ...",
     "requests": "list requests, the newest first",
 }
@@ -17,6 +18,7 @@ _MODULES = {
     "checking": ("check",),
     "explaining": ("explain",),
     "listing": ("providers",),
+    "trusting": ("trust",),
     "reporting": ("stats", "requests"),
 }
 _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.cli.output import Output
-from holdfast.cli.route.opening import dispatcher_of
+from holdfast.cli.route.opening import with_dispatcher
 from holdfast.cli.settings import settings_of
 from holdfast.routing.cost import format_msat
 
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Show every candidate."""
     from holdfast.routing.dispatching.explaining import explain  # noqa: PLC0415
 
-    settings = settings_of(arguments, output)
-    told = explain(dispatcher_of(settings), _ask(arguments))
+    settings, ask = settings_of(arguments, output), _ask(arguments)
+    told = with_dispatcher(settings, lambda dispatcher: explain(dispatcher, ask))
     output.data(told)
     policy = f", policy {told['policy']}" if told["policy"] else ""
     output.line(

@@ -6,7 +6,7 @@ import argparse
 from typing import Any, cast
 
 from holdfast.cli.output import Output
-from holdfast.cli.route.opening import dispatcher_of
+from holdfast.cli.route.opening import with_dispatcher
 from holdfast.cli.settings import settings_of
 
 
@@ -18,13 +18,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Show providers."""
     from holdfast.routing.dispatching.health import providers_of  # noqa: PLC0415
 
-    providers = cast(
-        "list[dict[str, Any]]", providers_of(dispatcher_of(settings_of(arguments, output)))
-    )
+    told = with_dispatcher(settings_of(arguments, output), providers_of)
+    providers = cast("list[dict[str, Any]]", told)
     output.data({"providers": providers})
     for each in providers:
         where = "this machine" if each["local"] else "elsewhere"
         output.line(f"{each['name']}: {each['state']}, {each['tier']}, {where}")
+        if each["distrusted"]:
+            output.line(f"  gets no requests: {each['distrusted']}")
         if each["any_model"]:
             output.line("  any model, prices unknown")
         for model in each["models"]:

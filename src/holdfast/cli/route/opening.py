@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def dispatcher_of(settings: Settings) -> Dispatcher:
-    """Return what would lead requests of this project; nothing is asked or logged by it."""
+def with_dispatcher(settings: Settings, action: Callable[[Dispatcher], T]) -> T:
+    """Look at what would lead requests of this project; nothing is asked or logged by it."""
     from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415
 
     clock = SystemClock()
-    return build_router(settings, Tracer(clock=clock, sink=Nowhere()), clock).dispatcher
+    tracer = Tracer(clock=clock, sink=Nowhere())
+    if not _has_ledger(settings):
+        return action(build_router(settings, tracer, clock).dispatcher)
+
+    async def look(ledger: Ledger) -> T:
+        return action(build_router(settings, tracer, clock, ledger=ledger).dispatcher)
+
+    return with_ledger(settings, look)
 
 
 def with_ledger(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) -> T:
@@ -32,8 +39,7 @@ def with_ledger(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) ->
     Raises:
         UsageError: nothing was logged here yet.
     """
-    path = ledger_path(settings)
-    if path is None or not path.exists():
+    if not _has_ledger(settings):
         raise UsageError(
             "no model call was logged here yet",
             hint="calls of workflows and of `holdfast proxy` are, as soon as there is a provider",
@@ -45,3 +51,8 @@ def with_ledger(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) ->
             return await action(ledger)
 
     return asyncio.run(work())
+
+
+def _has_ledger(settings: Settings) -> bool:
+    path = ledger_path(settings)
+    return path is not None and path.exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from holdfast.clock import Clock
 from holdfast.errors import NoProvider, UsageError
@@ -49,7 +49,14 @@ class Dispatcher:
         self.ledger = ledger
         self.speeds = Speeds()
         self.conversations = Conversations()
-        self.chooser = Chooser(Catalogue(offers_of(providers)), board, self.speeds)
+        self.chooser = Chooser(
+            Catalogue(offers_of(providers)), board, self.speeds, lambda: self.distrusted
+        )
+
+    @property
+    def distrusted(self) -> Mapping[str, str]:
+        """Providers that get no requests as they charged more than they quoted, and why."""
+        return {} if self.ledger is None else self.ledger.distrusted
 
     def refresh(self) -> None:
         """Read the models and prices of all providers again."""
@@ -81,7 +88,7 @@ class Dispatcher:
         if explain or plan.candidates or plan.waiting:
             return plan
         if plan.rejected:
-            raise _all_rejected(wanted, plan)
+            raise _all_rejected(wanted, plan, self.distrusted)
         raise self._unserved(wanted.model)
 
     def sample(self, ask: Ask, policy: str) -> Sample:
@@ -151,13 +158,16 @@ def _caps(budgets: Budgets, account: Account) -> Iterable[Cap]:
             yield Cap(scope=Scope(kind, name), limit_msat=limit)
 
 
-def _all_rejected(wanted: Wanted, plan: Plan) -> NoProvider:
+def _all_rejected(wanted: Wanted, plan: Plan, distrusted: Mapping[str, str]) -> NoProvider:
     what = "any model" if wanted.model == ANY else f"the model {wanted.model!r}"
     reasons = "; ".join(
         f"{each.endpoint.provider}/{each.endpoint.model} {each.reason}"
         for each in plan.rejected[:5]
     )
+    mend = "mend the policy in holdfast.toml"
+    if all(each.endpoint.provider in distrusted for each in plan.rejected):
+        mend = "`holdfast route trust PROVIDER` gives a provider another chance"
     return NoProvider(
         f"no endpoint may be asked for {what}: {reasons}",
-        hint="`holdfast route explain` shows every candidate; mend the policy in holdfast.toml",
+        hint=f"`holdfast route explain` shows every candidate; {mend}",
     )

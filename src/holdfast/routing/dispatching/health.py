@@ -12,11 +12,11 @@ from holdfast.routing.seam import Price, Provider
 
 
 def health_of(dispatcher: Dispatcher) -> Document:
-    """Return `ok`, `degraded` if something is open, `unhealthy` if nobody may be asked."""
+    """Return `ok`, `degraded` if somebody may not be asked, `unhealthy` if nobody may."""
     states = {name: _state(dispatcher, each) for name, each in dispatcher.providers.items()}
     said = set(states.values())
     status = "ok" if said <= {"closed"} else "degraded"
-    if said and said <= {"open"}:
+    if said and said <= {"open", "distrusted"}:
         status = "unhealthy"
     return {"status": status, "providers": {name: {"state": s} for name, s in states.items()}}
 
@@ -54,6 +54,7 @@ def _provider(dispatcher: Dispatcher, provider: Provider) -> Document:
         "tier": traits.tier,
         "local": traits.local,
         "state": _state(dispatcher, provider),
+        "distrusted": dispatcher.distrusted.get(provider.name),
         "circuit": circuit_data(board.circuit(host), dispatcher),
         "any_model": not models,
         "models": models,
@@ -75,6 +76,8 @@ def circuit_data(circuit: Circuit, dispatcher: Dispatcher) -> Document:
 
 def _state(dispatcher: Dispatcher, provider: Provider) -> str:
     """Return the state of a provider: that of its key, or of its models where they agree."""
+    if provider.name in dispatcher.distrusted:
+        return "distrusted"
     host = Place(provider.name, provider.traits.key)
     places = [host._replace(model=model) for model in provider.models()] or _seen(
         dispatcher.board, host

@@ -71,15 +71,21 @@ class Plan(NamedTuple):
 class Chooser:
     """Choose among the endpoints of a catalogue by what is known of them.
 
-    `speed` gives the expected milliseconds of an answer at a place, None if it was never asked.
+    `speed` gives the expected milliseconds of an answer at a place, None if it was never asked;
+    `distrusted` the providers that get no requests, and why.
     """
 
     def __init__(
-        self, catalogue: Catalogue, board: Board, speed: Callable[[Place, int], float | None]
+        self,
+        catalogue: Catalogue,
+        board: Board,
+        speed: Callable[[Place, int], float | None],
+        distrusted: Callable[[], Mapping[str, str]] = dict[str, str],
     ) -> None:
         self.catalogue = catalogue
         self._board = board
         self._speed = speed
+        self._distrusted = distrusted
         self._turn = 0
 
     def plan(self, wanted: Wanted, *, explain: bool = False) -> Plan:
@@ -119,10 +125,15 @@ class Chooser:
         waiting: list[Candidate] = []
         rejected: list[Rejected] = []
         policy, cached, tokens = wanted.policy, wanted.cached, wanted.tokens
+        distrusted = self._distrusted()
         limited = policy is not FREE_CHOICE or wanted.tier is not None
         troubled = self._board.troubled
         for endpoint in endpoints:
             place, rates = endpoint.place, endpoint.rates
+            if distrusted and place.provider in distrusted:
+                why = f"is distrusted: {distrusted[place.provider]}"
+                rejected.append(Rejected(endpoint, why))
+                continue
             trouble = bool(troubled) and place.provider in troubled
             cost = inf
             if rates is not None:
