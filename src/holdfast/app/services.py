@@ -14,6 +14,7 @@ from holdfast.settings import Settings
 if TYPE_CHECKING:
     from holdfast.agents.nodes import Services
     from holdfast.agents.workflow import Workflow
+    from holdfast.routing.breakers.board import Board
     from holdfast.routing.dialects.seam import Dialect
     from holdfast.routing.ledger.ledger import Ledger
     from holdfast.routing.router import Router
@@ -74,7 +75,14 @@ def build_router(
     exchange: Exchange | None = None,
     ledger: Ledger | None = None,
 ) -> Router:
-    """Return a router over the configured providers and the extractor."""
+    """Return a router over the configured providers and the extractor.
+
+    What is known of the configured providers is kept in the project and shared with its other processes;
+    what `exchange` puts in their place is judged anew each time.
+
+    Raises:
+        StorageTooNew: a newer version wrote what is known of them.
+    """
     from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
     from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
     from holdfast.routing.router import Router  # noqa: PLC0415
@@ -83,15 +91,32 @@ def build_router(
         ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind))
         for config in settings.providers
     ]
+    board = None
     if exchange is not None:
         configured = exchange(configured)
+    elif configured:
+        board = _kept_board(settings, clock)
     return Router(
         [*configured, ExtractProvider()],
         tracer,
         config=settings.routing,
         clock=clock,
+        board=board,
         ledger=ledger,
     )
+
+
+def _kept_board(settings: Settings, clock: Clock) -> Board | None:
+    from random import random  # noqa: PLC0415
+
+    from holdfast.routing.breakers.keeping import keep  # noqa: PLC0415 - only where models are asked
+    from holdfast.routing.breakers.rules import Rules  # noqa: PLC0415
+
+    folder = faces_folder(settings)
+    if folder is None:
+        return None
+    rules = settings.routing.breaker if settings.routing else Rules()
+    return keep(folder / "breakers.json", rules, now_ms=clock.now_ms, jitter=random)
 
 
 def ledger_path(settings: Settings) -> Path | None:

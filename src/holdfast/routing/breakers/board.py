@@ -31,6 +31,7 @@ from holdfast.routing.faults import OF_THE_KEY, Fault
 
 ANY_MODEL = ""
 _EARLY_MS = 1_000
+_LOOK_MS = 1_000
 _MOST_CIRCUITS = 20_000
 _OF_THE_HOST = OF_THE_KEY | {Fault.CONNECT}
 
@@ -45,13 +46,15 @@ class Place(NamedTuple):
 
 Changed = Callable[[Mapping[Place, Circuit]], None]
 """Gets circuits that changed their state, with all others that are not as new."""
+Others = Callable[[], Mapping[Place, Circuit] | None]
+"""Gives what other processes know, None if that is nothing new."""
 
 
 class Board:
     """Judges, admits and counts. Not for threads: it belongs to one event loop.
 
     `now_ms` and `jitter` come from outside. `changed` is called after a change of state, not after
-    each outcome.
+    each outcome. `others` is asked at the beginning, and once a second at most when somebody wants to call.
     """
 
     def __init__(
@@ -61,16 +64,20 @@ class Board:
         now_ms: Callable[[], int],
         jitter: Callable[[], float],
         changed: Changed | None = None,
+        others: Others | None = None,
     ) -> None:
         self.rules = rules
         self._now_ms = now_ms
         self._jitter = jitter
         self._changed = changed
+        self._others = others
+        self._look_ms = 0
         self._circuits: dict[Place, Circuit] = {}
         self._early_ms: dict[Place, int] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self.troubled: set[str] = set()
         """Providers with a circuit that is not as new: all others need not be judged."""
+        self._look_around(now_ms())
 
     def circuit(self, place: Place) -> Circuit:
         """Return the circuit of a place."""
@@ -81,15 +88,15 @@ class Board:
         return dict(self._circuits)
 
     def load(self, circuits: Mapping[Place, Circuit]) -> None:
-        """Take over what another process, or this one before, knew and is newer than what is here.
-
-        `changed` is called for it as for any other change.
-        """
-        for place, circuit in circuits.items():
-            self._set(place, merge(self.circuit(place), circuit))
+        """Take over what another process, or this one before, knew and is newer than what is here."""
+        moved = [self._put(p, merge(self.circuit(p), each)) for p, each in circuits.items()]
+        if any(moved):
+            self._wake()
 
     def judge(self, place: Place) -> Verdict:
         """Tell whether a call may be made now."""
+        if self._others is not None:
+            self._look_around(self._now_ms())
         if place.provider not in self.troubled:
             return READY
         now_ms = self._now_ms()
@@ -103,6 +110,7 @@ class Board:
         `early` is granted once a second at most for each circuit.
         """
         now_ms = self._now_ms()
+        self._look_around(now_ms)
         if early and not self._may_be_early(place, now_ms):
             return None
         host = host_of(place)
@@ -145,27 +153,39 @@ class Board:
         lately = {p: at for p, at in self._early_ms.items() if now_ms - at < _EARLY_MS}
         self._early_ms = lately | {p: now_ms for p, permit in permits.items() if permit.probe}
 
+    def _look_around(self, now_ms: int) -> None:
+        if self._others is None or now_ms < self._look_ms:
+            return
+        self._look_ms = now_ms + _LOOK_MS
+        self.load(self._others() or {})
+
     def _set(self, place: Place, circuit: Circuit) -> None:
+        if self._put(place, circuit):
+            self._wake()
+            if self._changed is not None:
+                self._changed(self._circuits)
+
+    def _put(self, place: Place, circuit: Circuit) -> bool:
+        """Note a circuit down; return whether its state is another one."""
         before = self.circuit(place)
         if circuit is before:
-            return
+            return False
         self._circuits.pop(place, None)
         self._circuits[place] = circuit  # the last of all: the first is the one to forget
         self.troubled.add(place.provider)
         if len(self._circuits) > _MOST_CIRCUITS:  # names of models can come from anybody
             self._circuits.pop(next(iter(self._circuits)))
-        moved = (circuit.state, circuit.forced, circuit.paused_until_ms) != (
+        return (circuit.state, circuit.forced, circuit.paused_until_ms) != (
             before.state,
             before.forced,
             before.paused_until_ms,
         )
-        if moved:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-            if self._changed is not None:
-                self._changed(self._circuits)
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def end(
         self,
