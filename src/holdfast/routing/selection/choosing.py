@@ -104,7 +104,7 @@ class Chooser:
         )
 
     def _plan_any(self, wanted: Wanted, *, explain: bool) -> Plan:
-        if explain or wanted.strategy != "cheapest":
+        if explain or _strategy(wanted) != "cheapest":
             return self._weigh(self.catalogue.every(), wanted)
         seen: list[Endpoint] = []
         plan = Plan((), ())
@@ -112,7 +112,7 @@ class Chooser:
             seen.extend(layer)
             plan = self._weigh(seen, wanted)
             # All of this layer are free and as good as their price: nothing behind is cheaper.
-            if len(plan.candidates) == len(seen) and self._is_clean(layer):
+            if layer and len(plan.candidates) == len(seen) and self._is_clean(layer):
                 break
         held = [e for p in wanted.cached for e in self.catalogue.named(p.model) if e.place == p]
         return self._weigh({e.place: e for e in (*seen, *held)}.values(), wanted) if held else plan
@@ -154,7 +154,7 @@ class Chooser:
     def _order(self, free: list[Candidate], wanted: Wanted) -> Sequence[Candidate]:
         if len(free) < 2:
             return free
-        match wanted.policy.strategy or wanted.strategy:
+        match _strategy(wanted):
             case "cheapest":
                 free.sort()
             case "fastest":
@@ -189,6 +189,10 @@ class Chooser:
         if not circuit.history:
             return 0.0
         return circuit.history.bit_count() / max(circuit.seen, _ENOUGH)
+
+
+def _strategy(wanted: Wanted) -> Strategy:
+    return wanted.policy.strategy or wanted.strategy
 
 
 def _why_not(endpoint: Endpoint, cost: float, wanted: Wanted) -> str | None:

@@ -123,7 +123,7 @@ class Catalogue:
 
 
 def peel(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
-    """Take the cheapest endpoints off layer by layer (Pareto fronts over in, out and request)."""
+    """Take the cheapest endpoints off layer by layer (Pareto fronts over all rates but the cache's)."""
     priced = sorted(
         ((e.rates, e) for e in endpoints if e.rates is not None), key=lambda pair: pair[0][:2]
     )
@@ -141,9 +141,12 @@ def peel(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
 
 
 def _dominates(one: Rates, other: Rates) -> bool:
-    return one.outward <= other.outward and one.inward <= other.inward and (
-        one.request <= other.request
-    )  # fmt: skip
+    return (
+        one.outward <= other.outward
+        and one.inward <= other.inward
+        and one.request <= other.request
+        and one.reasoning <= other.reasoning
+    )
 
 
 def _rates(price: Price, traits: Traits) -> Rates:
