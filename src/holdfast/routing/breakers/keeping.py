@@ -6,9 +6,11 @@ fingerprints of keys and no keys.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -24,7 +26,6 @@ _KEPT_MS = 86_400_000
 _MOST_KEPT = 2_000
 _SMALL = 200
 _EACH_MS = 1_000
-_LOCK_SECONDS = 0.2
 _WORDS: Final = {
     "state": ("closed", "open", "half_open"),
     "forced": (None, "open", "closed"),
@@ -92,14 +93,10 @@ class BreakerFile:
             self._owed = circuits
             return
         self._owed, self._written_ms = None, self._now_ms()
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - most processes change nothing
-
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(f"{self._path}.lock", timeout=_LOCK_SECONDS):
+            with _locked(self._path.with_name(f"{self._path.name}.lock")):
                 self._write_merged(circuits)
-        except Timeout:
-            self._owed = circuits
         except StorageTooNew as error:
             self._leave_alone(error.message)
         except OSError as error:
@@ -219,6 +216,14 @@ def _worth_keeping(circuits: Circuits, now_ms: int) -> Circuits:
 def _last_ms(circuit: Circuit) -> int:
     changed = max(circuit.changed_ms, circuit.forced_ms)
     return max(changed, circuit.until_ms, circuit.paused_until_ms) if changed else 0
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Keep other processes out; they are waited for, as they only read and write one file."""
+    with path.open("ab") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _replace(path: Path, content: bytes) -> None:
