@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
@@ -152,6 +152,7 @@ def assert_cheapest(kit: Kit, wanted: Wanted, plan: Plan, among: list[Endpoint])
     assert ordered == sorted(ordered)
 
 
+@settings(deadline=None)
 @given(kit=kits(), data=st.data(), model=st.sampled_from(MODELS))
 def test_the_first_to_be_asked_is_the_cheapest_of_those_that_serve_a_model(
     kit: Kit, data: st.DataObject, model: str
@@ -163,6 +164,7 @@ def test_the_first_to_be_asked_is_the_cheapest_of_those_that_serve_a_model(
     assert len(plan.candidates) + len(plan.waiting) == len(among)
 
 
+@settings(deadline=None)
 @given(kit=kits(), data=st.data())
 def test_for_any_model_it_is_the_cheapest_of_all_though_not_all_are_weighed(
     kit: Kit, data: st.DataObject
@@ -171,6 +173,7 @@ def test_for_any_model_it_is_the_cheapest_of_all_though_not_all_are_weighed(
     assert_cheapest(kit, wanted, kit.chooser.plan(wanted), kit.endpoints)
 
 
+@settings(deadline=None)
 @given(kit=kits(), data=st.data(), policy=POLICIES, tier=st.none() | st.sampled_from(TIERS))
 def test_each_endpoint_is_a_candidate_or_waits_or_is_rejected_with_a_reason(
     kit: Kit, data: st.DataObject, policy: Policy, tier
@@ -188,6 +191,7 @@ def test_each_endpoint_is_a_candidate_or_waits_or_is_rejected_with_a_reason(
         assert is_allowed(policy, tier, each)
 
 
+@settings(deadline=None)
 @given(kit=kits(), data=st.data(), policy=POLICIES)
 def test_a_policy_chooses_the_same_whether_or_not_it_is_explained(
     kit: Kit, data: st.DataObject, policy: Policy

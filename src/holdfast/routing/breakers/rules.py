@@ -102,6 +102,8 @@ class Verdict(NamedTuple):
     reason: str = ""
     probing: bool = False
     """Another call is probing just now: its outcome decides."""
+    may_be_early: bool = False
+    """It may be probed before its time, where there is no other endpoint."""
 
 
 READY: Final = Verdict(ready=True)
@@ -121,7 +123,12 @@ def judge(circuit: Circuit, now_ms: int) -> Verdict:
         case "closed":
             return READY
         case "open" if now_ms < circuit.until_ms:
-            return Verdict(ready=False, again_ms=circuit.until_ms, reason=_reason(circuit))
+            return Verdict(
+                ready=False,
+                again_ms=circuit.until_ms,
+                reason=_reason(circuit),
+                may_be_early=circuit.reason not in _SCOPED,
+            )
         case "half_open" if now_ms < circuit.permit_until_ms:
             again = circuit.permit_until_ms
             return Verdict(ready=False, again_ms=again, reason="probing", probing=True)

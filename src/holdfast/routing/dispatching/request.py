@@ -134,7 +134,7 @@ class Dispatch:
         for candidate in self.plan.candidates:
             if (call := await self._begin(candidate)) is not None:
                 return await self._try(call, attempt)
-        for candidate in self.plan.waiting[:1]:
+        for candidate in [e for e in self.plan.waiting if e.verdict.may_be_early][:1]:
             if (call := await self._begin(candidate, early=True)) is not None:
                 return await self._try(call, attempt)
         raise self._nobody_free()
