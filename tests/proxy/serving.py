@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -46,7 +47,8 @@ class Proxy:
         """Ask with a JSON value or with bytes, and read the answer to its end."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.client.post(self.address + path, data=sent, headers=named) as answer:
+        url, data = self.address + path, io.BytesIO(sent)
+        async with self.client.post(url, data=data, headers=named) as answer:
             return Seen(path, answer.status, dict(answer.headers), await answer.read())
 
     async def follow(self, path: str, body: Any, begun: asyncio.Event) -> Seen:
@@ -60,6 +62,13 @@ class Proxy:
                 if not had and seen.text:
                     begun.set()
             return seen
+
+    async def settled(self, count: int) -> list[Logged]:
+        """Wait until so many requests have ended, and return them."""
+        while True:
+            rows = await self.logged()
+            if len(rows) >= count and all(row.attempts for row in rows):
+                return rows
 
     async def logged(self) -> list[Logged]:
         """Return every request in the ledger with its attempts, the oldest first."""

@@ -12,7 +12,7 @@ import pytest
 from anyio import fail_after
 
 from holdfast.routing.ledger.entries import OK
-from holdfast.testing.upstream import Act, Fault, Reply, Upstream
+from holdfast.testing.upstream import Act, Fault, Reply, ToolUse, Upstream
 from tests.proxy.serving import PATHS, Proxy, provider, proxy_of, request
 
 FIRST, SECOND = "First says one two three.", "Second says four five six."
@@ -151,3 +151,20 @@ async def test_what_fails_behind_the_last_token_is_a_whole_answer(
         assert both.asked == (1, 0)
         [row] = await both.proxy.logged()
         assert [(each.provider, each.outcome) for each in row.attempts] == [("first", OK)]
+
+
+async def test_an_answer_that_the_format_cannot_say_is_paid_for_and_another_is_asked(
+    tmp_path: Path,
+) -> None:
+    path = "/v1/messages"
+    broken = Reply(text="", calls=(ToolUse(id="c1", name="add", arguments='{"a":'),))
+    async with pair(tmp_path, Act(reply=broken), kind="openai", hasty=False) as both:
+        seen = await both.proxy.ask(path, request(path, stream=False))
+        assert (seen.status, seen.text) == (200, SECOND)
+        assert both.asked == (1, 1)
+        [row] = await both.proxy.logged()
+        assert [(each.provider, each.outcome) for each in row.attempts] == [
+            ("first", OK), ("second", OK),
+        ]  # fmt: skip
+        assert (row.provider, row.debit_msat) == ("second", 15 * 1 + 15 * 9)
+        assert await both.proxy.ledger.check() == []

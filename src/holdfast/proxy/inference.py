@@ -58,11 +58,11 @@ class Inference:
             async with exchange_with(call.provider, body, stream=False) as answering:
                 document = await answering.document()
             _succeed(dispatch, call, answering, _reason(document))
-            return document
+            # An answer that the client's format cannot say was paid for; another may do better.
+            return asked.answer(document)
 
         async with dispatch:
-            document = await dispatch.run(attempt)
-        answer = json_answer(asked.answer(document))
+            answer = json_answer(await dispatch.run(attempt))
         return Answer(body=answer.body, headers=headers_of(dispatch))
 
     async def _stream(self, dispatch: Dispatch, asked: Asked) -> Streaming:
