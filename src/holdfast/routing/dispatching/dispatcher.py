@@ -68,14 +68,15 @@ class Dispatcher:
         likely = self.sample(ask, policy.name).quantile(0.5)
         if ask.max_tokens is not None:
             likely = min(likely, ask.max_tokens)
-        key = conversation_key(ask.account.owner, ask.opening)
+        key, now_ms = conversation_key(ask.account.owner, ask.opening), self.clock.now_ms()
         return Wanted(
             model=ask.model,
             tokens=Tokens(ask.input_tokens, likely),
             policy=policy,
             strategy=ask.strategy or self.config.strategy,
             tier=ask.tier,
-            cached=self.conversations.cached(key, self.clock.now_ms()),
+            cached=self.conversations.cached(key, now_ms),
+            turns=self.conversations.turns(key, now_ms),
         )
 
     def plan(self, wanted: Wanted, *, explain: bool = False) -> Plan:

@@ -25,7 +25,8 @@ class Wanted:
     """What is known of a request when an endpoint is chosen.
 
     `model` is a name, `PROVIDER/MODEL` or `ANY`. `cached` says how many tokens a place still holds
-    of this conversation, `tier` the highest tier that may be asked.
+    of this conversation and `turns` how many more are expected of it, `tier` the highest tier that may
+    be asked.
     """
 
     model: str
@@ -34,17 +35,20 @@ class Wanted:
     strategy: Strategy = "cheapest"
     tier: Tier | None = None
     cached: Mapping[Place, int] = field(default_factory=dict[Place, int])
+    turns: int = 0
 
 
 class Candidate(NamedTuple):
-    """An endpoint that may be asked. Candidates sort by cost, then in their configured order.
+    """An endpoint that may be asked. Candidates sort by weight, then in their configured order.
 
-    `cost` is its expected cost in msat, infinite where no price is known.
+    `cost` is the expected cost of the request in msat, infinite where no price is known; `weight` adds
+    what the turns to come would cost there, so that a cache that is worth its price is built up.
     """
 
-    cost: float
+    weight: float
     order: int
     endpoint: Endpoint
+    cost: float
     verdict: Verdict = READY
 
     @property
@@ -108,7 +112,7 @@ class Chooser:
             return self._weigh(self.catalogue.every(), wanted)
         seen: list[Endpoint] = []
         plan = Plan((), ())
-        for layer in self.catalogue.layers():
+        for layer in self.catalogue.layers(with_cache=wanted.turns > 0):
             seen.extend(layer)
             plan = self._weigh(seen, wanted)
             # All of this layer are free and as good as their price: nothing behind is cheaper.
@@ -124,7 +128,7 @@ class Chooser:
         free: list[Candidate] = []
         waiting: list[Candidate] = []
         rejected: list[Rejected] = []
-        policy, cached, tokens = wanted.policy, wanted.cached, wanted.tokens
+        policy, cached, tokens, turns = wanted.policy, wanted.cached, wanted.tokens, wanted.turns
         distrusted = self._distrusted()
         limited = policy is not FREE_CHOICE or wanted.tier is not None
         troubled = self._board.troubled
@@ -135,14 +139,17 @@ class Chooser:
                 rejected.append(Rejected(endpoint, why))
                 continue
             trouble = bool(troubled) and place.provider in troubled
-            cost = inf
+            cost = weight = inf
             if rates is not None:
                 held = cached.get(place, 0) if cached else 0
-                cost = expect(rates, tokens, held, self._failing(place) if trouble else 0.0)
+                failing = self._failing(place) if trouble else 0.0
+                cost = weight = expect(rates, tokens, held, failing)
+                if turns:
+                    weight += turns * expect(rates, tokens, tokens.inward, failing)
             if limited and (why := _why_not(endpoint, cost, wanted)):
                 rejected.append(Rejected(endpoint, why))
                 continue
-            candidate = Candidate(cost, endpoint.order, endpoint)
+            candidate = Candidate(weight, endpoint.order, endpoint, cost)
             if trouble and not (verdict := self._board.judge(place)).ready:
                 waiting.append(candidate._replace(verdict=verdict))
             else:
@@ -170,13 +177,13 @@ class Chooser:
 
     def _balance(self, free: list[Candidate], wanted: Wanted) -> Sequence[Candidate]:
         """Order by cost and time, each as a multiple of the best there is."""
-        costs = [each.cost for each in free if 0 < each.cost < inf]
+        costs = [each.weight for each in free if 0 < each.weight < inf]
         times = [self._milliseconds(each, wanted) for each in free]
         cheapest, quickest = min(costs, default=1.0), min((t for t in times if t), default=1.0)
 
         def score(each: Candidate) -> tuple[float, int]:
             time = self._milliseconds(each, wanted) / quickest
-            return (each.cost / cheapest + time, each.order)
+            return (each.weight / cheapest + time, each.order)
 
         return sorted(free, key=score)
 

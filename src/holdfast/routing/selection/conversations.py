@@ -1,7 +1,8 @@
 """Which endpoint holds how much of a conversation in its cache: known without asking the client.
 
 Providers keep the beginnings of prompts for some minutes and sell them back at a lower price. Turns
-of one conversation share their first messages, so those are its key.
+of one conversation share their first messages, so those are its key. How long a conversation lasts
+nobody knows; that it goes on for as long as it has lasted is a guess that needs to know nothing else.
 """
 
 from __future__ import annotations
@@ -16,37 +17,55 @@ from holdfast.routing.breakers.board import Place
 
 _TTL_MS: Final = 300_000
 _MOST: Final = 10_000
+_MOST_PLACES: Final = 4
+_MOST_TURNS: Final = 2
+"""Further ahead quotes have changed: counting more turns made sessions at drifting quotes dearer."""
 _LEAST_TOKENS: Final = 1024
 """A shorter beginning is kept by no provider."""
 
 
-class _Held(NamedTuple):
-    place: Place
+class _Cache(NamedTuple):
     tokens: int
     until_ms: int
 
 
+class _Held(NamedTuple):
+    caches: Mapping[Place, _Cache]
+    turns: int
+
+
 class Conversations:
-    """Remembers the newest 10,000 conversations of the last five minutes."""
+    """Remembers the newest 10,000 conversations, and of each the caches of the last five minutes."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[bytes, _Held] = OrderedDict()
 
     def cached(self, key: bytes, now_ms: int) -> Mapping[Place, int]:
-        """Return how many tokens of a conversation a place still holds."""
-        held = self._held.get(key)
-        if held is None or held.until_ms <= now_ms:
-            return {}
-        return {held.place: held.tokens}
+        """Return how many tokens of a conversation places still hold."""
+        return {place: cache.tokens for place, cache in self._warm(key, now_ms).items()}
+
+    def turns(self, key: bytes, now_ms: int) -> int:
+        """Return how many more turns to count on: as many as there were, two at most."""
+        return self._held[key].turns if self._warm(key, now_ms) else 0
 
     def note(self, key: bytes, place: Place, tokens: int | None, now_ms: int) -> None:
         """Remember that a place has read so many tokens."""
         if not tokens or tokens < _LEAST_TOKENS:
             return
-        self._held[key] = _Held(place, tokens, now_ms + _TTL_MS)
+        caches = {p: cache for p, cache in self._warm(key, now_ms).items() if p != place}
+        while len(caches) >= _MOST_PLACES:
+            caches.pop(next(iter(caches)))
+        caches[place] = _Cache(tokens, now_ms + _TTL_MS)
+        self._held[key] = _Held(caches, min(self.turns(key, now_ms) + 1, _MOST_TURNS))
         self._held.move_to_end(key)
         if len(self._held) > _MOST:
             self._held.popitem(last=False)
+
+    def _warm(self, key: bytes, now_ms: int) -> dict[Place, _Cache]:
+        held = self._held.get(key)
+        if held is None:
+            return {}
+        return {place: cache for place, cache in held.caches.items() if cache.until_ms > now_ms}
 
 
 def conversation_key(owner: str, opening: Sequence[str]) -> bytes:

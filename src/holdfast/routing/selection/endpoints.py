@@ -85,7 +85,7 @@ class Catalogue:
                 order += 1
             order += 1
         self._by_model = {model: tuple(found) for model, found in by_model.items()}
-        self._layers: tuple[tuple[Endpoint, ...], ...] | None = None
+        self._layers: dict[bool, tuple[tuple[Endpoint, ...], ...]] = {}
 
     def named(self, model: str) -> Sequence[Endpoint]:
         """Return the endpoints for a model, written `MODEL` or `PROVIDER/MODEL`."""
@@ -102,14 +102,15 @@ class Catalogue:
         """Return all endpoints that have a name."""
         return (each for found in self._by_model.values() for each in found)
 
-    def layers(self) -> Sequence[Sequence[Endpoint]]:
+    def layers(self, *, with_cache: bool = False) -> Sequence[Sequence[Endpoint]]:
         """Return all endpoints in layers: none is cheaper in every respect than one before its own.
 
-        The last layer holds the rest, those without a price at its end.
+        The price of a cache counts only `with_cache`: it makes the layers larger. The last layer holds
+        the rest, those without a price at its end.
         """
-        if self._layers is None:
-            self._layers = peel(tuple(self.every()))
-        return self._layers
+        if with_cache not in self._layers:
+            self._layers[with_cache] = peel(tuple(self.every()), with_cache=with_cache)
+        return self._layers[with_cache]
 
     def _of_offer(self, offer: Offer, model: str, rest: str) -> Sequence[Endpoint]:
         for name in (rest, model):
@@ -119,11 +120,14 @@ class Catalogue:
         return self._aliased(rest, [offer])
 
     def _aliased(self, model: str, offers: Iterable[Offer]) -> Sequence[Endpoint]:
-        return [make_endpoint(o, model, o.price_of(model), 0) for o in offers if o.serves(model)]
+        serving = (each for each in offers if each.serves(model))
+        return [make_endpoint(o, model, o.price_of(model), n) for n, o in enumerate(serving)]
 
 
-def peel(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
-    """Take the cheapest endpoints off layer by layer (Pareto fronts over all rates but the cache's)."""
+def peel(
+    endpoints: Sequence[Endpoint], *, with_cache: bool = False
+) -> tuple[tuple[Endpoint, ...], ...]:
+    """Take the cheapest endpoints off layer by layer: Pareto fronts over their rates."""
     priced = sorted(
         ((e.rates, e) for e in endpoints if e.rates is not None), key=lambda pair: pair[0][:2]
     )
@@ -131,7 +135,7 @@ def peel(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
     rest: list[Endpoint] = []
     for rates, endpoint in priced:
         for front in fronts:
-            if not any(_dominates(other, rates) for other, _ in front):
+            if not any(_dominates(other, rates, with_cache=with_cache) for other, _ in front):
                 front.append((rates, endpoint))
                 break
         else:
@@ -140,12 +144,13 @@ def peel(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
     return (*(tuple(e for _, e in front) for front in fronts), (*rest, *unpriced))
 
 
-def _dominates(one: Rates, other: Rates) -> bool:
+def _dominates(one: Rates, other: Rates, *, with_cache: bool) -> bool:
     return (
         one.outward <= other.outward
         and one.inward <= other.inward
         and one.request <= other.request
         and one.reasoning <= other.reasoning
+        and (not with_cache or one.cache_read <= other.cache_read)
     )
 
 
