@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.app.discovering import prepare_models
 from holdfast.app.places import faces_folder
 from holdfast.clock import Clock, SystemClock
 from holdfast.settings import Settings
@@ -65,6 +66,7 @@ async def open_services(
             ledger = await stack.enter_async_context(open_ledger(settings))
         services = build_services(settings, tracer, clock, exchange, ledger, owner)
         stack.push_async_callback(services.router.close)
+        await prepare_models(settings, services.router.dispatcher, clock)
         yield services
 
 

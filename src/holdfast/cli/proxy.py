@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _told(settings: Settings) -> list[str]:
     models = [name for each in settings.providers for name in each.models]
     listed = ", ".join(models[:5]) + (", ..." if len(models) > 5 else "")
+    if not listed and settings.providers:
+        listed = f"those of {', '.join(each.name for each in settings.providers)}"
     return [
         "OpenAI clients: base_url {address}/v1",
         f"models: {listed or 'offline/extract only; add providers to holdfast.toml'}",

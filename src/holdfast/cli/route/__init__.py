@@ -7,7 +7,7 @@ import argparse
 from holdfast.cli.verbs import configure_verbs, run_verb
 
 VERBS = {
-    "check": "check providers, keys, prices and policies without asking anybody",
+    "check": "check providers, keys, prices and policies; no model is asked",
     "explain": "show every candidate for a request, its expected cost, or why it is not asked",
     "providers": "show providers, their models, prices and circuits",
     "trust": "give a provider that charged more than it quoted another chance",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from holdfast.app.discovering import prepare_models
 from holdfast.app.services import build_router, ledger_path, open_ledger
 from holdfast.clock import SystemClock
 from holdfast.errors import UsageError
@@ -19,18 +20,21 @@ T = TypeVar("T")
 
 
 def with_dispatcher(settings: Settings, action: Callable[[Dispatcher], T]) -> T:
-    """Look at what would lead requests of this project; nothing is asked or logged by it."""
+    """Look at what would lead requests of this project; no model is asked, and nothing is logged."""
     from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415
 
     clock = SystemClock()
     tracer = Tracer(clock=clock, sink=Nowhere())
-    if not _has_ledger(settings):
-        return action(build_router(settings, tracer, clock).dispatcher)
 
-    async def look(ledger: Ledger) -> T:
-        return action(build_router(settings, tracer, clock, ledger=ledger).dispatcher)
+    async def look(ledger: Ledger | None) -> T:
+        router = build_router(settings, tracer, clock, ledger=ledger)
+        try:
+            await prepare_models(settings, router.dispatcher, clock)
+            return action(router.dispatcher)
+        finally:
+            await router.close()
 
-    return with_ledger(settings, look)
+    return with_ledger(settings, look) if _has_ledger(settings) else asyncio.run(look(None))
 
 
 def with_ledger(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) -> T:

@@ -6,9 +6,10 @@ cancelled call stops the generation. Prompts are sent exactly as they were writt
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,8 @@ from holdfast.routing.structured import is_strict
 if TYPE_CHECKING:
     from holdfast.routing.providers.transport import Answer, Transport
 
+_LISTS = {"ollama": "/v1/models"}
+"""Where an endpoint of a kind lists its models, if not below its base address."""
 _MAX_ERROR_BYTES = 64 * 1024
 _SCHEMA_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -53,6 +56,8 @@ class ChatProvider:
         self._dialect = dialect
         self._transport: Transport | None = None
         self._habits: dict[str, Habits] = {}
+        self._models = config.models
+        self._discovers = config.auto_discover
         self._sent_headers: Mapping[str, str] | None = None
 
     @property
@@ -64,13 +69,45 @@ class ChatProvider:
         return self._config.traits
 
     def models(self) -> tuple[str, ...]:
-        return tuple(self._config.models)
+        return tuple(self._models)
 
     def serves(self, model: str) -> bool:
-        return not self._config.models or model in self._config.models
+        # What an endpoint has that was not asked yet nobody knows.
+        return self._discovers or not self._models or model in self._models
 
     def price(self, model: str) -> Price | None:
-        return self._config.models.get(model)
+        return self._models.get(model)
+
+    @property
+    def config(self) -> ProviderConfig:
+        """What the provider was configured as."""
+        return self._config
+
+    def offer(self, models: Mapping[str, Price | None]) -> None:
+        """Serve these models for these prices from now on; a dispatcher reads them by `refresh`."""
+        self._models, self._discovers = models, False
+
+    async def list_models(self) -> bytes:
+        """Return the document in which the endpoint lists its models, within its connect timeout.
+
+        Raises:
+            ProviderError: with its `fault`.
+        """
+        path = _LISTS.get(self._config.kind, "/models")
+        waits = self._config.timeouts.connect
+        try:
+            async with asyncio.timeout(waits):
+                async with self._send(self._speak(Habits()), path, None) as answer:
+                    if answer.status == 200:
+                        return b"".join([piece async for piece in answer.pieces])
+                    _, error = await self._rejection(self._speak(Habits()), path, answer)
+                    raise error
+        except TimeoutError:
+            raise ProviderUnavailable(
+                f"provider {self.name!r} did not list its models within {waits:g} s",
+                hint="its timeouts.connect is the most that is waited",
+                fault=Fault.FIRST_BYTE,
+            ) from None
 
     async def complete(self, request: ModelRequest, on_text: OnText | None) -> ModelReply:
         gathered = Gathered(request.model, on_text)
@@ -147,16 +184,21 @@ class ChatProvider:
     async def _post(
         self, dialect: Dialect, body: Object, *, stream: bool
     ) -> AsyncGenerator[Answer]:
+        path = dialect.path(cast("str", body["model"]), stream=stream)
+        sent = orjson.dumps(dialect.encode({**body, "stream": stream}), default=dict)
+        async with self._send(dialect, path, sent) as answer:
+            yield answer
+
+    def _send(
+        self, dialect: Dialect, path: str, body: bytes | None
+    ) -> AbstractAsyncContextManager[Answer]:
         headers = self._headers(dialect)
         if self._transport is None:
             from holdfast.routing.providers.transport import Transport  # noqa: PLC0415 - heavy
 
             self._transport = Transport(self._config)
-        path = dialect.path(cast("str", body["model"]), stream=stream)
-        sent = orjson.dumps(dialect.encode({**body, "stream": stream}), default=dict)
         url = self._config.base_url.rstrip("/") + path
-        async with self._transport.post(url, headers=headers, body=sent) as answer:
-            yield answer
+        return self._transport.send(url, headers=headers, body=body)
 
     def _headers(self, dialect: Dialect) -> Mapping[str, str]:
         if self._sent_headers is None:

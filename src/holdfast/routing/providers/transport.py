@@ -33,10 +33,12 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
-    async def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes
+    async def send(
+        self, url: str, *, headers: Mapping[str, str], body: bytes | None
     ) -> AsyncGenerator[Answer]:
-        """Post `body`; leaving the block before the end of the answer closes the connection.
+        """Post `body`, or get what is there without one.
+
+        Leaving the block before the end of the answer closes the connection.
 
         Redirects are not followed: they would carry the key to another place.
 
@@ -71,7 +73,7 @@ class Transport:
             self._session = None
 
     def _open(
-        self, url: str, headers: Mapping[str, str], body: bytes
+        self, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             connect = self._config.timeouts.connect
@@ -81,7 +83,8 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect),
             )
-        return self._session.post(url, headers=headers, data=body, allow_redirects=False)
+        method = "GET" if body is None else "POST"
+        return self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
 
     async def _read(
         self, response: aiohttp.ClientResponse, deadline: asyncio.Timeout, progress: _Progress

@@ -1,0 +1,205 @@
+"""Providers with `auto_discover` are asked which models they have, and what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from datetime import date
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from aiohttp import web
+
+from holdfast.app.proxying import open_proxy
+from holdfast.app.runtime import open_runtime
+from holdfast.clock import SystemClock
+from holdfast.routing.config import ProviderConfig
+from holdfast.routing.prices.discovering import discover
+from holdfast.routing.prices.genai import GenaiPrices
+from holdfast.routing.prices.quotes import Quote, Quotes
+from holdfast.routing.providers.chat import ChatProvider
+from holdfast.routing.seam import Price
+from holdfast.settings import load_settings
+from holdfast.testing.clock import ManualClock
+from holdfast.tracing.billing.money import Exchange
+from holdfast.web.http import Request
+from tests.routing.dispatching.kit import say
+from tests.routing.kit import answering, endpoint
+
+AT = 1_795_694_400_000
+SATS = {"prompt": 0.001, "completion": 0.004, "request": 0.5}
+LISTING = {
+    "data": [
+        {"id": "small", "sats_pricing": SATS},
+        {"id": "large", "sats_pricing": SATS},
+        {"id": "gpt-4o-mini"},
+        {"id": "unheard-of"},
+        {"id": "absurd", "sats_pricing": {"prompt": -1, "completion": 1}},
+    ]
+}
+MONEY = """
+[money]
+currency = "USD"
+bitcoin = { 2026-01-01 = 100000 }
+"""
+LISTED = Price(
+    input_msat_per_million=1_000_000, output_msat_per_million=4_000_000, request_msat=500
+)
+
+
+def write(folder, url: str, *, name: str = "node", more: str = "", rest: str = "") -> None:
+    (folder / "holdfast.toml").write_text(
+        f"""
+[providers.{name}]
+base_url = "{url}"
+auto_discover = true
+{more}
+[providers.{name}.timeouts]
+connect = 0.2
+[providers.{name}.models."small"]
+input_sats_per_million = 700
+output_sats_per_million = 800
+[providers.{name}.models."of-old"]
+{rest}"""
+    )
+
+
+@asynccontextmanager
+async def proxy(folder):
+    """Give what reads a page of a proxy over the project in a folder."""
+
+    async def read(routes, path: str):
+        async def nothing() -> dict:
+            raise AssertionError("nobody reads the body")
+
+        scope = {"method": "GET", "path": path, "headers": ()}
+        return json.loads((await routes.answer(Request(scope, nothing))).body)
+
+    async with open_proxy(load_settings(folder, {})) as (routes, *_):
+        yield partial(read, routes)
+
+
+def models_in(providers) -> dict:
+    return {each["model"]: each["price"] for each in providers["providers"][0]["models"]}
+
+
+async def test_what_a_provider_lists_is_served_and_the_settings_know_better(tmp_path, caplog):
+    async with endpoint(answering(200, LISTING)) as url:
+        write(tmp_path, url)
+        async with proxy(tmp_path) as read:
+            told = models_in(await read("/providers"))
+            assert list(told) == ["small", "of-old", "large", "gpt-4o-mini", "unheard-of", "absurd"]
+            assert told["small"]["input_sats_per_million"] == 700
+            assert told["large"] == {
+                "input_sats_per_million": 1000,
+                "output_sats_per_million": 4000,
+                "request_sats": 0.5,
+            }
+            assert told["of-old"] is told["unheard-of"] is told["absurd"] is None
+            listed = await read("/v1/models")
+            assert {"large", "of-old"} <= {each["id"] for each in listed["data"]}
+    assert "a price of node/absurd (models) is not believed" in caplog.text
+
+
+async def test_a_runtime_asks_as_well_before_it_runs_anything(tmp_path):
+    async with endpoint(answering(200, LISTING)) as url:
+        write(tmp_path, url)
+        async with open_runtime(load_settings(tmp_path, {})) as runtime:
+            node = runtime.services.router.dispatcher.providers["node"]
+            assert node.price("large") == LISTED
+            assert not node.serves("another")
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        (answering(500, {"error": {"message": "no"}}), "cannot serve now (HTTP 500)"),
+        (answering(401, {}), "does not accept the key"),
+        (answering(200, {"data": []}), "it lists no models"),
+        (answering(200, "models"), "the document has no list of models"),
+    ],
+)
+async def test_who_does_not_answer_keeps_the_models_of_the_settings(
+    tmp_path, caplog, handler, told
+):
+    async with endpoint(handler) as url:
+        write(tmp_path, url)
+        async with proxy(tmp_path) as read:
+            assert list(models_in(await read("/providers"))) == ["small", "of-old"]
+    assert told in caplog.text
+    assert "its models are those of the settings" in caplog.text
+
+
+async def test_a_silent_provider_holds_the_start_up_for_its_connect_timeout(tmp_path, caplog):
+    released = asyncio.Event()
+
+    async def silent(request: web.Request) -> web.Response:
+        await released.wait()
+        return web.json_response(LISTING)
+
+    async with endpoint(silent) as url, asyncio.timeout(5):
+        write(tmp_path, url)
+        async with proxy(tmp_path) as read:
+            assert list(models_in(await read("/providers"))) == ["small", "of-old"]
+        released.set()
+    assert "did not list its models within 0.2 s" in caplog.text
+
+
+async def test_nobody_is_reached_and_the_start_goes_on(tmp_path, caplog):
+    write(tmp_path, "http://127.0.0.1:9/v1")
+    async with proxy(tmp_path) as read:
+        assert list(models_in(await read("/providers"))) == ["small", "of-old"]
+    assert "cannot be reached" in caplog.text
+
+
+async def test_the_check_tells_who_says_each_price(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    async with endpoint(answering(200, LISTING)) as url:
+        write(tmp_path, url, name="openai", rest=MONEY)
+        code, told = await asyncio.to_thread(say, capsys, "route", "check")
+        assert code == 0
+        assert told["providers"][0]["prices"] == {
+            "small": "configuration",
+            "of-old": None,
+            "large": "models",
+            "gpt-4o-mini": None,
+            "unheard-of": None,
+            "absurd": None,
+        }
+        assert [each["model"] for each in told["refused_prices"]] == ["absurd"]
+        _, told = await asyncio.to_thread(say, capsys, "route", "explain", "large")
+        assert told["candidates"][0]["provider"] == "openai"
+    code, told = await asyncio.to_thread(say, capsys, "route", "check")
+    assert code == 2
+    assert "cannot be reached" in told["problems"][0]
+    assert told["providers"][0]["prices"] == {"small": "configuration", "of-old": None}
+
+
+async def test_a_model_without_a_price_has_that_of_the_table_where_there_is_one():
+    exchange, clock = Exchange("USD", {date(2026, 1, 1): Decimal(100_000)}), ManualClock(AT)
+    listing = {"data": [{"id": "gpt-4o-mini"}, {"id": "unheard-of"}]}
+    async with endpoint(answering(200, listing)) as url:
+        config = ProviderConfig(name="openai", base_url=url, auto_discover=True)
+        provider = ChatProvider(config, clock=clock)
+        quotes = Quotes(GenaiPrices(exchange, clock))
+        found = await discover([provider], quotes, exchange=exchange, at_ms=AT)
+        assert found.sources == {"openai": {"gpt-4o-mini": "genai-prices", "unheard-of": None}}
+        assert provider.price("gpt-4o-mini").output_msat_per_million == 600_000  # USD 0.60
+        quotes.offer(
+            [Quote(provider="openai", model="gpt-4o-mini", price=LISTED, source="node", at_ms=AT)]
+        )
+        found = await discover([provider], quotes, exchange=exchange, at_ms=AT)
+        assert found.sources["openai"]["gpt-4o-mini"] == "node"
+        await provider.close()
+
+
+def test_what_was_not_asked_yet_may_have_any_model():
+    config = ProviderConfig(
+        name="p", base_url="http://localhost:9/v1", models={"a": None}, auto_discover=True
+    )
+    provider = ChatProvider(config, clock=SystemClock())
+    assert provider.serves("b")
+    provider.offer({"a": None})
+    assert not provider.serves("b")
