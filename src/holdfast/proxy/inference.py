@@ -15,7 +15,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.proxy.formats.seam import Asked, Face, StreamWriter
-from holdfast.proxy.wishes import ask_of, read_object
+from holdfast.proxy.wishes import ask_of, limit_name, read_object
 from holdfast.routing.dialects.seam import Document, Object
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.dispatching.calls import Call
@@ -138,8 +138,7 @@ def sent(body: Object, call: Call) -> Document:
     """Return a body for one call: the model's name there, and the limit that the budget pays for."""
     made = {**body, "model": call.model}
     if call.max_tokens is not None:
-        name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
-        made[name] = call.max_tokens
+        made[limit_name(body)] = call.max_tokens
     return made
 
 

@@ -48,12 +48,10 @@ def ask_of(request: Request, body: Object) -> Ask:
     """Return what is known of a chat request.
 
     Raises:
-        Refused: 400 if a header holds a word that is none of those that it may.
+        Refused: 400 if a header holds a word that is none of those that it may, or a count is none.
     """
     messages = cast("Sequence[Object]", body.get("messages") or ())
-    most = body.get("max_completion_tokens", body.get("max_tokens"))
-    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
-        raise Refused(400, "max_tokens must be a whole number, at least 1")
+    most = _count(body, limit_name(body))
     opening = tuple(_texts(messages[:2]))
     users = [each for each in messages[-8:] if each.get("role") == "user"]
     return Ask(
@@ -62,6 +60,7 @@ def ask_of(request: Request, body: Object) -> Ask:
         opening=opening,
         last=" ".join(_texts(users[-1:])),
         max_tokens=most,
+        answers=_count(body, "n") or 1,
         account=account_of(request),
         policy=_header(request, "policy"),
         strategy=_strategy(request),
@@ -69,6 +68,19 @@ def ask_of(request: Request, body: Object) -> Ask:
         stream=body.get("stream") is True,
         request_class="tools" if body.get("tools") else "chat",
     )
+
+
+def limit_name(body: Object) -> str:
+    """Return under which of its names a chat body limits the tokens out; null is as good as absent."""
+    newer = "max_completion_tokens"
+    return "max_tokens" if body.get(newer) is None else newer
+
+
+def _count(body: Object, name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise Refused(400, f"{name} must be a whole number, at least 1")
+    return value
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -21,7 +21,8 @@ class Ask:
     `size` are the bytes of all that is sent, `opening` the first messages, which tell conversations
     apart, `last` the last message of the user. `policy`, `strategy` and `tier` are wishes of the
     caller; None leaves them to the configuration. `request_class` groups requests whose answers are
-    about as long. `first` is a provider and a model to ask before all others.
+    about as long. `answers` are wanted to the one request, each within `max_tokens`. `first` is a
+    provider and a model to ask before all others.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Ask:
     opening: tuple[str, ...] = ()
     last: str = ""
     max_tokens: int | None = None
+    answers: int = 1
     account: Account = Account()
     policy: str | None = None
     strategy: Strategy | None = None

@@ -191,7 +191,8 @@ class Dispatch:
     def _amount(self, room: int | None) -> Reserve:
         sample = self._all.sample(self.ask, self.wanted.policy.name)
         size, most = self.ask.size, self.ask.max_tokens
-        return amount_to_reserve(self._paid, size, most, sample, room=room)
+        price = _times(self._paid, self.ask.answers)
+        return amount_to_reserve(price, size, most, sample, room=room)
 
     def _needs_more(self, candidate: Candidate) -> bool:
         """Tell whether what is held does not pay for a call: the last was charged, or it is dearer."""
@@ -276,6 +277,18 @@ def _led_by(plan: Plan, first: tuple[str, str] | None) -> Plan:
         return plan
     led = sorted(plan.candidates, key=lambda each: each.endpoint.place[::2] != first)
     return plan._replace(candidates=led)
+
+
+def _times(price: Price | None, answers: int) -> Price | None:
+    """Return a price by which a token out costs what a token of each answer does."""
+    if price is None or answers == 1:
+        return price
+    inward, outward = dearest_rates(price)
+    return Price(
+        input_msat_per_million=inward,
+        output_msat_per_million=outward * answers,
+        request_msat=price.request_msat,
+    )
 
 
 def _dearest(plan: Plan) -> Price | None:
