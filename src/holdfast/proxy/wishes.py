@@ -9,14 +9,19 @@ import orjson
 
 from holdfast.routing.config import fingerprint
 from holdfast.routing.dialects.seam import Object
-from holdfast.routing.dispatching.asking import Ask
+from holdfast.routing.dispatching.asking import Ask, Complexity
 from holdfast.routing.seam import TIERS, Account, Tier
+from holdfast.routing.selection.choosing import ANY
 from holdfast.routing.selection.policies import STRATEGIES, Strategy
 from holdfast.web.guard import token_of
 from holdfast.web.http import Refused, Request
 
 _PREFIXES: Final = ("x-holdfast-", "x-arbstr-")
-_TIER_OF: Final[Mapping[str, Tier]] = {"low": "local", "medium": "standard", "high": "frontier"}
+_TIER_OF: Final[Mapping[Complexity, Tier]] = {
+    "low": "local",
+    "medium": "standard",
+    "high": "frontier",
+}
 
 
 async def read_object(request: Request) -> Object:
@@ -67,6 +72,9 @@ def ask_of(request: Request, body: Object) -> Ask:
         tier=_tier(request),
         stream=body.get("stream") is True,
         request_class="tools" if body.get("tools") else "chat",
+        text="\n".join(_texts(messages)) if body["model"] == ANY else "",
+        messages=len(messages),
+        complexity=_complexity(request),
     )
 
 
@@ -99,9 +107,16 @@ def _tier(request: Request) -> Tier | None:
     said = _header(request, "tier")
     if said is not None and said not in TIERS:
         raise Refused(400, f"x-holdfast-tier must be one of {', '.join(TIERS)}")
-    if said is None:
-        return _TIER_OF.get((_header(request, "complexity") or "").lower())
-    return said
+    if said is not None:
+        return said
+    word = _complexity(request)
+    return None if word is None else _TIER_OF[word]
+
+
+def _complexity(request: Request) -> Complexity | None:
+    """Return the caller's own word on how hard a request is; any other word is ignored."""
+    said = (_header(request, "complexity") or "").lower()
+    return said if said in ("low", "medium", "high") else None
 
 
 def _texts(messages: Iterable[Object]) -> Iterable[str]:

@@ -42,6 +42,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         f"{told['model']}: about {told['input_tokens']} tokens in, {told['output_tokens']} out; "
         f"{told['strategy']}{policy}"
     )
+    if (choice := cast("dict[str, Any] | None", told["choice"])) is not None:
+        output.line(f"  complexity {choice['complexity']:.2f} ({choice['tier']}): {choice['why']}")
+        for each in choice["considered"]:
+            if each["rejected"] and each["model"] != choice["model"]:
+                output.line(f"    not {each['model']}: {each['rejected']}")
     for each in cast("list[dict[str, Any]]", told["candidates"]):
         place = f"{each['provider']}/{each['model']}"
         cost = "" if each["status"] == "rejected" else _cost(each.get("expected_msat"))
@@ -64,8 +69,11 @@ def _ask(arguments: argparse.Namespace) -> Ask:
         policy=arguments.policy,
         strategy=arguments.strategy,
         tier=arguments.tier,
+        text=arguments.prompt,
     )
 
 
 def _cost(msat: float | None) -> str:
+    if msat is not None and 0 < msat < 1000:
+        return f"{msat:.3g} msat"
     return "unknown" if msat is None else format_msat(round(msat))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from holdfast.errors import UsageError
 from holdfast.frozen import frozen
 from holdfast.routing.config import RoutingConfig
 from holdfast.routing.seam import Account, ModelRequest, Tier
+from holdfast.routing.selection.choosing import ANY
 from holdfast.routing.selection.policies import Policy, Strategy, find_policy
 
+Complexity = Literal["low", "medium", "high"]
 _BYTES_A_TOKEN = 4
 _BYTES_A_MESSAGE = 16
 
@@ -22,7 +25,8 @@ class Ask:
     apart, `last` the last message of the user. `policy`, `strategy` and `tier` are wishes of the
     caller; None leaves them to the configuration. `request_class` groups requests whose answers are
     about as long. `answers` are wanted to the one request, each within `max_tokens`. `first` is a
-    provider and a model to ask before all others.
+    provider and a model to ask before all others. `text` is that of all messages, for a
+    request that leaves the choice of the model to us; `complexity` the caller's own word on it.
     """
 
     model: str
@@ -38,6 +42,9 @@ class Ask:
     stream: bool = False
     request_class: str = ""
     first: tuple[str, str] | None = None
+    text: str = ""
+    messages: int = 1
+    complexity: Complexity | None = None
 
     @property
     def input_tokens(self) -> int:
@@ -57,6 +64,8 @@ def ask_of(request: ModelRequest, account: Account) -> Ask:
         max_tokens=request.max_tokens,
         account=account,
         request_class="structured" if request.output is not None else "text",
+        text="\n".join(texts) if request.model == ANY else "",
+        messages=len(texts),
     )
 
 

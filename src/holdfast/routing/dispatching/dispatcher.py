@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from holdfast.clock import Clock
 from holdfast.errors import NoProvider, UsageError
+from holdfast.frozen import replace
 from holdfast.routing.breakers.board import Board
 from holdfast.routing.config import Budgets, RoutingConfig
 from holdfast.routing.dispatching.asking import Ask, policy_of
+from holdfast.routing.dispatching.modelling import choose
 from holdfast.routing.ledger.entries import Cap, Scope
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.lengths import DEFAULT, Sample
+from holdfast.routing.quality.evidence import Evidence, NoEvidence
 from holdfast.routing.seam import Account, Provider
 from holdfast.routing.selection.choosing import ANY, Chooser, Plan, Wanted
 from holdfast.routing.selection.conversations import Conversations, conversation_key
@@ -49,6 +52,7 @@ class Dispatcher:
         self.ledger = ledger
         self.speeds = Speeds()
         self.conversations = Conversations()
+        self.evidence: Evidence = NoEvidence()
         self.chooser = Chooser(
             Catalogue(offers_of(providers)), board, self.speeds, lambda: self.distrusted
         )
@@ -63,13 +67,16 @@ class Dispatcher:
         self.chooser.catalogue = Catalogue(offers_of(self.providers.values()))
 
     def wanted(self, ask: Ask) -> Wanted:
-        """Return what is looked for: the request with its policy, its likely length and its caches."""
+        """Return what is looked for: the request with its policy, its likely length and its caches.
+
+        Where the choice of the model is left to us it is made here.
+        """
         policy = policy_of(ask, self.config)
         likely = self.sample(ask, policy.name).quantile(0.5)
         if ask.max_tokens is not None:
             likely = min(likely, ask.max_tokens)
         key, now_ms = conversation_key(ask.account.owner, ask.opening), self.clock.now_ms()
-        return Wanted(
+        wanted = Wanted(
             model=ask.model,
             tokens=Tokens(ask.input_tokens, likely),
             policy=policy,
@@ -78,6 +85,10 @@ class Dispatcher:
             cached=self.conversations.cached(key, now_ms),
             turns=self.conversations.turns(key, now_ms),
         )
+        if ask.model != ANY:
+            return wanted
+        choice = choose(ask, wanted, self.chooser.plan(wanted, explain=True), self.evidence)
+        return replace(wanted, model=choice.model, tier=None, choice=choice)
 
     def plan(self, wanted: Wanted, *, explain: bool = False) -> Plan:
         """Return whom to ask, in order.

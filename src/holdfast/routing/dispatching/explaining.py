@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.routing.dialects.seam import Document
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.quality.choosing import Choice
 from holdfast.routing.selection.choosing import Candidate, Wanted
 
 
@@ -34,12 +35,33 @@ def explain(dispatcher: Dispatcher, ask: Ask) -> Document:
     if not (candidates or waiting or rejected):
         dispatcher.plan(wanted)  # says that nobody serves it, and what may be meant
     return {
-        "model": ask.model,
+        "model": wanted.model,
+        "choice": None if wanted.choice is None else choice_data(wanted.choice),
         "policy": wanted.policy.name,
         "strategy": wanted.policy.strategy or wanted.strategy,
         "input_tokens": wanted.tokens.inward,
         "output_tokens": wanted.tokens.outward,
         "candidates": [*candidates, *waiting, *rejected],
+    }
+
+
+def choice_data(choice: Choice) -> Document:
+    """Return how a model was chosen, with the reason against each of the others."""
+    return {
+        "model": choice.model,
+        "why": choice.why,
+        "reference": choice.reference,
+        "complexity": round(choice.complexity.score, 3),
+        "tier": choice.complexity.tier,
+        "considered": [
+            {
+                "model": each.model,
+                "tier": each.tier,
+                "expected_msat": each.expected_cost_msat,
+                "rejected": each.rejected,
+            }
+            for each in choice.considered
+        ],
     }
 
 

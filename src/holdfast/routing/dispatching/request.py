@@ -32,7 +32,6 @@ from holdfast.routing.selection.conversations import conversation_key
 
 T = TypeVar("T")
 _DAY_MS = 86_400_000
-_OFFLINE = "offline/"
 """The extractor alone is served under a name that begins with its provider."""
 
 _PAUSE_MS = 500
@@ -160,9 +159,11 @@ class Dispatch:
             except BaseException:
                 permit.release()
                 raise
-        model = place.model.removeprefix(_OFFLINE)
         span = self._all.tracer.span(
-            f"{place.provider}/{model}", kind="model", provider=place.provider, model=model
+            f"{place.provider}/{place.model}",
+            kind="model",
+            provider=place.provider,
+            model=place.model,
         )
         self._call = Call(
             candidate,
@@ -213,7 +214,7 @@ class Dispatch:
             self._held = more
 
     def _start(self) -> RequestStart:
-        ask, account = self.ask, self.ask.account
+        ask, account, choice = self.ask, self.ask.account, self.wanted.choice
         return RequestStart(
             id=self.id,
             at_ms=self._all.clock.now_ms(),
@@ -224,7 +225,8 @@ class Dispatch:
             policy=self.wanted.policy.name,
             request_class=ask.request_class,
             stream=ask.stream,
-            tier=ask.tier or "",
+            tier=choice.complexity.tier if choice else ask.tier or "",
+            complexity=choice.complexity.score if choice else None,
         )
 
     def _caps(self) -> list[Cap]:

@@ -9,6 +9,7 @@ from typing import Final
 from holdfast.frozen import NamedTuple, field, frozen
 from holdfast.routing.breakers.board import Board, Place
 from holdfast.routing.breakers.rules import READY, Verdict
+from holdfast.routing.quality.choosing import Choice
 from holdfast.routing.seam import Tier
 from holdfast.routing.selection.endpoints import Catalogue, Endpoint
 from holdfast.routing.selection.expected import Expectation, Tokens, expect, take_apart
@@ -26,7 +27,7 @@ class Wanted:
 
     `model` is a name, `PROVIDER/MODEL` or `ANY`. `cached` says how many tokens a place still holds
     of this conversation and `turns` how many more are expected of it, `tier` the highest tier that may
-    be asked.
+    be asked. `choice` says how the model was chosen, if it was us.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Wanted:
     tier: Tier | None = None
     cached: Mapping[Place, int] = field(default_factory=dict[Place, int])
     turns: int = 0
+    choice: Choice | None = None
 
 
 class Candidate(NamedTuple):
