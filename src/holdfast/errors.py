@@ -285,7 +285,12 @@ class NoProvider(ProviderError):
 
 
 class BudgetExceeded(ProviderError):
-    """A model call would cost more than may be spent; it was not made."""
+    """A model call would cost more than may be spent; it was not made.
+
+    `others_hold` says that requests which are on their way hold money of that budget, some of which may come back.
+    """
+
+    others_hold: bool = False
 
 
 class StorageError(HoldfastError):

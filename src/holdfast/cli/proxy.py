@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _told(settings: Settings) -> list[str]:
-    models = [name for each in settings.providers for name in each.models]
+    models = [*dict.fromkeys(name for each in settings.providers for name in each.models)]
     listed = ", ".join(models[:5]) + (", ..." if len(models) > 5 else "")
     if not listed and settings.providers:
         listed = f"those of {', '.join(each.name for each in settings.providers)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.errors import (
+    BudgetExceeded,
     CallerError,
     ModelOutputError,
     NoProvider,
@@ -39,9 +40,15 @@ def rest_after(retry: Retry, attempt: int, error: BaseException, spread: float) 
     `spread` is a random number from 0 to 1. A caller's mistake is never tried again. A provider
     that asked to be left alone for a while is.
     """
-    if attempt >= retry.attempts or isinstance(error, _HOPELESS):
+    if attempt >= retry.attempts or _is_hopeless(error):
         return None
     rest = min(retry.max_wait, retry.wait * retry.factor ** (attempt - 1))
     if isinstance(error, ProviderUnavailable) and error.retry_after is not None:
         rest = max(rest, error.retry_after)
     return rest * (1 + spread / 5)
+
+
+def _is_hopeless(error: BaseException) -> bool:
+    if isinstance(error, BudgetExceeded):
+        return not error.others_hold
+    return isinstance(error, _HOPELESS)

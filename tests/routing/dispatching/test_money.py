@@ -102,10 +102,20 @@ async def test_a_call_that_is_dearer_than_what_was_held_for_is_paid_before_it_is
             asked.append(call.candidate.endpoint.provider)
             raise ProviderUnavailable("it is down", fault=Fault.CONNECT)
 
-        with pytest.raises(BudgetExceeded):
+        with pytest.raises(BudgetExceeded) as refused:
             async with Dispatch(dispatcher, ask) as dispatch:
                 await dispatch.run(down)
         assert asked == ["p0", "p1", "p2"]
+        assert not refused.value.others_hold
+
+
+async def test_a_refusal_says_whether_other_requests_hold_money_that_may_come_back(tmp_path):
+    ask = Ask(model="m", size=100, max_tokens=10)
+    cap = most_msat(price(1), 100, 10)
+    async with leading(tmp_path, cap, price(1)) as dispatcher, Dispatch(dispatcher, ask):
+        with pytest.raises(BudgetExceeded) as refused:
+            await Dispatch(dispatcher, ask).__aenter__()
+        assert refused.value.others_hold
 
 
 async def test_without_a_budget_calls_of_any_price_are_made_one_after_another(tmp_path):

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     output.data({"providers": providers})
     for each in providers:
         where = "this machine" if each["local"] else "elsewhere"
-        output.line(f"{each['name']}: {each['state']}, {each['tier']}, {where}")
+        output.line(f"{each['name']}: circuit {each['state']}, {each['tier']}, {where}")
         if each["distrusted"]:
             output.line(f"  gets no requests: {each['distrusted']}")
         if each["any_model"]:

@@ -84,7 +84,7 @@ def _sums(each: Sums) -> str:
     failed = f", {each.failed} failed" if each.failed else ""
     latency = "" if each.mean_latency_ms is None else f", {each.mean_latency_ms:.0f} ms on average"
     return (
-        f"{each.requests} requests{failed}, {each.input_tokens} tokens in, "
+        f"{each.requests} request{'' if each.requests == 1 else 's'}{failed}, {each.input_tokens} tokens in, "
         f"{each.output_tokens} out, {format_msat(each.debit_msat)}{unknown}{latency}"
     )
 

@@ -72,7 +72,7 @@ class Dispatch:
             start, caps = self._start(), self._caps()
             held = await ledger.reserve(start, self._amount, caps)
             if isinstance(held, CapReached):
-                raise BudgetExceeded(held.message, hint="raise the budget, or ask for less")
+                raise _over(held)
             self._held = held
         return self
 
@@ -209,7 +209,7 @@ class Dispatch:
         self._paid = price
         more = await self._all.ledger.extend(self._held, self._amount, self._caps())
         if isinstance(more, CapReached):
-            raise BudgetExceeded(more.message, hint="raise the budget, or ask for less")
+            raise _over(more, own_msat=self._held.amount_msat or 0)
         if isinstance(more, Reservation):
             self._held = more
 
@@ -333,3 +333,9 @@ def _reason(error: BaseException | None) -> str:
     if isinstance(error, HoldfastError):
         return error.message[:300]
     return "" if error is None else type(error).__name__
+
+
+def _over(reached: CapReached, own_msat: int = 0) -> BudgetExceeded:
+    error = BudgetExceeded(reached.message, hint="raise the budget, or ask for less")
+    error.others_hold = reached.reserved_msat > own_msat
+    return error

@@ -58,7 +58,7 @@ class CapReached:
     @property
     def message(self) -> str:
         """What to tell the caller, in one sentence."""
-        whose = f"{self.scope.kind} {self.scope.name!r}" if self.scope.name else self.scope.kind
+        whose = f"{self.scope.kind} {self.scope.name!r}" if self.scope.name else "everything"
         budget = f"the budget of {format_msat(self.limit_msat)} for {whose}"
         if self.wanted_msat is None:
             return f"{budget} cannot hold a request of which nobody knows the price"

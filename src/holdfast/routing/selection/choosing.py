@@ -111,7 +111,7 @@ class Chooser:
 
     def _plan_any(self, wanted: Wanted, *, explain: bool) -> Plan:
         if explain or _strategy(wanted) != "cheapest":
-            return self._weigh(self.catalogue.every(), wanted)
+            return self._weigh(self.catalogue.models(), wanted)
         seen: list[Endpoint] = []
         plan = Plan((), ())
         for layer in self.catalogue.layers(with_cache=wanted.turns > 0):

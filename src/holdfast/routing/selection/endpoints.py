@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from holdfast.frozen import frozen
 from holdfast.routing.breakers.board import Place
-from holdfast.routing.seam import Price, Traits
+from holdfast.routing.seam import OFFLINE, Price, Traits
 
 _LAYERS: Final = 4
 
@@ -102,14 +102,21 @@ class Catalogue:
         """Return all endpoints that have a name."""
         return (each for found in self._by_model.values() for each in found)
 
+    def models(self) -> Sequence[Endpoint]:
+        """Return those to choose from for a request that names no model.
+
+        The extractor is free and no model: it would always win, so it is among them only if it is alone.
+        """
+        return [e for e in self.every() if e.provider != OFFLINE] or [*self.every()]
+
     def layers(self, *, with_cache: bool = False) -> Sequence[Sequence[Endpoint]]:
-        """Return all endpoints in layers: none is cheaper in every respect than one before its own.
+        """Return these in layers: none is cheaper in every respect than one before its own.
 
         The price of a cache counts only `with_cache`: it makes the layers larger. The last layer holds
         the rest, those without a price at its end.
         """
         if with_cache not in self._layers:
-            self._layers[with_cache] = peel(tuple(self.every()), with_cache=with_cache)
+            self._layers[with_cache] = peel(self.models(), with_cache=with_cache)
         return self._layers[with_cache]
 
     def _of_offer(self, offer: Offer, model: str, rest: str) -> Sequence[Endpoint]:
