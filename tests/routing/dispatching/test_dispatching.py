@@ -223,6 +223,28 @@ async def test_a_request_that_waited_for_a_probe_asks_whoever_is_free_then(opene
         assert (await other).text == "second"
 
 
+async def test_after_waiting_as_before_it_a_failure_is_passed_over(opened):
+    down, hold = failing(Fault.SERVER), asyncio.Event()
+    first = scripted("first", down, "a probe", down)
+    second = scripted("second", down, "another probe", "here", cost=2 * SAT)
+    async with opened(first, second, failures=1) as kit:
+        with pytest.raises(ProviderUnavailable):
+            await kit.ask()
+        kit.clock.advance(30)
+        for provider in (first, second):
+            provider._hold = hold
+            provider.started.clear()
+        probes = [asyncio.create_task(kit.ask()) for _ in range(2)]
+        await first.started.wait()
+        await second.started.wait()
+        late = asyncio.create_task(kit.ask())
+        await asyncio.sleep(0)
+        hold.set()
+        assert sorted([(await each).text for each in probes]) == ["a probe", "another probe"]
+        assert (await late).text == "here"
+        assert len(first.requests) == 3
+
+
 async def test_whoever_leaves_gives_the_permit_back_and_is_logged_as_having_left(opened):
     hold = asyncio.Event()
     provider = scripted("only", failing(Fault.SERVER), "again")

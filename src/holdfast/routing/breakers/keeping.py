@@ -141,7 +141,7 @@ class BreakerFile:
 def encode(circuits: Circuits) -> bytes:
     """Return circuits as JSON; what is as in a new circuit is left out."""
     entries = [{**place._asdict(), **_told(circuit)} for place, circuit in sorted(circuits.items())]
-    return json.dumps({"version": VERSION, "circuits": entries}, indent=1).encode()
+    return json.dumps({"version": VERSION, "circuits": entries}, indent=1).encode() + b"\n"
 
 
 def decode(text: bytes, name: str) -> Circuits:

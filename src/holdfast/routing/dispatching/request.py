@@ -109,7 +109,9 @@ class Dispatch:
                     raise
         raise AssertionError("there is at least one round")
 
-    async def _run_round(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
+    async def _run_round(
+        self, attempt: Callable[[Call], Awaitable[T]], *, is_late: bool = False
+    ) -> T:
         failure: ProviderError | None = None
         for candidate in self.plan.candidates:
             if (call := await self._begin(candidate)) is None:
@@ -122,7 +124,7 @@ class Dispatch:
                 failure = error
         if failure is not None:
             raise failure
-        return await self._run_late(attempt)
+        return await (self._run_early(attempt) if is_late else self._run_late(attempt))
 
     async def _run_late(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
         """Nobody is free: wait for a probe of somebody else, or probe before the time."""
@@ -130,9 +132,9 @@ class Dispatch:
         if any(each.verdict.probing for each in self.plan.waiting):
             await self._all.wait_for_change(self._all.config.wait_seconds)
             self.plan = self._all.plan(self.wanted)
-        for candidate in self.plan.candidates:
-            if (call := await self._begin(candidate)) is not None:
-                return await self._try(call, attempt)
+        return await self._run_round(attempt, is_late=True)
+
+    async def _run_early(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
         for candidate in [e for e in self.plan.waiting if e.verdict.may_be_early][:1]:
             if (call := await self._begin(candidate, early=True)) is not None:
                 return await self._try(call, attempt)
