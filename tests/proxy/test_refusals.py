@@ -80,6 +80,20 @@ async def test_a_body_of_more_than_64_mib_is_too_long_packed_or_not(
     assert upstream.exchanges == []
 
 
+@every_path
+async def test_a_body_whose_length_is_not_told_is_counted_as_it_comes(
+    proxy: Proxy, upstream: Upstream, path: str
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(65):
+            yield b" " * (1 << 20)
+
+    async with proxy.client.post(proxy.address + path, data=pieces()) as answer:
+        assert answer.status == 413
+        assert "64 MiB" in (await answer.json())["error"]["message"]
+    assert upstream.exchanges == []
+
+
 @pytest.mark.parametrize(
     ("fields", "headers", "status", "said"),
     [
