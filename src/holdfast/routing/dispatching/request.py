@@ -86,8 +86,8 @@ class Dispatch:
             self._call.leave(error)
         if self._held is None or self._all.ledger is None:
             return
-        settling = asyncio.ensure_future(self._settle(error))
-        await asyncio.shield(settling)
+        # What was handed to the ledger is booked also if this task is cancelled meanwhile.
+        await self._settle(error)
 
     async def run(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
         """Call endpoints in order until an attempt returns.
