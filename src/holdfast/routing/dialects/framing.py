@@ -7,10 +7,10 @@ stream"; JSON lines as one event a line.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.errors import MalformedAnswer
+from holdfast.frozen import NamedTuple
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 # A carriage return at the very end may be half of a CRLF: it ends its line with the next byte.
@@ -18,8 +18,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One event of a stream: its name, if it was given one, and its data."""
 
     event: str | None

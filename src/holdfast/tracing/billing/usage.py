@@ -20,6 +20,8 @@ _MOST = 10**15
 _PARTS = frozenset(
     {"cache_read", "cache_write", "reasoning", "audio_input", "audio_output", "image_input"}
 )
+_PLAIN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+"""What a report of OpenAI's form has that tells nothing but the sums, as most do."""
 
 
 def usage_of(raw: Raw) -> TokenUsage:
@@ -33,6 +35,10 @@ def usage_of(raw: Raw) -> TokenUsage:
         if isinstance(inner, Mapping):
             raw = cast("Raw", inner)
             break
+    if _PLAIN.issuperset(raw):
+        return TokenUsage(
+            input=count_of(raw.get("prompt_tokens")), output=count_of(raw.get("completion_tokens"))
+        )
     report = _Report(raw)
     for reads in (_gemini, _bedrock, _anthropic, _cohere, _ollama, _deepseek):
         usage = reads(report)
