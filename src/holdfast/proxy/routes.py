@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from holdfast.errors import HoldfastError
+from holdfast.proxy.embeddings import Embeddings
 from holdfast.proxy.formats.chat import Chat
 from holdfast.proxy.formats.messages import Messages
 from holdfast.proxy.formats.responses import Responses
@@ -38,6 +39,7 @@ class ProxyRoutes:
     def __init__(self, dispatcher: Dispatcher, limit: RateLimit | None = None) -> None:
         self._dispatcher = dispatcher
         self._inference = Inference(dispatcher)
+        self._embeddings = Embeddings(dispatcher)
         self._limit = limit
 
     async def answer(self, request: Request) -> Answer | Streaming | None:
@@ -51,6 +53,10 @@ class ProxyRoutes:
             if request.method != "POST":
                 raise Refused(405, f"{request.method} is not understood at {request.path}")
             return self._over(request, face) or await self._inference.answer(request, face)
+        if request.path == "/v1/embeddings":
+            if request.method != "POST":
+                raise Refused(405, f"{request.method} is not understood at {request.path}")
+            return self._over(request, _CHAT) or await self._embeddings.answer(request)
         if request.path not in _READABLE:
             return None
         try:

@@ -91,6 +91,31 @@ def _count(body: Object, name: str) -> int | None:
     return value
 
 
+def embedding_ask_of(request: Request, body: Object) -> Ask:
+    """Return what is known of a request for embeddings.
+
+    Raises:
+        Refused: 400 if it names no model or nothing to embed, or a header holds a wrong word.
+    """
+    model, given = body.get("model"), body.get("input")
+    if not isinstance(model, str) or not model:
+        raise Refused(400, "model must be the name of a model")
+    if not isinstance(given, str | list) or not given:
+        raise Refused(400, "input must be a text, or a list of texts or of tokens")
+    sent = orjson.dumps(given)
+    return Ask(
+        model=model,
+        size=len(sent),
+        opening=("embeddings", sent.decode()),
+        max_tokens=0,
+        account=account_of(request),
+        policy=_header(request, "policy"),
+        strategy=_strategy(request),
+        tier=_tier(request),
+        request_class="embeddings",
+    )
+
+
 def _header(request: Request, name: str) -> str | None:
     values = (request.headers.get(prefix + name) for prefix in _PREFIXES)
     return next((each for each in values if each), None)

@@ -281,7 +281,7 @@ class Ledger:
         if end.outcome != OK or len(end.attempts) != 1:
             return
         tokens = end.attempts[0].usage.output_tokens
-        if tokens is not None:
+        if tokens:  # embeddings have none
             self.lengths.learn(
                 start.policy, end.model, start.request_class, tokens, cut_off=end.cut_off
             )

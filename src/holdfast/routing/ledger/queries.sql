@@ -109,7 +109,7 @@ FROM requests;
 -- name: recent_lengths
 -- How long the last answers were, the newest first.
 SELECT policy, model, class, output_tokens, cut_off FROM requests
-WHERE state = 2 AND outcome = 'ok' AND retries = 0 AND output_tokens IS NOT NULL
+WHERE state = 2 AND outcome = 'ok' AND retries = 0 AND output_tokens > 0
 ORDER BY number DESC LIMIT ?;
 
 -- name: all_requests

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, cast
 import orjson
 
 from holdfast.clock import Clock
-from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from holdfast.errors import ErrorInAnswer, ProviderError, ProviderRefused, ProviderUnavailable
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.cost import cost_msat
+from holdfast.routing.dialects import failing
 from holdfast.routing.dialects.openai import OpenAI
 from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp
+from holdfast.routing.dialects.values import as_object
 from holdfast.routing.faults import Fault
 from holdfast.routing.providers import failures
 from holdfast.routing.providers.exchange import Exchange
@@ -86,6 +88,40 @@ class ChatProvider:
     def offer(self, models: Mapping[str, Price | None]) -> None:
         """Serve these models for these prices from now on; a dispatcher reads them by `refresh`."""
         self._models, self._discovers = models, False
+
+    @property
+    def embeds(self) -> bool:
+        """Whether embeddings may be asked for here: they are passed on in OpenAI's form only."""
+        return self._config.kind == "openai"
+
+    async def embed(self, body: Object) -> Document:
+        """Send a request for embeddings with all that is in it, and return the answer.
+
+        Raises:
+            ProviderError: with its `fault`.
+        """
+        dialect, model = self._speak(Habits()), cast("str", body["model"])
+        async with self._send(dialect, "/embeddings", orjson.dumps(body, default=dict)) as answer:
+            if answer.status != 200:
+                _, error = await self._rejection(dialect, model, answer)
+                raise error
+            return self._embeddings(model, b"".join([piece async for piece in answer.pieces]))
+
+    def _embeddings(self, model: str, body: bytes) -> Document:
+        try:
+            read = dict(as_object(orjson.loads(body)))
+            failing.raise_error(read.get("error"))
+        except ErrorInAnswer as error:
+            raise failures.body_failure(self._config, model, error) from None
+        except orjson.JSONDecodeError:
+            read = {}
+        if not isinstance(read.get("data"), list):
+            raise ProviderUnavailable(
+                f"provider {self.name!r} sent an answer that holds no embeddings",
+                hint="check its base_url; it usually ends in /v1",
+                fault=Fault.MALFORMED,
+            )
+        return read
 
     async def list_models(self) -> bytes:
         """Return the document in which the endpoint lists its models, within its connect timeout.
