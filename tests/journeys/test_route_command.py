@@ -271,3 +271,45 @@ def test_the_models_of_two_providers_are_told_once(offline: Project) -> None:
     told = [process.stdout.readline() for _ in range(3)]
     stop(process)
     assert told[-1] == "  models: small, large\n"
+
+
+def test_an_endpoint_is_left_alone_by_hand_until_it_is_let_decide_again(offline: Project) -> None:
+    done = offline.run("route", "circuit", "desk", "open", **KEY)
+    assert "desk is left alone" in done.out
+    _, data = both(offline, "route", "explain", "small")
+    assert [(each["status"], each["provider"]) for each in data["candidates"]] == [
+        ("chosen", "cloud"), ("waits", "desk"),
+    ]  # fmt: skip
+    assert "desk: circuit open" in offline.run("route", "providers", **KEY).out
+    both(offline, "route", "circuit", "desk", "auto")
+    _, data = both(offline, "route", "explain", "small")
+    assert data["candidates"][0]["provider"] == "desk"
+    refused = offline.run("route", "circuit", "dekc", "open", **KEY)
+    assert refused.code == 2
+    assert "there is no endpoint 'dekc'" in refused.err
+
+
+def test_the_log_is_reckoned_anew_under_another_policy(project: Project) -> None:
+    project.write("ask.yaml", ASK)
+    with upstream() as desk, upstream() as cloud:
+        project.write("holdfast.toml", SETTINGS.format(desk=desk.url, cloud=cloud.url))
+        assert project.run("run", "ask.yaml", **KEY).code == 0
+        asked = len(desk.exchanges) + len(cloud.exchanges)
+        text, same = both(project, "route", "replay", "--list")
+        assert same["compared"] == 1
+        assert same["moved"] == same["refused"] == 0
+        assert abs(same["now_msat"] - same["was_msat"]) <= 1
+        assert "1 of 1 requests compared" in text.out
+        settings = project.folder / "holdfast.toml"
+        dear = '[routing.policies.dear]\nproviders = ["cloud"]\n'
+        settings.write_text(settings.read_text() + dear)
+        _, moved = both(project, "route", "replay", "--policy", "dear")
+        assert moved["moved"] == 1
+        assert moved["now_msat"] > same["now_msat"]
+        assert moved["was_msat"] == same["was_msat"]
+        _, nobody = both(project, "route", "replay", "--model", "large", "--policy", "private")
+        assert nobody["refused"] == 1
+        unknown = project.run("route", "replay", "--policy", "nope", **KEY)
+        assert unknown.code == 2
+        assert "policies of this project: 'private', 'dear'" in unknown.err
+        assert len(desk.exchanges) + len(cloud.exchanges) == asked

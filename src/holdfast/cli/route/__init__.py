@@ -11,15 +11,19 @@ VERBS = {
     "explain": "show every candidate for a request, its expected cost, or why it is not asked",
     "providers": "show providers, their models, prices and circuits",
     "trust": "give a provider that charged more than it quoted another chance",
+    "circuit": "leave an endpoint alone, or keep asking it, whatever happens; or let it decide",
     "stats": "what requests came to: number, tokens, cost, latency, by model, provider, ...",
     "requests": "list requests, the newest first",
+    "replay": "say what logged requests would have cost under another policy or strategy",
 }
 _MODULES = {
     "checking": ("check",),
     "explaining": ("explain",),
     "listing": ("providers",),
     "trusting": ("trust",),
+    "forcing": ("circuit",),
     "reporting": ("stats", "requests"),
+    "replaying": ("replay",),
 }
 _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}
 
