@@ -120,6 +120,17 @@ def test_an_unset_key_variable_is_no_error_yet(tmp_path):
         assert (provider.api_key, provider.key_variable) == (None, "OPENAI_API_KEY")
 
 
+def test_a_key_that_no_table_names_is_that_of_the_usual_variable(tmp_path):
+    write(tmp_path, '[providers.my-box]\nbase_url = "http://far.example/v1"\n')
+    settings = load_settings(tmp_path, {"HOLDFAST_MY_BOX_API_KEY": "sk-usual"})
+    (provider,) = settings.providers
+    assert (provider.api_key, provider.key_variable) == ("sk-usual", "HOLDFAST_MY_BOX_API_KEY")
+    assert [each for each in settings.warnings if "unencrypted" not in each] == []
+    assert "sk-usual" not in repr(settings)
+    (provider,) = load_settings(tmp_path, {}).providers
+    assert (provider.api_key, provider.key_variable) == (None, None)
+
+
 def test_a_key_in_the_file_works_with_a_warning_and_is_never_shown(tmp_path):
     write(tmp_path, '[providers.p]\nbase_url = "http://far.example/v1"\napi_key = "sk-secret"\n')
     settings = load_settings(tmp_path, {})

@@ -54,7 +54,7 @@ MEANINGS = {
     "providers.NAME.base_url": "The address of an endpoint, of an OpenAI-compatible one without "
     "`/chat/completions`. Must be given.",
     "providers.NAME.api_key": "`${VARIABLE}` for the value of an environment variable; a key in the file "
-    "itself works and is warned of.",
+    "itself works and is warned of. Without it the variable `HOLDFAST_NAME_API_KEY`, where it is set.",
     "providers.NAME.models": "The models that may be asked for: a list of names, or a table with prices "
     "for each. Without it the endpoint is asked for any model.",
     "providers.NAME.structured_output": "Whether the endpoint constrains replies to a JSON Schema: `auto` "
@@ -62,6 +62,7 @@ MEANINGS = {
     "providers.NAME.timeouts.connect": "Seconds for name lookup, connection and TLS.",
     "providers.NAME.timeouts.first_byte": "Seconds from there to the first byte of the answer's body.",
     "providers.NAME.timeouts.idle": "The longest silence after that, in seconds.",
+    "providers.NAME.timeouts.total": "Seconds for the whole answer. Without it it may take as long as it takes.",
     "providers.NAME.kind": "The wire format of the endpoint: `openai` (chat completions), `anthropic` "
     "(messages), `gemini` or `ollama`.",
     "providers.NAME.tier": "How able its models are held to be: `local`, `standard` or `frontier`.",

@@ -21,15 +21,17 @@ StructuredOutput = Literal["auto", "json_schema", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long to wait for an endpoint, in seconds. There is no limit on a whole answer.
+    """How long to wait for an endpoint, in seconds.
 
     `connect` covers name lookup, connection and TLS; `first_byte` the wait from there to the
-    first byte of the answer's body; `idle` the longest silence after that.
+    first byte of the answer's body; `idle` the longest silence after that; `total` the whole, None
+    for as long as it takes.
     """
 
     connect: float = 10.0
     first_byte: float = 120.0
     idle: float = 60.0
+    total: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,8 @@ def read_provider(
     base_url = section.take("base_url", as_address, None)
     if "base_url" not in section.table:
         section.problem("base_url", "is missing")
-    key, variable = section.take("api_key", lambda text: key_of(text, environ), (None, None))
+    usual = usual_key(name, environ)
+    key, variable = section.take("api_key", lambda text: key_of(text, environ), usual)
     _warn_of_key(section, name, base_url, key, variable)
     config = ProviderConfig(
         name=name,
@@ -53,6 +54,13 @@ def read_provider(
     )
     section.refuse_rest()
     return config
+
+
+def usual_key(name: str, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the key of a provider whose table names none, and its variable: `HOLDFAST_NAME_API_KEY`."""
+    variable = f"HOLDFAST_{re.sub('[^A-Za-z0-9]', '_', name).upper()}_API_KEY"
+    key = environ.get(variable, "").strip()
+    return (key, variable) if key else (None, None)
 
 
 def _models(section: Section) -> dict[str, Price | None]:
@@ -102,6 +110,7 @@ def _timeouts(section: Section | None) -> Timeouts:
         connect=section.take("connect", as_seconds, usual.connect),
         first_byte=section.take("first_byte", as_seconds, usual.first_byte),
         idle=section.take("idle", as_seconds, usual.idle),
+        total=section.take("total", as_seconds, None),
     )
     section.refuse_rest()
     return chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -48,8 +48,8 @@ class Transport:
                 of more than `MAX_ANSWER_BYTES`.
         """
         waits = self._config.timeouts
-        deadline = asyncio.timeout(waits.connect + waits.first_byte)
-        progress = _Progress()
+        progress = _Progress(asyncio.get_running_loop().time, waits.total)
+        deadline = asyncio.timeout_at(progress.soon(waits.connect + waits.first_byte))
         try:
             async with deadline, self._open(url, headers, body) as response:
                 try:
@@ -89,9 +89,10 @@ class Transport:
     async def _read(
         self, response: aiohttp.ClientResponse, deadline: asyncio.Timeout, progress: _Progress
     ) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
+        idle = self._config.timeouts.idle
         async for piece in response.content.iter_any():
-            deadline.reschedule(loop.time() + self._config.timeouts.idle)
+            # Whoever is slow to take a piece must not look like an endpoint that fell silent.
+            deadline.reschedule(progress.end)
             progress.received += len(piece)
             if progress.received > MAX_ANSWER_BYTES:
                 limit = MAX_ANSWER_BYTES // 1024 // 1024
@@ -101,6 +102,7 @@ class Transport:
                     fault=Fault.MALFORMED,
                 )
             yield piece
+            deadline.reschedule(progress.soon(idle))
 
     def _failure(self, error: Exception, progress: _Progress) -> ProviderError:
         where, waits = f"provider {self._config.name!r}", self._config.timeouts
@@ -108,6 +110,9 @@ class Transport:
         match error:
             case aiohttp.ServerTimeoutError():
                 fault, what = Fault.CONNECT, f"could not be connected to within {waits.connect:g} s"
+            case TimeoutError() if progress.is_over():
+                what = f"took longer than {waits.total:g} s for its answer"
+                fault = Fault.IDLE if progress.received else Fault.FIRST_BYTE
             case TimeoutError() if progress.received:
                 what = f"fell silent for {waits.idle:g} s in the middle of its answer"
                 fault = Fault.IDLE
@@ -130,9 +135,21 @@ class Transport:
 
 
 class _Progress:
-    """How many bytes of the body have arrived."""
+    """How many bytes of the body have arrived, and when all of it must have; None for never."""
 
-    received = 0
+    def __init__(self, now: Callable[[], float], total: float | None) -> None:
+        self.received = 0
+        self.end = None if total is None else now() + total
+        self._now = now
+
+    def soon(self, seconds: float) -> float:
+        """Return the instant after so many seconds, but not behind the end."""
+        then = self._now() + seconds
+        return then if self.end is None else min(then, self.end)
+
+    def is_over(self) -> bool:
+        """Whether the whole answer took too long."""
+        return self.end is not None and self._now() >= self.end
 
 
 def _is_ours(error: TimeoutError, deadline: asyncio.Timeout) -> bool:
