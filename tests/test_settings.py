@@ -299,3 +299,65 @@ bitcoin = { soon = 3, 2026-01-01 = -1 }
         assert said in message
     rates = problems(tmp_path, "[money]\nbitcoin = { 2026-01-01 = 5 }\n")
     assert "money.currency: is missing" in rates
+
+
+ARBSTR = """
+[server]
+listen = "127.0.0.1:8080"
+[[providers]]
+name = "provider-alpha"
+url = "https://alpha.example/v1"
+models = ["gpt-4o", "small"]
+input_rate = 10
+output_rate = 30.5
+base_fee = 1
+tier = "frontier"
+[[providers]]
+name = "anything"
+url = "http://localhost:8081/v1"
+[policies]
+default_strategy = "lowest_latency"
+[[policies.rules]]
+name = "code"
+allowed_models = ["small"]
+strategy = "lowest_cost"
+max_sats_per_1m_output = 50
+keywords = ["function", "code"]
+"""
+
+
+def test_a_routing_file_in_the_shape_of_arbstrs_is_read_as_it_is(tmp_path):
+    (tmp_path / "arbstr.toml").write_text(ARBSTR)
+    write(
+        tmp_path, '[routing]\nfile = "arbstr.toml"\n[providers.own]\nbase_url = "http://[::1]/v1"\n'
+    )
+    settings = load_settings(tmp_path, {"ARBSTR_PROVIDER_ALPHA_API_KEY": "sk-alpha"})
+    own, alpha, anything = settings.providers
+    assert (own.name, anything.name, dict(anything.models)) == ("own", "anything", {})
+    assert (alpha.api_key, alpha.key_variable) == ("sk-alpha", "ARBSTR_PROVIDER_ALPHA_API_KEY")
+    price = Price(input_msat_per_million=10_000, output_msat_per_million=30_500, request_msat=1000)
+    assert (dict(alpha.models), alpha.tier) == ({"gpt-4o": price, "small": price}, "frontier")
+    assert settings.routing.strategy == "fastest"
+    (rule,) = settings.routing.policies
+    assert (rule.name, rule.models, rule.strategy) == ("code", ("small",), "cheapest")
+    assert (rule.most_output_msat, rule.keywords) == (50_000, ("function", "code"))
+    assert any("[server] is not used" in each for each in settings.warnings)
+
+
+def test_what_the_project_says_itself_comes_before_a_routing_file(tmp_path):
+    (tmp_path / "arbstr.toml").write_text(ARBSTR)
+    write(tmp_path, '[routing]\nfile = "arbstr.toml"\nstrategy = "balanced"\n')
+    assert load_settings(tmp_path, {}).routing.strategy == "balanced"
+
+
+def test_mistakes_in_a_routing_file_are_told_with_its_name_and_place(tmp_path):
+    (tmp_path / "arbstr.toml").write_text(
+        ARBSTR.replace("input_rate", "input_rat").replace('"lowest_latency"', '"cheap"')
+    )
+    twice = '[providers.anything]\nbase_url = "http://localhost/v1"\n'
+    message = problems(tmp_path, f'[routing]\nfile = "arbstr.toml"\n{twice}')
+    assert "arbstr.toml: providers[0].input_rat: unknown key; did you mean 'input_rate'?" in message
+    assert "arbstr.toml: policies.default_strategy: must be one of 'lowest_cost'" in message
+    assert "routing.file: its provider 'anything' is in another table too" in message
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(write(tmp_path, '[routing]\nfile = "gone.toml"\n'), {})

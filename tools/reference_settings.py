@@ -75,6 +75,8 @@ MEANINGS = {
     "without it that of others out.",
     "routing.strategy": "How endpoints that may be asked are ordered: `cheapest` by expected cost, `fastest`, "
     "`balanced` by both, `round_robin`.",
+    "routing.file": "A file in the shape of arbstr's (`[[providers]]`, `[policies]`), whose providers and "
+    "policies count as well. A relative path begins at the project's folder.",
     "routing.rounds": "How often all endpoints of a model are tried before a request fails. There is a pause "
     "between two rounds only.",
     "routing.wait_seconds": "How long a request waits at most for another's probe, when all circuits are open.",

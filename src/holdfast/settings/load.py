@@ -119,11 +119,7 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
     if engine := top.section("engine"):
         values |= _collect(engine, _ENGINE, root)
         engine.refuse_rest()
-    if tables := top.section("providers"):
-        from holdfast.settings.providers import read_provider  # noqa: PLC0415 - where there are any
-
-        every = [read_provider(tables.section(name), name, environ) for name in tables.table]
-        values["providers"] = tuple(each for each in every if each is not None)
+    values |= _models_of(top, root, environ)
     if prices := top.take("prices", as_table, None):
         values["prices"] = prices
     values |= {name: read(table) for name, read in _TABLES.items() if (table := top.section(name))}
@@ -131,6 +127,28 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
         values["tools"] = _tools(tools, root)
     top.refuse_rest()
     return values
+
+
+def _models_of(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
+    """Return what is said about who is asked for models, and how one is chosen."""
+    values: dict[str, object] = {}
+    providers: list[ProviderConfig] = []
+    if tables := top.section("providers"):
+        from holdfast.settings.providers import read_provider  # noqa: PLC0415 - where there are any
+
+        every = [read_provider(tables.section(name), name, environ) for name in tables.table]
+        providers += [each for each in every if each is not None]
+    if routing := top.section("routing"):
+        from holdfast.settings.routing import read_routing  # noqa: PLC0415 - as above
+
+        values["routing"], others = read_routing(routing, root, environ)
+        names = {each.name for each in providers}
+        for each in others:
+            if each.name in names:
+                routing.problem("file", f"its provider {each.name!r} is in another table too")
+            names.add(each.name)
+        providers += others
+    return values | ({"providers": tuple(providers)} if providers else {})
 
 
 def _with_store(tracing: object, store: str) -> TracingSettings:
@@ -151,12 +169,6 @@ def _read_money(section: Section) -> object:
     from holdfast.settings.tracing import read_money  # noqa: PLC0415 - as above
 
     return read_money(section)
-
-
-def _read_routing(section: Section) -> object:
-    from holdfast.settings.routing import read_routing  # noqa: PLC0415 - as above
-
-    return read_routing(section)
 
 
 def _read_proxy(section: Section) -> object:
@@ -222,7 +234,6 @@ def _absolute(store: str, folder: Path) -> str:
 _TABLES: Mapping[str, Callable[[Section], object]] = {
     "tracing": _read_tracing,
     "money": _read_money,
-    "routing": _read_routing,
     "proxy": _read_proxy,
 }
 _GENERAL: Checks = {"store": as_text, "ack": as_ack, "model": as_text}

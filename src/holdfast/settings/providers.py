@@ -30,16 +30,13 @@ def read_provider(
     """Return the provider that a table describes, None if it is no table."""
     if section is None:
         return None
-    if name == "offline":
-        section.problem("", "this name is taken by the built-in extractor")
-    elif not _PROVIDER_NAME.fullmatch(name):
-        section.problem("", "a provider's name is made of letters, digits, '_', '.' and '-'")
+    read_name(section, name)
     base_url = section.take("base_url", as_address, None)
     if "base_url" not in section.table:
         section.problem("base_url", "is missing")
     usual = usual_key(name, environ)
     key, variable = section.take("api_key", lambda text: key_of(text, environ), usual)
-    _warn_of_key(section, name, base_url, key, variable)
+    warn_of_key(section, name, base_url, key, variable)
     config = ProviderConfig(
         name=name,
         base_url=base_url or "",
@@ -54,6 +51,15 @@ def read_provider(
     )
     section.refuse_rest()
     return config
+
+
+def read_name(section: Section, name: str) -> str:
+    """Return the name of a provider; one that cannot be is a problem."""
+    if name == "offline":
+        section.problem("", "this name is taken by the built-in extractor")
+    elif not _PROVIDER_NAME.fullmatch(name):
+        section.problem("", "a provider's name is made of letters, digits, '_', '.' and '-'")
+    return name
 
 
 def usual_key(name: str, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -116,9 +122,10 @@ def _timeouts(section: Section | None) -> Timeouts:
     return chosen
 
 
-def _warn_of_key(
+def warn_of_key(
     section: Section, name: str, base_url: str | None, key: str | None, variable: str | None
 ) -> None:
+    """Warn of a key that lies in the file, and of one that is sent unencrypted."""
     where = f"{section.origin}: the key of provider {name!r}"
     if key is not None and variable is None:
         section.found.warnings.append(

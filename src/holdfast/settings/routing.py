@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
-from holdfast.frozen import frozen
+from holdfast.frozen import frozen, replace
 from holdfast.routing.breakers.rules import Rules
-from holdfast.routing.config import Budgets, RoutingConfig
+from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig
 from holdfast.routing.seam import TIERS, Tier
 from holdfast.routing.selection.policies import PRIVACIES, STRATEGIES, Policy, Privacy, Strategy
 from holdfast.settings.reader import Section
@@ -28,9 +30,15 @@ class ProxySettings:
     requests_per_minute: int | None = None
 
 
-def read_routing(section: Section) -> RoutingConfig:
-    """Return what a table says about routing."""
+def read_routing(
+    section: Section, root: Path, environ: Mapping[str, str]
+) -> tuple[RoutingConfig, tuple[ProviderConfig, ...]]:
+    """Return what a table says about routing, and the providers of the file that it names.
+
+    What the table says itself comes before what the file says; policies of both count.
+    """
     usual = RoutingConfig()
+    file = section.take("file", as_text, None)
     chosen = RoutingConfig(
         strategy=section.take("strategy", as_strategy, usual.strategy),
         rounds=section.take("rounds", as_whole, usual.rounds),
@@ -40,7 +48,18 @@ def read_routing(section: Section) -> RoutingConfig:
         budgets=_budgets(section.section("budgets")),
     )
     section.refuse_rest()
-    return chosen
+    if file is None:
+        return chosen, ()
+    from holdfast.settings.arbstr import read_arbstr  # noqa: PLC0415 - few have such a file
+
+    other = read_arbstr(root / file, section.found, environ)
+    strategy = chosen.strategy if "strategy" in section.table else other.strategy
+    merged = replace(
+        chosen,
+        policies=(*chosen.policies, *other.policies),
+        strategy=strategy or chosen.strategy,
+    )
+    return merged, other.providers
 
 
 def read_proxy(section: Section) -> ProxySettings:
