@@ -59,6 +59,7 @@ class World:
     happened: list[Happening] = field(default_factory=list[Happening])
     known: dict[Path, set[int]] = field(default_factory=dict[Path, set[int]])
     values: dict[Key, set[bytes]] = field(default_factory=dict[Key, set[bytes]])
+    erasures: dict[tuple[Key, int, int], int] = field(default_factory=dict)
     count: int = 0
 
     async def begin(self) -> None:
@@ -93,8 +94,18 @@ class World:
         async with clone.store() as store:
             entries = await store.read(log)
             if entries:
-                assert await store.erase(log, expected=entries[-1].number) is None
-                self._note(clone, log, None)
+                last = entries[-1].number
+                assert await store.erase(log, expected=last) is None
+                self._note_erasure(clone, log, (log, last, clone.clock.now_ms()))
+
+    def _note_erasure(self, clone: Clone, log: Key, line: tuple[Key, int, int]) -> None:
+        """Note an erasure. Two that are one line of the journal, to the millisecond, are one."""
+        same = self.erasures.get(line)
+        if same is None or self.happened[same].knew != self.known[clone.path]:
+            self.erasures[line] = len(self.happened)
+            self._note(clone, log, None)
+        else:
+            self.known[clone.path].add(same)
 
     def _note(self, clone: Clone, log: Key, entry: bytes | None) -> None:
         known = self.known.setdefault(clone.path, set())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
 from holdfast.routing.config import KINDS, LOOPBACK, ProviderConfig, Timeouts
-from holdfast.routing.seam import Price
+from holdfast.routing.seam import TIERS, Price, Tier
 from holdfast.settings.reader import Section
-from holdfast.settings.routing import as_tier
 from holdfast.settings.values import (
     as_address,
     as_msat,
@@ -101,6 +101,11 @@ def _price(section: Section | None) -> Price | None:
         cache_write_msat_per_million=written,
         reasoning_msat_per_million=reasoning,
     )
+
+
+def as_tier(value: object) -> Tier:
+    """Return a tier."""
+    return cast("Tier", as_one_of(TIERS, value))
 
 
 def as_kind(value: object) -> str:

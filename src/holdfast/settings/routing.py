@@ -9,8 +9,8 @@ from typing import cast
 from holdfast.frozen import frozen, replace
 from holdfast.routing.breakers.rules import Rules
 from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig
-from holdfast.routing.seam import TIERS, Tier
 from holdfast.routing.selection.policies import PRIVACIES, STRATEGIES, Policy, Privacy, Strategy
+from holdfast.settings.providers import as_tier
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
     as_msat,
@@ -131,11 +131,6 @@ def _budgets(section: Section | None) -> Budgets:
 def as_strategy(value: object) -> Strategy:
     """Return how endpoints are ordered."""
     return cast("Strategy", as_one_of(STRATEGIES, value))
-
-
-def as_tier(value: object) -> Tier:
-    """Return a tier."""
-    return cast("Tier", as_one_of(TIERS, value))
 
 
 def as_privacy(value: object) -> Privacy:

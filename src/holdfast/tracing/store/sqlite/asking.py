@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock, Thread
 
 from holdfast.clock import Clock
 from holdfast.errors import UsageError
@@ -57,14 +57,60 @@ def _interruptibly(connection: sqlite3.Connection, work: Callable[[Event], _Foun
     SQLite turns whatever is raised within its callbacks into an error of its own. So the work is
     done in another thread: interrupts come to the main one.
     """
-    stopping = Event()
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            return pool.submit(work, stopping).result()
-        except BaseException:
-            stopping.set()  # the query may not have begun, then nothing hears an interrupt yet
+    asking = _Asking(work)
+    try:
+        asking.start()
+        asking.ended.wait()
+    except BaseException:
+        if asking.stop():  # the query may not have begun, then nothing hears an interrupt yet
             connection.interrupt()
-            raise
+            asking.wait_for_the_end()
+        raise
+    return asking.outcome()
+
+
+class _Asking(Thread):
+    """A query on its way. An interrupt may come at any moment, also while the thread is starting."""
+
+    def __init__(self, work: Callable[[Event], _Found]) -> None:
+        super().__init__(daemon=True)
+        self.ended = Event()
+        self._work = work
+        self._stopping = Event()
+        self._gate = Lock()
+        self._begun = False
+        self._found: _Found | BaseException | None = None
+
+    def run(self) -> None:
+        with self._gate:
+            if self._stopping.is_set():
+                return
+            self._begun = True
+        try:
+            self._found = self._work(self._stopping)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            self._found = error
+        finally:
+            self.ended.set()
+
+    def stop(self) -> bool:
+        """Ask for the end; tell whether the work has begun and has to be waited for."""
+        with self._gate:
+            self._stopping.set()
+            return self._begun
+
+    def wait_for_the_end(self) -> None:
+        """Return when the work has ended, whatever comes: the connection is closed next."""
+        while not self.ended.is_set():
+            with suppress(KeyboardInterrupt):
+                self.ended.wait()
+
+    def outcome(self) -> _Found:
+        """Return what was found, or raise what went wrong."""
+        if isinstance(self._found, BaseException):
+            raise self._found
+        assert self._found is not None
+        return self._found
 
 
 def _ask(
