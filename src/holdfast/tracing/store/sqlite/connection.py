@@ -117,9 +117,9 @@ class SqliteDatabase:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables:
+        if tables:  # the version is read behind them: somebody may be making both just now
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
             self._check(connection, found)
         else:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
