@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp import ClientRequest, ClientTimeout
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from holdfast.routing.config import ProviderConfig
@@ -49,7 +53,13 @@ class Transport:
         """
         waits = self._config.timeouts
         progress = _Progress(asyncio.get_running_loop().time, waits.total)
-        deadline = asyncio.timeout_at(progress.soon(waits.connect + waits.first_byte))
+        deadline = asyncio.timeout_at(progress.soon(waits.connect))
+
+        def connected() -> None:
+            progress.connected = True
+            deadline.reschedule(progress.soon(waits.first_byte))
+
+        _connected.set(connected)
         try:
             async with deadline, self._open(url, headers, body) as response:
                 try:
@@ -62,7 +72,7 @@ class Transport:
                     if not response.content.at_eof():
                         response.close()
         except (TimeoutError, aiohttp.ClientError) as error:
-            if isinstance(error, TimeoutError) and not _is_ours(error, deadline):
+            if isinstance(error, TimeoutError) and not deadline.expired():
                 raise
             # `from None`: some errors of aiohttp carry the headers, and with them the key.
             raise self._failure(error, progress) from None
@@ -76,12 +86,11 @@ class Transport:
         self, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
-            connect = self._config.timeouts.connect
             self._session = aiohttp.ClientSession(
                 # No limit: how much runs at once is decided above, never by waiting here.
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=_Connector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect),
+                timeout=_OURS,
             )
         method = "GET" if body is None else "POST"
         return self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
@@ -108,11 +117,11 @@ class Transport:
         where, waits = f"provider {self._config.name!r}", self._config.timeouts
         hint = f"is {self._config.base_url} up and reachable from here?"
         match error:
-            case aiohttp.ServerTimeoutError():
-                fault, what = Fault.CONNECT, f"could not be connected to within {waits.connect:g} s"
             case TimeoutError() if progress.is_over():
                 what = f"took longer than {waits.total:g} s for its answer"
-                fault = Fault.IDLE if progress.received else Fault.FIRST_BYTE
+                fault = progress.phase
+            case TimeoutError() if not progress.connected:
+                fault, what = Fault.CONNECT, f"could not be connected to within {waits.connect:g} s"
             case TimeoutError() if progress.received:
                 what = f"fell silent for {waits.idle:g} s in the middle of its answer"
                 fault = Fault.IDLE
@@ -134,10 +143,27 @@ class Transport:
         return ProviderUnavailable(f"{where} {what}", hint=hint, fault=fault)
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Says when a request has its connection, which a kept one has at once."""
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        _connected.get()()
+        return connection
+
+
+_connected: ContextVar[Callable[[], None]] = ContextVar("connected")
+_OURS = ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+"""All waiting is limited here: limits of aiohttp's own would end one wait with the words of another."""
+
+
 class _Progress:
-    """How many bytes of the body have arrived, and when all of it must have; None for never."""
+    """How far an answer has come, and when all of it must have; None for never."""
 
     def __init__(self, now: Callable[[], float], total: float | None) -> None:
+        self.connected = False
         self.received = 0
         self.end = None if total is None else now() + total
         self._now = now
@@ -147,10 +173,13 @@ class _Progress:
         then = self._now() + seconds
         return then if self.end is None else min(then, self.end)
 
+    @property
+    def phase(self) -> Fault:
+        """What it is that fails if nothing more comes."""
+        if not self.connected:
+            return Fault.CONNECT
+        return Fault.IDLE if self.received else Fault.FIRST_BYTE
+
     def is_over(self) -> bool:
         """Whether the whole answer took too long."""
         return self.end is not None and self._now() >= self.end
-
-
-def _is_ours(error: TimeoutError, deadline: asyncio.Timeout) -> bool:
-    return isinstance(error, aiohttp.ServerTimeoutError) or deadline.expired()

@@ -1,0 +1,140 @@
+"""How long an endpoint is waited for: for a connection, a first byte, the next one, and the whole."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from aiohttp import ThreadedResolver, web
+from aiohttp.abc import ResolveResult
+
+from holdfast.errors import ProviderUnavailable
+from holdfast.routing.config import Timeouts
+from tests.routing.kit import DONE, ask, delta, endpoint, provider_at, streaming
+
+
+@contextmanager
+def silent_door() -> Iterator[str]:
+    """Take connections on a port, and never say the first word of TLS there."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield f"https://127.0.0.1:{door.getsockname()[1]}/v1"
+
+
+LONG = 500.0
+"""More than a test waits: whoever counts one wait into another does not see its end."""
+
+
+async def test_the_wait_for_a_connection_ends_by_its_own_limit():
+    waits = Timeouts(connect=0.05, first_byte=LONG, idle=LONG)
+    with silent_door() as url:
+        async with asyncio.timeout(5), provider_at(url, timeouts=waits) as provider:
+            with pytest.raises(ProviderUnavailable, match=r"connected to within 0\.05 s") as caught:
+                await provider.complete(ask(), None)
+    assert caught.value.fault == "connect"
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+async def test_the_wait_for_the_first_byte_begins_when_the_connection_is_there(kept):
+    peers = set()
+
+    async def handler(request):
+        is_first = not peers
+        peers.add(request.transport.get_extra_info("peername"))
+        if is_first and kept:
+            return await streaming(delta("a", finish="stop") + DONE)(request)
+        return await streaming(then=asyncio.Event())(request)
+
+    waits = Timeouts(connect=LONG, first_byte=0.2, idle=LONG)
+    async with (
+        asyncio.timeout(5),
+        endpoint(handler) as url,
+        provider_at(url, timeouts=waits) as provider,
+    ):
+        if kept:
+            await provider.complete(ask(), None)
+        with pytest.raises(
+            ProviderUnavailable, match=r"did not begin to answer within 0\.2"
+        ) as caught:
+            await provider.complete(ask(), None)
+    assert caught.value.fault == "first_byte"
+    assert len(peers) == 1
+
+
+async def test_a_slow_connection_takes_nothing_from_the_wait_for_the_first_byte(monkeypatch):
+    waits = Timeouts(connect=LONG, first_byte=5, idle=LONG)
+    passed = [0.0]
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "time", lambda: time.monotonic() + sum(passed))
+
+    async def lookup(self, host, port=0, family=0):
+        passed.append(10)  # a limit that had begun with the request would be over
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
+            )
+        ]
+
+    async with (
+        endpoint(streaming(delta("a", finish="stop") + DONE)) as url,
+        provider_at(url.replace("127.0.0.1", "far.test"), timeouts=waits) as provider,
+    ):
+        monkeypatch.setattr(ThreadedResolver, "resolve", lookup)
+        assert (await provider.complete(ask(), None)).text == "a"
+    assert passed == [0, 10]
+
+
+async def test_silence_in_the_middle_ends_by_its_own_limit():
+    waits = Timeouts(connect=LONG, first_byte=LONG, idle=0.05)
+    async with (
+        asyncio.timeout(5),
+        endpoint(streaming(delta("a"), then=asyncio.Event())) as url,
+        provider_at(url, timeouts=waits) as provider,
+    ):
+        with pytest.raises(ProviderUnavailable, match=r"fell silent for 0\.05 s") as caught:
+            await provider.complete(ask(), None)
+    assert caught.value.fault == "idle"
+
+
+@pytest.mark.parametrize("phase", ["connect", "first_byte", "idle"])
+async def test_the_whole_has_a_limit_whatever_is_waited_for(phase):
+    waits = Timeouts(connect=LONG, first_byte=LONG, idle=LONG, total=0.2)
+    said = [delta("a")] if phase == "idle" else []
+    with silent_door() as door:
+        async with (
+            asyncio.timeout(5),
+            endpoint(streaming(*said, then=asyncio.Event())) as url,
+            provider_at(door if phase == "connect" else url, timeouts=waits) as provider,
+        ):
+            with pytest.raises(ProviderUnavailable, match=r"took longer than 0\.2 s") as caught:
+                await provider.complete(ask(), None)
+    assert caught.value.fault == phase
+
+
+async def test_who_is_slow_to_take_an_answer_does_not_make_its_endpoint_silent():
+    more = asyncio.Event()
+
+    async def handler(request):
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(delta("a"))
+        await more.wait()
+        await response.write(delta("b", finish="stop") + DONE)
+        return response
+
+    quick = Timeouts(connect=5, first_byte=500, idle=0.05)
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+    async with endpoint(handler) as url, provider_at(url, timeouts=quick) as provider:
+        texts = []
+        async with provider.exchange(body, stream=True) as exchange:
+            async for batch in exchange.batches():
+                texts += [chunk["choices"][0]["delta"].get("content") for chunk in batch]
+                if not more.is_set():
+                    with pytest.raises(TimeoutError):
+                        async with asyncio.timeout(0.3):  # six times what an endpoint may be silent
+                            await asyncio.Event().wait()
+                    more.set()
+    assert texts == ["a", "b"]
