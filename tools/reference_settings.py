@@ -79,6 +79,9 @@ MEANINGS = {
     "policies count as well. A relative path begins at the project's folder.",
     "routing.rounds": "How often all endpoints of a model are tried before a request fails. There is a pause "
     "between two rounds only.",
+    "routing.discover_seconds": "How often providers with `auto_discover` are asked for their models and "
+    "prices; each process a tenth sooner or later.",
+    "routing.stale_seconds": "How long what they said counts where they do not answer.",
     "routing.wait_seconds": "How long a request waits at most for another's probe, when all circuits are open.",
     "routing.breaker.failures": "After how many failures in a row an endpoint is left alone.",
     "routing.breaker.open_seconds": "For how long, the first time; each time in a row twice as long.",

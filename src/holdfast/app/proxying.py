@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from holdfast.app.discovering import prepare_models
+from holdfast.app.discovering import keeping_models
 from holdfast.app.services import build_router, open_ledger
 from holdfast.app.traces import open_tracer
 from holdfast.clock import Clock, SystemClock
@@ -29,7 +29,7 @@ async def open_proxy(
             await stack.enter_async_context(sweeping(ledger, clock))
         router = build_router(settings, tracer, clock, ledger=ledger)
         stack.push_async_callback(router.close)
-        await prepare_models(settings, router.dispatcher, clock)
+        await stack.enter_async_context(keeping_models(settings, router.dispatcher, clock))
         per_minute = settings.proxy and settings.proxy.requests_per_minute
         limit = RateLimit(per_minute, clock) if per_minute else None
         yield [ProxyRoutes(router.dispatcher, limit)]

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.app.discovering import prepare_models
+from holdfast.app.discovering import keeping_models
 from holdfast.app.places import faces_folder
 from holdfast.clock import Clock, SystemClock
 from holdfast.settings import Settings
@@ -66,7 +66,8 @@ async def open_services(
             ledger = await stack.enter_async_context(open_ledger(settings))
         services = build_services(settings, tracer, clock, exchange, ledger, owner)
         stack.push_async_callback(services.router.close)
-        await prepare_models(settings, services.router.dispatcher, clock)
+        dispatcher = services.router.dispatcher
+        await stack.enter_async_context(keeping_models(settings, dispatcher, clock))
         yield services
 
 

@@ -85,12 +85,16 @@ class RoutingConfig:
     """How endpoints are chosen and failures are met.
 
     All endpoints of a model are tried `rounds` times; only between two rounds is there a pause. Whoever
-    finds all circuits open waits `wait_seconds` at most for somebody's probe.
+    finds all circuits open waits `wait_seconds` at most for somebody's probe. Providers with
+    `auto_discover` are asked for their models and prices every `discover_seconds`; what they said counts for
+    `stale_seconds` where they do not answer.
     """
 
     strategy: Strategy = "cheapest"
     rounds: int = 1
     wait_seconds: float = 10.0
+    discover_seconds: float = 600.0
+    stale_seconds: float = 3600.0
     breaker: Rules = field(default_factory=Rules)
     policies: tuple[Policy, ...] = ()
     budgets: Budgets = field(default_factory=Budgets)

@@ -43,6 +43,8 @@ def read_routing(
         strategy=section.take("strategy", as_strategy, usual.strategy),
         rounds=section.take("rounds", as_whole, usual.rounds),
         wait_seconds=section.take("wait_seconds", as_seconds, usual.wait_seconds),
+        discover_seconds=section.take("discover_seconds", as_seconds, usual.discover_seconds),
+        stale_seconds=section.take("stale_seconds", as_seconds, usual.stale_seconds),
         breaker=_breaker(section.section("breaker")),
         policies=_policies(section.section("policies")),
         budgets=_budgets(section.section("budgets")),

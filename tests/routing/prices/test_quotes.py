@@ -37,6 +37,10 @@ class Table:
         self.asked += 1
         return self.found
 
+    def of_maker(self, model: str) -> Quote | None:
+        del model
+        return self.found
+
 
 @given(st.permutations(SOURCES), st.integers(1, 4))
 def test_who_should_know_best_is_believed_first(order, count):
@@ -60,11 +64,39 @@ def test_what_was_said_later_or_withdrawn_takes_effect():
 @pytest.mark.promise("unknown-cost-is-unknown")
 def test_a_free_quote_where_others_charge_is_refused_unless_the_settings_say_so():
     quotes = Quotes()
-    quotes.offer([quote(0, "node"), quote(50), quote(60, provider="q")])
-    assert quotes.quote("p", "m") == quote(50)
+    quotes.offer([quote(0), quote(50, "genai-prices"), quote(60, provider="q")])
+    assert quotes.quote("p", "m") == quote(50, "genai-prices")
     assert [each.reason for each in quotes.refused()] == ["it is free where others charge"]
     quotes.offer([quote(0, "configuration")])
     assert quotes.quote("p", "m") == quote(0, "configuration")
+
+
+def test_a_node_that_asks_for_nothing_is_not_believed_though_nobody_else_charges():
+    quotes = Quotes()
+    quotes.offer([quote(0, "node"), quote(0, provider="q")])
+    assert quotes.price("p", "m") is None
+    assert quotes.price("q", "m") == quote(0).price
+    assert "nothing to give away" in quotes.refused()[0].reason
+
+
+def test_what_the_maker_charges_bears_witness_against_one_stranger_alone():
+    quotes = Quotes(Table(quote(100, "genai-prices", "maker")))
+    quotes.offer([quote(10_100, "node"), quote(10_000, "node", "fair")])
+    assert [(each.provider, each.source) for each in quotes.refused()] == [("p", "node")]
+    assert "101 times" in quotes.refused()[0].reason
+    assert quotes.price("fair", "m") == quote(10_000).price
+
+
+def test_what_providers_say_of_themselves_is_forgotten_with_time_and_nothing_else():
+    quotes = Quotes()
+    said = [quote(5 + n, source) for n, source in enumerate(SOURCES)]
+    quotes.offer(said)
+    quotes.expire(AT)
+    assert quotes.quote("p", "m") == said[0]
+    quotes.expire(AT + 1)
+    assert quotes.quote("p", "m") == said[SOURCES.index("configuration")]
+    quotes.withdraw("p", "configuration")
+    assert quotes.quote("p", "m") == said[SOURCES.index("genai-prices")]
 
 
 def test_a_quote_of_more_than_a_hundred_times_the_others_is_refused():
@@ -130,6 +162,8 @@ def test_the_package_knows_makers_by_name_and_address_and_nobody_else():
     assert table.quote("my-own-node", "gpt-4o") is None
     assert table.quote("openai", "no-such-model") is None
     assert GenaiPrices(None, ManualClock(AT)).quote("openai", "gpt-4o") is None
+    assert table.of_maker("gpt-4o").price == table.of_maker("openai/gpt-4o").price == found.price
+    assert table.of_maker("somebody/unheard-of") is None
 
 
 def test_without_the_package_its_prices_are_unknown(monkeypatch):

@@ -1,9 +1,10 @@
-"""Ask providers which models they have and what they cost, and offer what is believable."""
+"""Ask providers which models they have and what they cost, again and again, and offer what is believable."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from holdfast.errors import ProviderError
@@ -13,6 +14,11 @@ from holdfast.routing.prices.models import Listing, parse_models
 from holdfast.routing.prices.quotes import Quotes, RefusedQuote, Source, configured
 from holdfast.routing.seam import Price
 from holdfast.tracing.billing.money import Exchange
+
+_LONG = 64 * 1024
+"""Bytes from which a list is read in a thread, so that nobody waits for it."""
+
+LatePrice = Callable[[str], Price | None]
 
 
 class Listed(Protocol):
@@ -29,8 +35,8 @@ class Listed(Protocol):
         """
         ...
 
-    def offer(self, models: Mapping[str, Price | None]) -> None:
-        """Serve these models for these prices from now on."""
+    def offer(self, models: Mapping[str, Price | None], late: LatePrice | None = None) -> None:
+        """Serve these models for these prices from now on; `late` tells prices of models beside them."""
         ...
 
 
@@ -42,41 +48,76 @@ class Discovered:
     """By provider and model who says its price; None where it is unknown."""
     problems: Mapping[str, str] = field(default_factory=dict[str, str])
     refused: Sequence[RefusedQuote] = ()
+    changed: bool = True
+    """Whether a model or a price is another one than before."""
 
 
-async def discover(
-    providers: Sequence[Listed], quotes: Quotes, *, exchange: Exchange | None, at_ms: int
-) -> Discovered:
-    """Ask those of the providers that are configured so, all at once, and let them offer what they have.
+class Discovery:
+    """What providers said last of their models and prices.
 
     A provider has the models of its settings, and then those that it lists; their prices are those
-    that hold among all quotes. One that does not answer keeps the models of its settings.
+    that hold among all quotes. One that does not answer keeps what it listed before, and its quotes
+    until they are older than `stale_ms`.
     """
-    for each in providers:
-        prices = {(each.config.name, model): price for model, price in each.config.models.items()}
-        quotes.offer(configured(prices, at_ms))
-    asked = [each for each in providers if each.config.auto_discover]
-    listings = await asyncio.gather(*(_list(each, exchange, at_ms) for each in asked))
-    for listing in listings:
-        quotes.offer(listing.quotes)
-    sources = {each.config.name: _configured(each.config) for each in providers}
-    for each, listing in zip(asked, listings, strict=True):
-        name = each.config.name
-        models = dict.fromkeys((*each.config.models, *(model.id for model in listing.models)))
-        held = {model: quotes.quote(name, model) for model in models}
-        each.offer({model: quote and quote.price for model, quote in held.items()})
-        sources[name] = {model: quote and quote.source for model, quote in held.items()}
-    problems = {
-        each.config.name: listing.problem
-        for each, listing in zip(asked, listings, strict=True)
-        if listing.problem
-    }
-    refused = [each for listing in listings for each in listing.refused]
-    return Discovered(sources=sources, problems=problems, refused=(*refused, *quotes.refused()))
 
+    def __init__(
+        self,
+        providers: Sequence[Listed],
+        quotes: Quotes,
+        *,
+        exchange: Exchange | None,
+        stale_ms: int,
+    ) -> None:
+        self._providers = providers
+        self._quotes = quotes
+        self._exchange = exchange
+        self._stale_ms = stale_ms
+        self._listed: dict[str, Sequence[str]] = {}
+        self._offered: dict[str, Mapping[str, Price | None]] = {}
 
-def _configured(config: ProviderConfig) -> Mapping[str, Source | None]:
-    return {model: price and "configuration" for model, price in config.models.items()}
+    @property
+    def asks(self) -> bool:
+        """Whether any of the providers is asked for its list."""
+        return any(each.config.auto_discover for each in self._providers)
+
+    async def ask(self, at_ms: int) -> Discovered:
+        """Ask those of the providers that are configured so, all at once, and let all offer what they have."""
+        for each in self._providers:
+            prices = {
+                (each.config.name, model): price for model, price in each.config.models.items()
+            }
+            self._quotes.offer(configured(prices, at_ms))
+        asked = [each for each in self._providers if each.config.auto_discover]
+        every = await asyncio.gather(*(_list(each, self._exchange, at_ms) for each in asked))
+        listings = {each.config.name: listing for each, listing in zip(asked, every, strict=True)}
+        for name, listing in listings.items():
+            if not listing.problem:
+                self._take(name, listing)
+        self._quotes.expire(at_ms - self._stale_ms)
+        before, self._offered = self._offered, {}
+        sources = {each.config.name: self._offer(each) for each in self._providers}
+        refused = [each for listing in every for each in listing.refused]
+        return Discovered(
+            sources=sources,
+            problems={name: each.problem for name, each in listings.items() if each.problem},
+            refused=(*refused, *self._quotes.refused()),
+            changed=before != self._offered,
+        )
+
+    def _take(self, name: str, listing: Listing) -> None:
+        self._listed[name] = tuple(model.id for model in listing.models)
+        self._quotes.withdraw(name, "node")
+        self._quotes.withdraw(name, "models")
+        self._quotes.offer(listing.quotes)
+
+    def _offer(self, provider: Listed) -> Mapping[str, Source | None]:
+        name = provider.config.name
+        models = dict.fromkeys((*provider.config.models, *self._listed.get(name, ())))
+        held = {model: self._quotes.quote(name, model) for model in models}
+        offered = {model: quote and quote.price for model, quote in held.items()}
+        provider.offer(offered, partial(self._quotes.price, name))
+        self._offered[name] = offered
+        return {model: quote and quote.source for model, quote in held.items()}
 
 
 async def _list(provider: Listed, exchange: Exchange | None, at_ms: int) -> Listing:
@@ -85,7 +126,8 @@ async def _list(provider: Listed, exchange: Exchange | None, at_ms: int) -> List
     except ProviderError as error:
         return Listing(problem=error.message)
     name = provider.config.name
-    listing = parse_models(document, name, exchange=exchange, at_ms=at_ms)
+    read = partial(parse_models, document, name, exchange=exchange, at_ms=at_ms)
+    listing = read() if len(document) < _LONG else await asyncio.to_thread(read)
     if listing.models:
         return listing
     return Listing(problem=f"provider {name!r}: {listing.problem or 'it lists no models'}")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.clock import Clock
@@ -25,6 +26,8 @@ _MEMBERS = {
     "cache_write_msat_per_million": "cache_write_mtok",
 }
 """Members of a price, and what the package calls them: USD for a million tokens."""
+_MAKER = ""
+"""In a quote of what a model costs at its maker: no provider of a project is called so."""
 
 
 class GenaiPrices:
@@ -47,8 +50,17 @@ class GenaiPrices:
 
         A price that rises with the length of the input is that of short ones; the note says so.
         """
+        return self._quote(model, provider, self._addresses.get(provider))
+
+    def of_maker(self, model: str) -> Quote | None:
+        """Return what a model costs at its maker; others write its name with that of the maker."""
+        return self._quote(model) or self._quote(model.rpartition("/")[2])
+
+    def _quote(
+        self, model: str, provider: str | None = None, address: str | None = None
+    ) -> Quote | None:
         now = self._clock.now_ms()
-        found = _find(provider, self._addresses.get(provider), model, now)
+        found = _find(model, now, provider, address)
         if found is None:
             return None
         try:
@@ -56,8 +68,9 @@ class GenaiPrices:
         except ValueError:
             return None
         note = "dearer for long inputs" if tiered else ""
+        whose = provider or _MAKER
         return Quote(
-            provider=provider, model=model, price=price, source="genai-prices", at_ms=now, note=note
+            provider=whose, model=model, price=price, source="genai-prices", at_ms=now, note=note
         )
 
     def _price(self, found: ModelPrice, now: int) -> tuple[Price, bool]:
@@ -81,19 +94,16 @@ class GenaiPrices:
         return to_msat(Fraction(usd), unit, exchange=self._exchange, at_ms=now)
 
 
-def _find(provider: str, address: str | None, model: str, now_ms: int) -> ModelPrice | None:
+def _find(model: str, now_ms: int, provider: str | None, address: str | None) -> ModelPrice | None:
     """Return the package's own record of prices, None if it has none or is not installed."""
     try:
         from genai_prices import Usage, calc_price  # noqa: PLC0415 - 155 ms, and an extra
     except ImportError:
         return None
     usage, at = Usage(input_tokens=0, output_tokens=0), datetime.fromtimestamp(now_ms / 1000, UTC)
+    ask = partial(calc_price, usage, model, genai_request_timestamp=at)
     with suppress(LookupError):
         if address:
-            return calc_price(
-                usage, model, provider_api_url=address, genai_request_timestamp=at
-            ).model_price
-        return calc_price(
-            usage, model, provider_id=provider, genai_request_timestamp=at
-        ).model_price
+            return ask(provider_api_url=address).model_price
+        return ask(provider_id=provider).model_price
     return None

@@ -64,11 +64,10 @@ def parse_models(
     *,
     exchange: Exchange | None,
     at_ms: int,
-    source: Source = "models",
 ) -> Listing:
     """Return the models of a document and their prices, by the rate of the day. Never raises.
 
-    A price that cannot be read is refused with a reason, and the model has none then.
+    A price in sats is a quote of the node itself, one in USD what its list says (see `Source`). A price that cannot be read is refused with a reason, and the model has none then.
     """
     if len(document) > MOST_BYTES:
         return Listing(problem=f"the list is longer than {MOST_BYTES} bytes")
@@ -87,6 +86,7 @@ def parse_models(
         if name is None or name in models:
             continue
         models[name] = _listed(name, entry)
+        source: Source = "node" if _table(entry.get("sats_pricing")) else "models"
         try:
             price = _price(entry, exchange, at_ms)
         except ValueError as error:

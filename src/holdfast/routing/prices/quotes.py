@@ -14,6 +14,8 @@ Source = Literal["node", "configuration", "models", "genai-prices"]
 
 SOURCES: tuple[Source, ...] = ("node", "configuration", "models", "genai-prices")
 _REFERENCES: frozenset[Source] = frozenset({"configuration", "genai-prices"})
+_PASSING: frozenset[Source] = frozenset({"node", "models"})
+"""What providers say of themselves, and may say otherwise tomorrow."""
 _WITNESSES = 2
 _MOST_TIMES = 100
 _MOST_CHOSEN = 50_000
@@ -48,6 +50,10 @@ class LateSource(Protocol):
         """Return what it says, None if nothing."""
         ...
 
+    def of_maker(self, model: str) -> Quote | None:
+        """Return what a model costs at who made it, to judge others by; None if it does not say."""
+        ...
+
 
 class Quotes:
     """All that is said about prices, and what of it holds.
@@ -59,6 +65,7 @@ class Quotes:
     def __init__(self, late: LateSource | None = None) -> None:
         self._said: dict[str, dict[tuple[str, Source], Quote]] = {}
         self._late = late
+        self._makers: dict[str, Quote | None] = {}
         self._chosen: dict[tuple[str, str], Quote | None] = {}
 
     def offer(self, quotes: Iterable[Quote]) -> None:
@@ -71,6 +78,14 @@ class Quotes:
         """Forget what a source said about a provider."""
         for said in self._said.values():
             said.pop((provider, source), None)
+        self._chosen.clear()
+
+    def expire(self, before_ms: int) -> None:
+        """Forget what providers said of themselves before an instant."""
+        for said in self._said.values():
+            old = [k for k, q in said.items() if q.source in _PASSING and q.at_ms < before_ms]
+            for key in old:
+                del said[key]
         self._chosen.clear()
 
     def quote(self, provider: str, model: str) -> Quote | None:
@@ -93,19 +108,29 @@ class Quotes:
             RefusedQuote(
                 provider=quote.provider, model=quote.model, source=quote.source, reason=reason
             )
-            for said in self._said.values()
+            for model, said in self._said.items()
             for quote in said.values()
-            if (reason := implausible(quote, said.values())) is not None
+            if (reason := implausible(quote, self._witnesses(model))) is not None
         ]
 
     def _choose(self, provider: str, model: str) -> Quote | None:
         said = self._said.get(model, {})
         for source in SOURCES:
             quote = said.get((provider, source))
-            if quote is not None and implausible(quote, said.values()) is None:
+            if quote is not None and implausible(quote, self._witnesses(model)) is None:
                 return quote
         late = None if self._late is None else self._late.quote(provider, model)
         return late if late is not None and implausible(late, said.values()) is None else None
+
+    def _witnesses(self, model: str) -> Sequence[Quote]:
+        """Return all that is said about a model, with what its maker charges."""
+        said = self._said.get(model, {})
+        if self._late is None or not any(each.source in _PASSING for each in said.values()):
+            return [*said.values()]
+        if model not in self._makers:
+            self._makers[model] = self._late.of_maker(model)
+        maker = self._makers[model]
+        return [*said.values()] if maker is None else [*said.values(), maker]
 
 
 def implausible(quote: Quote, said: Iterable[Quote]) -> str | None:
@@ -119,6 +144,8 @@ def implausible(quote: Quote, said: Iterable[Quote]) -> str | None:
     if any(rate < 0 for rate in _rates(quote.price)):
         return "it is negative"
     own, others = _comparable(quote.price), [each for each in said if _is_other(each, quote)]
+    if own == 0 and quote.source == "node":
+        return "it is free, and a node that is paid in sats has nothing to give away"
     if own == 0:
         # What people set themselves is theirs to know: a model of their own machine is free.
         charging = bool(others) and median(_comparable(each.price) for each in others) > 0

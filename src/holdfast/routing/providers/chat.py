@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
@@ -60,6 +60,7 @@ class ChatProvider:
         self._habits: dict[str, Habits] = {}
         self._models = config.models
         self._discovers = config.auto_discover
+        self._late: Callable[[str], Price | None] | None = None
         self._sent_headers: Mapping[str, str] | None = None
 
     @property
@@ -78,6 +79,8 @@ class ChatProvider:
         return self._discovers or not self._models or model in self._models
 
     def price(self, model: str) -> Price | None:
+        if self._late is not None and model not in self._models:
+            return self._late(model)
         return self._models.get(model)
 
     @property
@@ -85,9 +88,16 @@ class ChatProvider:
         """What the provider was configured as."""
         return self._config
 
-    def offer(self, models: Mapping[str, Price | None]) -> None:
-        """Serve these models for these prices from now on; a dispatcher reads them by `refresh`."""
-        self._models, self._discovers = models, False
+    def offer(
+        self,
+        models: Mapping[str, Price | None],
+        late: Callable[[str], Price | None] | None = None,
+    ) -> None:
+        """Serve these models for these prices from now on; a dispatcher reads them by `refresh`.
+
+        `late` tells the price of a model beside them.
+        """
+        self._models, self._discovers, self._late = models, False, late
 
     @property
     def embeds(self) -> bool:

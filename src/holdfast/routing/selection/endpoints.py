@@ -95,7 +95,10 @@ class Catalogue:
             return self._of_offer(offer, model, rest)
         found = self._by_model.get(model, ())
         if self._anything:
-            found = (*found, *(make_endpoint(o, model, None, n) for n, o in self._anything))
+            found = (
+                *found,
+                *(make_endpoint(o, model, o.price_of(model), n) for n, o in self._anything),
+            )
         return found or self._aliased(model, self._offers.values())
 
     def every(self) -> Iterable[Endpoint]:
