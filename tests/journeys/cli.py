@@ -43,6 +43,7 @@ class Project:
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
+    _started: list[subprocess.Popen[str]] = field(default_factory=list, repr=False)
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -60,14 +61,25 @@ class Project:
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
         """Start a command and leave it running; its progress comes line by line on stderr."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*COMMAND, *words], cwd=self.folder, env=self._env(environ), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a test that failed has left running, so that no later test hears of it."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
     def _env(self, environ: Mapping[str, str]) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("HOLDFAST_")}
-        return {**kept, "PYTHONPATH": str(self.folder), **self.environ, **environ}
+        # Modules of the project are written anew within a second, which a compiled one does not see.
+        own = {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**kept, **own, **self.environ, **environ}
 
 
 def stop(process: subprocess.Popen[str], how: signal.Signals = signal.SIGKILL) -> Done:

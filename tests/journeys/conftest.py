@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from tests.journeys.cli import Project
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Iterator[Project]:
     folder = tmp_path / "project"
     folder.mkdir()
-    return Project(folder)
+    project = Project(folder)
+    yield project
+    project.end()

@@ -62,8 +62,8 @@ def upstream(default: Act | None = None) -> Iterator[Upstream]:
     try:
         asyncio.run_coroutine_threadsafe(made.accept(), loop).result(10)
         yield made
-        asyncio.run_coroutine_threadsafe(made.__aexit__(None), loop).result(10)
     finally:
+        asyncio.run_coroutine_threadsafe(made.__aexit__(None), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
