@@ -297,6 +297,10 @@ bitcoin = { soon = 3, 2026-01-01 = -1 }
         "money.bitcoin: 'soon' must be a day such as '2026-11-26'",
     ):
         assert said in message
+    others = problems(tmp_path, "[money.bitcoin_in]\ndollars = { 2026-01-01 = 5 }\nUSD = 3\n")
+    assert "money.bitcoin_in.dollars: must be the code of a currency" in others
+    assert "money.bitcoin_in.USD: must be a table" in others
+    assert "money.currency: is missing" in others
     rates = problems(tmp_path, "[money]\nbitcoin = { 2026-01-01 = 5 }\n")
     assert "money.currency: is missing" in rates
 

@@ -51,6 +51,8 @@ MEANINGS = {
     "money.currency": "The currency that costs are shown in beside sats, such as `EUR`.",
     "money.bitcoin": "What a bitcoin is worth in that currency, by the day from which it holds: "
     "`bitcoin = { 2026-11-01 = 81000 }`.",
+    "money.bitcoin_in": "The same of other currencies, in which prices may be written and providers may say what "
+    "they charged: `bitcoin_in = { USD = { 2026-11-01 = 95000 } }`.",
     "providers.NAME.base_url": "The address of an endpoint, of an OpenAI-compatible one without "
     "`/chat/completions`. Must be given.",
     "providers.NAME.api_key": "`${VARIABLE}` for the value of an environment variable; a key in the file "

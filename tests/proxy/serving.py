@@ -24,6 +24,7 @@ from holdfast.routing.providers.chat import ChatProvider
 from holdfast.routing.router import Router
 from holdfast.routing.seam import Price
 from holdfast.testing.upstream import Upstream
+from holdfast.tracing.billing.money import Exchange
 from holdfast.tracing.kept import Kept
 from holdfast.tracing.tracer import Tracer
 from holdfast.web.application import Application
@@ -162,11 +163,17 @@ async def proxy_of(
     *,
     token: str | None = None,
     routing: RoutingConfig | None = None,
+    money: Exchange | None = None,
 ) -> AsyncIterator[Proxy]:
     """Serve providers on a free port until the end of the block."""
     clock = SystemClock()
     providers = [
-        ChatProvider(each, clock=clock, dialect=Anthropic() if each.kind == "anthropic" else None)
+        ChatProvider(
+            each,
+            clock=clock,
+            dialect=Anthropic() if each.kind == "anthropic" else None,
+            money=money,
+        )
         for each in configs
     ]
     tracer = Tracer(clock=clock, sink=Kept())

@@ -86,12 +86,14 @@ def build_router(
     Raises:
         StorageTooNew: a newer version wrote what is known of them.
     """
+    from holdfast.app.traces import exchange_of  # noqa: PLC0415
     from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
     from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
     from holdfast.routing.router import Router  # noqa: PLC0415
 
+    money = exchange_of(settings)
     configured: Sequence[Provider] = [
-        ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind))
+        ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind), money=money)
         for config in settings.providers
     ]
     board = None

@@ -18,6 +18,8 @@ from holdfast.ids import new_file_id, new_secret
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from holdfast.settings.tracing import TracingSettings
     from holdfast.tracing.billing.money import Exchange
     from holdfast.tracing.billing.prices import PriceBook
@@ -260,8 +262,11 @@ def exchange_of(settings: Settings) -> Exchange | None:
 
     from holdfast.tracing.billing.money import Exchange  # noqa: PLC0415 - as above
 
-    rates = {date.fromisoformat(day): rate for day, rate in money.rates.items()}
-    return Exchange(money.currency, rates)
+    def dated(rates: Mapping[str, Decimal]) -> dict[date, Decimal]:
+        return {date.fromisoformat(day): rate for day, rate in rates.items()}
+
+    others = {name: dated(rates) for name, rates in money.others.items()}
+    return Exchange(money.currency, dated(money.rates), others)
 
 
 def labels_of(settings: Settings) -> dict[str, str]:

@@ -17,7 +17,6 @@ from holdfast.routing.dispatching.calls import Call
 from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.request import Dispatch
 from holdfast.routing.faults import Fault
-from holdfast.routing.providers.exchange import charge_in
 from holdfast.routing.seam import Provider, Usage
 from holdfast.web.http import Answer, Refused, Request, json_answer
 
@@ -29,7 +28,7 @@ class Embedding(Protocol):
 
     @property
     def embeds(self) -> bool: ...
-    async def embed(self, body: Object) -> Document: ...
+    async def embed(self, body: Object) -> tuple[Document, int | None]: ...
 
 
 class Embeddings:
@@ -64,9 +63,8 @@ class Embeddings:
         async def attempt(call: Call) -> Document:
             if not _can_embed(call.provider):
                 raise _cannot(call.provider)
-            document = await call.provider.embed({**body, "model": call.model})
-            usage = as_object(document.get("usage"))
-            call.succeed(_usage_of(usage), charged_msat=charge_in(usage))
+            document, charged = await call.provider.embed({**body, "model": call.model})
+            call.succeed(_usage_of(as_object(document.get("usage"))), charged_msat=charged)
             return document
 
         async with dispatch:

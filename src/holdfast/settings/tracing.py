@@ -47,11 +47,13 @@ class TracingSettings:
 class MoneySettings:
     """The currency that costs are shown in beside sats, and what a bitcoin was worth when.
 
-    `rates` are units of the currency a bitcoin, by the day (ISO 8601) from which they hold.
+    `rates` are units of the currency a bitcoin, by the day (ISO 8601) from which they hold;
+    `others` the same of other currencies, in which prices may be written.
     """
 
     currency: str | None = None
     rates: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    others: dict[str, dict[str, Decimal]] = field(default_factory=dict[str, dict[str, Decimal]])
 
 
 def read_tracing(section: Section) -> TracingSettings:
@@ -78,11 +80,25 @@ def read_money(section: Section) -> MoneySettings:
     chosen = MoneySettings(
         currency=section.take("currency", as_currency, None),
         rates=section.take("bitcoin", as_dates, {}),
+        others=_other_rates(section.section("bitcoin_in")),
     )
-    if chosen.rates and chosen.currency is None:
+    if (chosen.rates or chosen.others) and chosen.currency is None:
         section.problem("currency", "is missing: name that of the rates, such as 'EUR'")
     section.refuse_rest()
     return chosen
+
+
+def _other_rates(section: Section | None) -> dict[str, dict[str, Decimal]]:
+    if section is None:
+        return {}
+    found: dict[str, dict[str, Decimal]] = {}
+    for name in section.table:
+        rates = section.take(name, as_dates, {})
+        try:
+            found[as_currency(name)] = rates
+        except ValueError as error:
+            section.problem(name, str(error))
+    return found
 
 
 def _as_payloads(value: object) -> str:

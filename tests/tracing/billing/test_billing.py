@@ -147,6 +147,16 @@ def test_sats_and_a_currency_stand_side_by_side_by_the_rate_of_the_day() -> None
     assert exchange.both(Fraction(1), "EUR", AT).msat is None
 
 
+def test_an_amount_in_another_currency_goes_through_what_a_bitcoin_is_worth_in_it() -> None:
+    day = date(2024, 10, 4)
+    exchange = Exchange("EUR", {day: Decimal(90_000)}, {"USD": {day: Decimal(100_000)}})
+    one_dollar = exchange.both(Fraction(1), "USD", AT)
+    assert (one_dollar.msat, one_dollar.micros) == (1_000_000, 900_000)
+    before = exchange.both(Fraction(1), "USD", AT - DAY_NS)
+    assert (before.msat, before.micros) == (None, None)
+    assert exchange.both(Fraction(1), "GBP", AT).micros is None
+
+
 @given(st.integers(0, 10**12), st.integers(1, 10**9))
 def test_an_amount_is_never_rounded_down(msat: int, rate: int) -> None:
     exchange = Exchange("USD", {date(2000, 1, 1): Decimal(rate)})

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil
 
 from holdfast.frozen import frozen
-from holdfast.tracing.billing.money import MSAT, Exchange
+from holdfast.tracing.billing.money import Exchange
 from holdfast.tracing.billing.prices import SAT
 
 MILLION = 1_000_000
@@ -77,12 +77,10 @@ def _msat_of(money: str, exchange: Exchange | None, at_ms: int) -> Fraction:
         return Fraction(_MSAT_A_SAT)
     if money == "msat":
         return Fraction(1)
-    rate = None
-    if exchange is not None and exchange.currency == money:
-        rate = exchange.rate(at_ms * MILLION)
-    if not rate:
+    msat = None if exchange is None else exchange.msat(Fraction(1), money, at_ms * MILLION)
+    if msat is None:
         raise ValueError(f"nobody says what a bitcoin is worth in {money} on that day")
-    return MSAT / rate
+    return msat
 
 
 def _short(value: object) -> str:

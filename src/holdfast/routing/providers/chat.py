@@ -24,6 +24,7 @@ from holdfast.routing.dialects.openai import OpenAI
 from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.faults import Fault
+from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
 from holdfast.routing.providers.exchange import Exchange
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
@@ -31,6 +32,7 @@ from holdfast.routing.structured import is_strict
 
 if TYPE_CHECKING:
     from holdfast.routing.providers.transport import Answer, Transport
+    from holdfast.tracing.billing.money import Exchange as Money
 
 _LISTS = {"ollama": "/v1/models"}
 """Where an endpoint of a kind lists its models, if not below its base address."""
@@ -51,11 +53,17 @@ class ChatProvider:
     """Ask one endpoint."""
 
     def __init__(
-        self, config: ProviderConfig, *, clock: Clock, dialect: Dialect | None = None
+        self,
+        config: ProviderConfig,
+        *,
+        clock: Clock,
+        dialect: Dialect | None = None,
+        money: Money | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._dialect = dialect
+        self._charges = Charges(clock, money)
         self._transport: Transport | None = None
         self._habits: dict[str, Habits] = {}
         self._models = config.models
@@ -104,8 +112,8 @@ class ChatProvider:
         """Whether embeddings may be asked for here: they are passed on in OpenAI's form only."""
         return self._config.kind == "openai"
 
-    async def embed(self, body: Object) -> Document:
-        """Send a request for embeddings with all that is in it, and return the answer.
+    async def embed(self, body: Object) -> tuple[Document, int | None]:
+        """Send a request for embeddings with all that is in it; return the answer, and its charge if told.
 
         Raises:
             ProviderError: with its `fault`.
@@ -115,7 +123,9 @@ class ChatProvider:
             if answer.status != 200:
                 _, error = await self._rejection(dialect, model, answer)
                 raise error
-            return self._embeddings(model, b"".join([piece async for piece in answer.pieces]))
+            read = self._embeddings(model, b"".join([piece async for piece in answer.pieces]))
+            charged = self._charges.in_usage(read.get("usage"))
+            return read, self._charges.in_headers(answer.headers) if charged is None else charged
 
     def _embeddings(self, model: str, body: bytes) -> Document:
         try:
@@ -162,13 +172,14 @@ class ChatProvider:
                 for chunk in batch:
                     gathered.take(chunk)
         text = "".join(gathered.texts)
+        quoted = cost_msat(self.price(request.model), exchange.usage)
         return ModelReply(
             text=text,
             value=text,
             provider=self.name,
             model=request.model,
             usage=exchange.usage,
-            cost_msat=cost_msat(self.price(request.model), exchange.usage),
+            cost_msat=quoted if exchange.charged_msat is None else exchange.charged_msat,
             calls=exchange.calls,
             finish_reason=gathered.finish_reason or "stop",
         )
@@ -194,7 +205,9 @@ class ChatProvider:
             try:
                 async with self._post(dialect, fitted(body, habits), stream=stream) as answer:
                     if answer.status == 200:
-                        exchange = Exchange(self._config, dialect, answer, stamp, calls)
+                        exchange = Exchange(
+                            self._config, dialect, answer, stamp, calls, self._charges
+                        )
                         yield exchange
                         return
                     message, error = await self._rejection(dialect, model, answer)

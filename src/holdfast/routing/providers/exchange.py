@@ -17,6 +17,7 @@ from holdfast.errors import (
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp, StreamReader
 from holdfast.routing.faults import Fault
+from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
 from holdfast.routing.seam import Usage
 from holdfast.routing.usage import sum_up
@@ -36,16 +37,23 @@ class Exchange:
     free = False
 
     def __init__(
-        self, config: ProviderConfig, dialect: Dialect, answer: Answer, stamp: Stamp, calls: int
+        self,
+        config: ProviderConfig,
+        dialect: Dialect,
+        answer: Answer,
+        stamp: Stamp,
+        calls: int,
+        charges: Charges,
     ) -> None:
         self.calls = calls
         self.finished = False
-        self.charged_msat: int | None = None
+        self.charged_msat = charges.in_headers(answer.headers)
         self._told = TokenUsage()
         self._config = config
         self._dialect = dialect
         self._answer = answer
         self._stamp = stamp
+        self._charges = charges
 
     @property
     def usage(self) -> Usage:
@@ -69,7 +77,7 @@ class Exchange:
         try:
             async for chunks in self._chunks(reader, _from(first, pieces)):
                 if usage := chunks[-1].get("usage"):
-                    self.charged_msat = charge_in(usage)
+                    self._note_charge(usage)
                 yield chunks
         except ErrorInAnswer as error:
             raise failures.body_failure(self._config, self._stamp.model, error) from None
@@ -115,8 +123,13 @@ class Exchange:
             raise self._named(error) from None
         self.finished = True
         self._told = self._dialect.usage(answer)
-        self.charged_msat = charge_in(document.get("usage"))
+        self._note_charge(document.get("usage"))
         return document
+
+    def _note_charge(self, usage: object) -> None:
+        told = self._charges.in_usage(usage)
+        if told is not None:
+            self.charged_msat = told
 
     async def _chunks(
         self, reader: StreamReader, pieces: AsyncIterator[bytes]
@@ -164,15 +177,6 @@ def chunk_of(document: Object) -> Document:
         for each in choices
     ]  # fmt: skip
     return made
-
-
-def charge_in(usage: object) -> int | None:
-    """Return what a provider says it charged, in msat: `usage.cost.total_msats` as Routstr writes it."""
-    cost = cast("Object", usage).get("cost") if isinstance(usage, Mapping) else None
-    total = cast("Object", cost).get("total_msats") if isinstance(cost, Mapping) else None
-    if not isinstance(total, int) or isinstance(total, bool):
-        return None
-    return total if 0 <= total < 2**53 else None
 
 
 async def _first(pieces: AsyncIterator[bytes]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from holdfast.testing.upstream.acts import Act, Fault
 from holdfast.testing.upstream.exchanges import Exchange
 from holdfast.testing.upstream.formats import WireFormat, format_at
-from holdfast.testing.upstream.replies import Counts
+from holdfast.testing.upstream.replies import Counts, Reply
 
 _RESET = struct.pack("ii", 1, 0)
 _STATUSES = {
@@ -153,10 +153,13 @@ class Connection(asyncio.Protocol):
             {"object": "embedding", "index": index, "embedding": _VECTOR}
             for index in range(len(texts))
         ]
-        usage = {"prompt_tokens": exchange.act.reply.reported.input}
+        usage: dict[str, object] = {"prompt_tokens": exchange.act.reply.reported.input}
         document: dict[str, object] = {"object": "list", "data": data, "usage": usage}
         exchange.charged = Counts(input=exchange.act.reply.counts.input, output=0)
-        await self._send_document(exchange, 200, document | {"model": exchange.json.get("model")})
+        if exchange.act.reply.cost is not None:
+            usage["cost"] = exchange.act.reply.cost
+        document |= {"model": exchange.json.get("model")}
+        await self._send_document(exchange, 200, document, *_fields(exchange.act.reply))
 
     async def _send_document(
         self, exchange: Exchange | None, status: int, document: object, *extra: str
@@ -255,7 +258,7 @@ class _Answering:
         if fault is Fault.MALFORMED:
             body = half
         length = None if fault is Fault.CUT else len(body)
-        first = head(200, "application/json", length)
+        first = head(200, "application/json", length, *_fields(self._act.reply))
         match fault:
             case Fault.CUT | Fault.RESET_MIDDLE | Fault.STALL:
                 await self._send(first + half)
@@ -311,6 +314,10 @@ class _Answering:
 
     async def _send(self, data: bytes) -> None:
         await self._connection.send(self._exchange, data)
+
+
+def _fields(reply: Reply) -> list[str]:
+    return [f"{name}: {value}" for name, value in reply.headers.items()]
 
 
 def head(status: int, content_type: str, length: int | None, *extra: str) -> bytes:

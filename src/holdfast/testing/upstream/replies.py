@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from holdfast.errors import UsageError
@@ -34,7 +35,7 @@ class Reply:
     `pieces` is how many events its text is cut into when it is streamed; each call's arguments come
     in two. `finish` is the finish reason as chat completions call it, by default what fits. `told`
     are the tokens that the answer reports if they are not what was charged (`counts`), and `cost` is
-    reported as `usage.cost` where the format is that of chat completions.
+    reported as `usage.cost` where the format is that of chat completions; `headers` are sent with a whole answer.
     """
 
     text: str = "Hello there, friend."
@@ -44,7 +45,8 @@ class Reply:
     finish: str = ""
     counts: Counts = Counts()
     told: Counts | None = None
-    cost: float | None = None
+    cost: float | Mapping[str, object] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def reported(self) -> Counts:

@@ -27,31 +27,57 @@ class Amount:
     micros: int | None = None
 
 
-class Exchange:
-    """What a bitcoin was worth in a currency, by the day from which each rate holds."""
+Rates = Mapping[date, Decimal]
+"""Units of a currency a bitcoin, by the day from which each holds."""
 
-    def __init__(self, currency: str, rates: Mapping[date, Decimal]) -> None:
+
+class Exchange:
+    """What a bitcoin was worth in a currency, and in `others`, by the day from which each rate holds."""
+
+    def __init__(
+        self, currency: str, rates: Rates, others: Mapping[str, Rates] | None = None
+    ) -> None:
         self.currency = currency
+        self._by_currency = {name: _Course(each) for name, each in (others or {}).items()}
+        self._by_currency[currency] = _Course(rates)
+
+    def rate(self, at_ns: int, currency: str | None = None) -> Fraction | None:
+        """Return units of the currency (ours by default) a bitcoin at an instant, None if nobody says."""
+        course = self._by_currency.get(currency or self.currency)
+        return None if course is None else course.at(at_ns)
+
+    def msat(self, amount: Fraction, currency: str, at_ns: int) -> Fraction | None:
+        """Return an amount of a currency in msat, None where nobody says what it is worth."""
+        rate = self.rate(at_ns, currency)
+        return amount * MSAT / rate if rate else None
+
+    def both(self, amount: Fraction, currency: str, at_ns: int) -> Amount:
+        """Return an amount in msat and in our currency; None where nobody says what it is worth."""
+        if currency == self.currency:
+            msat = self.msat(amount, currency, at_ns)
+            return Amount(
+                msat=None if msat is None else ceil(msat), micros=ceil(amount * 1_000_000)
+            )
+        msat = amount * 1000 if currency == SAT else self.msat(amount, currency, at_ns)
+        if msat is None:
+            return Amount()
+        rate = self.rate(at_ns)
+        micros = None if rate is None else ceil(msat * rate * 1_000_000 / MSAT)
+        return Amount(msat=ceil(msat), micros=micros)
+
+
+class _Course:
+    """What a bitcoin was worth in one currency."""
+
+    def __init__(self, rates: Rates) -> None:
         self._days = sorted(rates)
         self._rates = [Fraction(rates[day]) for day in self._days]
 
-    def rate(self, at_ns: int) -> Fraction | None:
-        """Return units of the currency a bitcoin at an instant, None before the first rate."""
+    def at(self, at_ns: int) -> Fraction | None:
+        """Return the rate of an instant, None before the first."""
         day = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).date()
         place = bisect_right(self._days, day)
         return self._rates[place - 1] if place else None
-
-    def both(self, amount: Fraction, currency: str, at_ns: int) -> Amount:
-        """Return an amount of `sat` or of our currency in both; of another one in neither."""
-        rate = self.rate(at_ns)
-        if currency == SAT:
-            msat = amount * 1000
-            micros = None if rate is None else ceil(msat * rate * 1_000_000 / MSAT)
-            return Amount(msat=ceil(msat), micros=micros)
-        if currency == self.currency:
-            msat = None if not rate else ceil(amount * MSAT / rate)
-            return Amount(msat=msat, micros=ceil(amount * 1_000_000))
-        return Amount()
 
 
 def without_exchange(amount: Fraction, currency: str) -> Amount:
