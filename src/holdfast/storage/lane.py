@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from holdfast.errors import StorageUnavailable
 from holdfast.storage.outcomes import Outcome, Session
+from holdfast.storage.pledge import Pledge
 
 _MAX_GROUP = 1000
 
@@ -60,10 +61,16 @@ class Lane(Generic[W]):
             raise
         self._loop = loop if self._prompt else None
 
-    def submit(self, work: W, answer: Answer | None = None) -> Answer:
+    def submit(self, work: W) -> Answer:
         """Queue a request; the answer comes also if the caller does not wait for it."""
-        loop = asyncio.get_running_loop()
-        answer = answer or loop.create_future()
+        return self._hand_in(work, asyncio.get_running_loop().create_future())
+
+    def promise(self, work: W) -> Answer:
+        """Queue a request whose answer nobody can cancel."""
+        return self._hand_in(work, Pledge(loop=asyncio.get_running_loop()))
+
+    def _hand_in(self, work: W, answer: Answer) -> Answer:
+        loop = answer.get_loop()
         if loop is self._loop and self._open:  # nobody but this loop's thread comes here
             if not self._waiting:
                 loop.call_soon(self._take_turn)

@@ -21,6 +21,7 @@ from holdfast.storage.files.tail import (
     Due,
     End,
     Erased,
+    Extended,
     Stored,
     changes_of,
     queue_of,
@@ -72,7 +73,7 @@ class Draft:
         self._index = self._open_index()
         self._known = self._look_up(keys)
         self._cells: dict[bytes, Cell] = {}
-        self._ends: dict[bytes, End] = {}
+        self._logs: dict[bytes, Extended | Erased] = {}
         self._room = 0
         self._unread: list[Line] = []
         self._foreign: list[Changes] = []
@@ -81,6 +82,8 @@ class Draft:
         """Whether a line says what only this format of the journal knows."""
         self.lines: list[list[str]] = []
         self.changes: list[list[Change]] = []
+        self._line: list[str] = []
+        self._changed: list[Change] = []
         self.version = 0
         self.now = 0
 
@@ -100,15 +103,16 @@ class Draft:
     def read_foreign(self) -> list[Changes]:
         """Return the changes of others, which until now were only looked through."""
         if self._unread:
-            own_cells, own_ends = self._cells, self._ends
-            self._cells, self._ends = {}, {}
+            own_cells, own_logs = self._cells, self._logs
+            self._cells, self._logs = {}, {}
             for line in self._unread:
                 changes = changes_of(line)
                 self._foreign.append(changes)
-                self._note(changes.changes)
+                for change in changes.changes:
+                    self._note(change)
             # A request that took whatever was there may have come before this reading.
             self._cells.update(own_cells)
-            self._ends.update(own_ends)
+            self._logs.update(own_logs)
             self._unread = []
         return self._foreign
 
@@ -123,7 +127,8 @@ class Draft:
     def log_end(self, log: bytes, name: bytes) -> End:
         """Return where a log ends. `name` is the log's name as JSON."""
         self._read_if_named(name)
-        end = self._ends.get(log) or self._cut.log_end(log)
+        change = self._logs.get(log)
+        end = change.end if change else self._cut.log_end(log)
         if end is None:
             end = self._index.log_end(log) if self._index else End(0, is_empty=True)
         return end
@@ -146,14 +151,25 @@ class Draft:
 
     def add(self, operations: Sequence[str], changes: Sequence[Change]) -> None:
         """Let the same line do all of the operations."""
-        if self._room <= 0:
-            self.lines.append([])
-            self.changes.append([])
-            self._room = _LINE_BYTES
-        self._room -= sum(map(len, operations))
-        self.lines[-1] += operations
-        self.changes[-1] += changes
-        self._note(changes)
+        begun = False
+        for operation, change in zip(operations, changes, strict=True):
+            self.add_one(operation, change, to_this_line=begun)
+            begun = True
+
+    def add_one(self, operation: str, change: Change, *, to_this_line: bool = False) -> None:
+        """Let a line do an operation, the one that is being written if that has to be."""
+        if self._room <= 0 and not to_this_line:
+            self._begin_line()
+        self._room -= len(operation)
+        self._line.append(operation)
+        self._changed.append(change)
+        self._note(change)
+
+    def _begin_line(self) -> None:
+        self._line, self._changed = [], []
+        self.lines.append(self._line)
+        self.changes.append(self._changed)
+        self._room = _LINE_BYTES
 
     def _read_if_named(self, name: bytes) -> None:
         if self._unread and any(name in line.data for line in self._unread):
@@ -177,18 +193,14 @@ class Draft:
         if self._index is None:
             return {}
         find = self._index.find_version
-        found = ((key, find(key)) for key in keys if not self._cut.has(key))
+        found = ((key, find(key)) for key in set(keys) if not self._cut.has(key))
         return {key: cell or DELETED for key, cell in found}
 
-    def _note(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            if isinstance(change, Stored):
-                self._cells[change.key] = change.cell
-            elif isinstance(change, Erased):
-                self._ends[change.log] = End(change.last, is_empty=True)
-            else:
-                last = change.first + len(change.values) - 1
-                self._ends[change.log] = End(last, is_empty=False)
+    def _note(self, change: Change) -> None:
+        if isinstance(change, Stored):
+            self._cells[change.key] = change.cell
+        else:
+            self._logs[change.log] = change
 
     def _indexed_due(self, queue: bytes) -> Due | None:
         if self._index is None:

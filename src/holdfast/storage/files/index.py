@@ -266,7 +266,7 @@ class Index:
             log = row[0] if row else self._connection.execute(insert, (name,)).lastrowid
             assert log is not None
             erased = self._erase(log, part, row[2] if row else 0)
-            rows += [(log, number, value) for number, value in part.entries if number > erased]
+            rows += [(log, number, value) for number, value in part.between(erased, None)]
         self._write_rows("insert_entry", rows)
 
     def _erase(self, log: int, part: LogPart, before: int) -> int:

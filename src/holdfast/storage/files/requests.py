@@ -6,7 +6,7 @@ a batch can ask all of its requests first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -96,15 +96,14 @@ class DeleteRequest:
 class AppendRequest:
     """Add entries to a log."""
 
-    __slots__ = ("_end", "_expected", "_head", "_name", "_values", "_written", "key")
+    __slots__ = ("_end", "_expected", "_name", "_text", "_values", "_written", "key")
 
     def __init__(self, log: Key, entries: Sequence[bytes], expected: int) -> None:
-        self.key, name, self._name = _named(log)
-        self._values = [bytes(value) for value in entries]
+        self.key, self._text, self._name = _named(log)
+        self._values = list(map(bytes, entries))
         self._expected = expected
         self._end: End
-        self._head = f'["append",{name},'
-        self._written = write_values(self._values) + "]"
+        self._written = write_values(self._values)
 
     def refusal(self, draft: Draft) -> int | None:
         """Return what is there if that refuses the request."""
@@ -115,9 +114,9 @@ class AppendRequest:
         """Return the operation, what it changes, and the answer, or only the answer."""
         if not self._values:
             return self._end.last
-        last = self._end.number
-        change = Extended(self.key, last + 1, self._values)
-        return f"{self._head}{last + 1},{self._written}", change, last + len(self._values)
+        first = self._end.number + 1
+        operation = f'["append",{self._text},{first},{self._written}]'
+        return operation, Extended(self.key, first, self._values), first + len(self._values) - 1
 
 
 class EraseRequest:
@@ -150,12 +149,13 @@ _OF_LOGS = (AppendRequest, EraseRequest)
 
 
 class Single:
-    """One request on its own."""
+    """One request on its own; without `tells` it answers as a batch of one does."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_request", "_tells")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, tells: bool = True) -> None:
         self._request = request
+        self._tells = tells
 
     @property
     def records(self) -> Sequence[bytes]:
@@ -167,12 +167,11 @@ class Single:
         current = self._request.refusal(draft)
         if current is not None:
             return Conflict(current)
-        performed = self._request.perform(draft)
-        if not isinstance(performed, tuple):
-            return performed
-        operation, change, answer = performed
-        draft.add((operation,), (change,))
-        return answer
+        answer = performed = self._request.perform(draft)
+        if isinstance(performed, tuple):
+            operation, change, answer = performed
+            draft.add_one(operation, change)
+        return answer if self._tells else None
 
 
 class Batch:
@@ -229,16 +228,16 @@ class Claim:
         assert cell.value is not None
         put = PutRequest(key, cell.value, ANY, cell.expires_at, self._until)
         operation, change, version = put.perform(draft)
-        draft.add((operation,), (change,))
+        draft.add_one(operation, change)
         return Record(key, cell.value, version, cell.expires_at, self._until)
 
 
 Work = Single | Batch | Claim
 
 
-def compared_keys(group: Sequence[Work]) -> set[bytes]:
-    """Return the keys of the records that a group compares."""
-    return set(chain.from_iterable(work.records for work in group))
+def compared_keys(group: Sequence[Work]) -> Iterator[bytes]:
+    """Give the keys of the records that a group compares."""
+    return chain.from_iterable(work.records for work in group)
 
 
 def _times(expires_at: int | None, due_at: int | None) -> str:

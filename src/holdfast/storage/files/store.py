@@ -271,15 +271,9 @@ class FilesStore:
 
     def _make_lanes(self, place: str) -> None:
         from holdfast.storage.lane import Lane  # noqa: PLC0415 - needs an event loop
-        from holdfast.storage.pledge import Pledge  # noqa: PLC0415 - as above
 
-        writer: Lane[Work] = Lane(self._core, place, "holdfast-files-writer")
-
-        def promise(work: Work) -> Future[Conflict | None]:
-            return writer.submit(work, Pledge())
-
-        self._promise = promise
-        self._writer = writer
+        self._writer = writer = Lane[Work](self._core, place, "holdfast-files-writer")
+        self._promise = writer.promise
         self._reader = Lane(self._core.reading, place, "holdfast-files-reader")
 
 
@@ -295,7 +289,9 @@ def _record(key: Key, cell: Cell | None, now: int) -> Record | None:
     return Record(key, cell.value, cell.version, cell.expires_at, cell.due_at)
 
 
-def _batch(operations: Sequence[Operation]) -> Batch:
+def _batch(operations: Sequence[Operation]) -> Work:
+    if len(operations) == 1:
+        return Single(_request(operations[0]), tells=False)
     check_batch(operations)
     return Batch([_request(each) for each in operations])
 

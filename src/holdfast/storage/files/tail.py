@@ -45,6 +45,18 @@ class Stored(NamedTuple):
     cell: Cell
 
 
+class End(NamedTuple):
+    """Where a log ends: the greatest number that was given out, and whether any entry is left."""
+
+    number: int
+    is_empty: bool
+
+    @property
+    def last(self) -> int:
+        """The number of the last entry, 0 if there is none."""
+        return 0 if self.is_empty else self.number
+
+
 class Extended(NamedTuple):
     """Entries were added to a log."""
 
@@ -52,12 +64,22 @@ class Extended(NamedTuple):
     first: int
     values: Sequence[bytes]
 
+    @property
+    def end(self) -> End:
+        """Where the log ends then."""
+        return End(self.first + len(self.values) - 1, is_empty=False)
+
 
 class Erased(NamedTuple):
     """All entries of a log up to a number were removed."""
 
     log: bytes
     last: int
+
+    @property
+    def end(self) -> End:
+        """Where the log ends then."""
+        return End(self.last, is_empty=True)
 
 
 Change: TypeAlias = Stored | Extended | Erased
@@ -73,54 +95,48 @@ class Changes(NamedTuple):
     changes: Sequence[Change]
 
 
-class End(NamedTuple):
-    """Where a log ends: the greatest number that was given out, and whether any entry is left."""
-
-    number: int
-    is_empty: bool
-
-    @property
-    def last(self) -> int:
-        """The number of the last entry, 0 if there is none."""
-        return 0 if self.is_empty else self.number
+_NOTHING = End(0, is_empty=True)
 
 
 class LogPart:
     """The last entries of a log; their numbers have no gaps unless the journal was damaged.
 
-    All up to `erased` were removed, also those that are known elsewhere.
+    All up to `erased` were removed, also those that are known elsewhere. Two lists and no pairs: the
+    garbage collector looks at every pair again and again.
     """
 
-    __slots__ = ("entries", "erased")
+    __slots__ = ("end", "erased", "numbers", "values")
 
     def __init__(self) -> None:
-        self.entries: list[tuple[int, bytes]] = []
+        self.numbers: list[int] = []
+        self.values: list[bytes] = []
         self.erased = 0
-
-    @property
-    def end(self) -> End:
+        self.end = _NOTHING
         """Where the log ends."""
-        number = self.entries[-1][0] if self.entries else self.erased
-        return End(number, is_empty=not self.entries)
 
     def erase(self, last: int) -> None:
         """Remove the entries up to a number."""
         self.erased = max(self.erased, last)
-        self.entries = [entry for entry in self.entries if entry[0] > last]
+        start = bisect_right(self.numbers, last)
+        del self.numbers[:start], self.values[:start]
+        if not self.numbers:
+            self.end = End(self.erased, is_empty=True)
 
     def extend(self, first: int, values: Sequence[bytes]) -> None:
         """Add entries; those that are here already, or were erased, are left out."""
-        behind = self.end.number
-        for number, value in enumerate(values, first):
-            if number > behind:
-                self.entries.append((number, value))
+        known = max(self.end.number + 1 - first, 0)
+        last = first + len(values) - 1
+        if last < first + known:
+            return
+        self.numbers += range(first + known, last + 1)
+        self.values += values[known:] if known else values
+        self.end = End(last, is_empty=False)
 
     def between(self, after: int, limit: int | None) -> list[tuple[int, bytes]]:
         """Return the entries behind a number, at most `limit`."""
-        if not self.entries or self.end.number <= after:
-            return []
-        start = bisect_right(self.entries, after, key=_number)
-        return self.entries[start : None if limit is None else start + limit]
+        start = bisect_right(self.numbers, after)
+        stop = None if limit is None else start + limit
+        return list(zip(self.numbers[start:stop], self.values[start:stop], strict=True))
 
 
 class Generation:
@@ -141,12 +157,13 @@ class Generation:
         """Take in the changes of one line."""
         self.count += len(changes.changes)
         for change in changes.changes:
-            if isinstance(change, Stored):
+            if isinstance(change, Extended):
+                self._part(change.log).extend(change.first, change.values)
+                self.weight += sum(map(len, change.values))
+            elif isinstance(change, Stored):
                 self._store(change.key, change.cell)
-            elif isinstance(change, Erased):
-                self._part(change.log).erase(change.last)
             else:
-                self._extend(change)
+                self._part(change.log).erase(change.last)
 
     def keys(self, low: bytes, high: bytes | None) -> Iterator[bytes]:
         """Return the keys from `low` on and below `high`, also of what was deleted, in order."""
@@ -175,10 +192,6 @@ class Generation:
         self.weight += len(cell.value or b"")
         if cell.due_at is not None:
             insort(self.due.setdefault(queue_of(key), []), (cell.due_at, key))
-
-    def _extend(self, change: Extended) -> None:
-        self._part(change.log).extend(change.first, change.values)
-        self.weight += sum(map(len, change.values))
 
     def _part(self, log: bytes) -> LogPart:
         part = self.logs.get(log)
@@ -320,7 +333,7 @@ class Tail:
         for name in {name for generation in cut.generations for name in generation.logs}:
             if low <= name and (high is None or name < high):
                 part = cut.log_part(name)
-                (filled if part and part.entries else empty).add(name)
+                (filled if part and part.numbers else empty).add(name)
         return filled, empty
 
 
@@ -348,7 +361,3 @@ def _change(fields: Fields) -> Change | None:
             return Erased(encode_key(tuple(fields[1])), fields[2])
         case _:
             return None
-
-
-def _number(entry: tuple[int, bytes]) -> int:
-    return entry[0]

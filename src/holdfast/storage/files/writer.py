@@ -21,6 +21,8 @@ from holdfast.storage.files.tail import Changes, changes_of
 from holdfast.storage.files.view import View
 from holdfast.storage.outcomes import Outcome
 
+_DONE = Outcome()
+
 
 class Writer:
     """The commits of one process, one group after the other."""
@@ -79,7 +81,7 @@ class Writer:
             try:
                 seen += self._journal.catch_up()
                 draft.begin(seen, self._journal.position.version, self._now())
-                outcomes = [Outcome(work.run(draft)) for work in group]
+                answers = [work.run(draft) for work in group]
                 numbers = self._write(draft)
             finally:
                 self._journal.unlock()
@@ -90,7 +92,7 @@ class Writer:
                 self._view.publish(draft.read_foreign() + own, self._journal.position)
         except Exception as error:  # noqa: BLE001 - delivered to the callers
             return self._give_up(error, group)
-        return outcomes
+        return [_DONE if answer is None else Outcome(answer) for answer in answers]
 
     def _give_up(self, error: Exception, group: list[Work]) -> list[Outcome]:
         self._view.give_up()

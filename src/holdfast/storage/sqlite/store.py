@@ -20,7 +20,6 @@ from holdfast.storage.keys import decode_key, encode_key, encode_prefix, success
 from holdfast.storage.lane import Lane
 from holdfast.storage.limits import MAX_VALUE_BYTES, check_batch, check_value
 from holdfast.storage.lookout import Lookout
-from holdfast.storage.pledge import Pledge
 from holdfast.storage.seam import (
     ANY,
     Ack,
@@ -161,7 +160,7 @@ class SqliteStore:
         return await self._writer.submit(_batch(operations))
 
     def submit(self, operations: Sequence[Operation]) -> Future[Conflict | None]:
-        return self._writer.submit(_batch(operations), Pledge())
+        return self._writer.promise(_batch(operations))
 
     async def erase(self, log: Key, *, expected: int) -> Conflict | None:
         return await self._writer.submit(Single(EraseChange(encode_key(log), expected)))
