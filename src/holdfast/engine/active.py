@@ -10,6 +10,7 @@ from holdfast.engine.attempts import StepCall, StepInfo, try_step
 from holdfast.engine.events import Meta, StepFinished, StepStarted, TimerSet
 from holdfast.engine.journal import Journal
 from holdfast.engine.seam import Observer, Progress, ProgressKind
+from holdfast.engine.slots import Slots
 from holdfast.errors import StepFailed, StepInterrupted, describe_error
 from holdfast.ids import derived_span_id
 from holdfast.tasks.events import InputRequested
@@ -43,7 +44,7 @@ class ActiveRun:
         tracer: Tracer,
         observer: Observer | None,
         definition: bytes,
-        slots: asyncio.Semaphore,
+        slots: Slots,
     ) -> None:
         self.journal = journal
         journal.on_news = self.take_news
@@ -91,7 +92,8 @@ class ActiveRun:
         self._enter()
         try:
             with self._tracer.span(call.path, kind="step", visit=call.visit) as span:
-                await self._slots.acquire()
+                if not self._slots.take():
+                    await self._slots.wait()
                 try:
                     result, error = await try_step(call, info, clock=self.clock, tell=self.tell)
                 finally:

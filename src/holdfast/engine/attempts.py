@@ -72,7 +72,11 @@ async def try_step(
             info.attempt += 1
             tell("step_started", call.path, visit=call.visit)
             try:
-                return as_replayed(await _call(call), call.path), None
+                if call.timeout is None:
+                    result = await call.function(*call.arguments)
+                else:
+                    result = await _call_within(call, call.timeout)
+                return as_replayed(result, call.path), None
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is its outcome
                 rest = rest_after(call.retry, info.attempt, error, random.random())  # noqa: S311
                 if rest is None:
@@ -83,10 +87,8 @@ async def try_step(
         _STEP.reset(token)
 
 
-async def _call(call: StepCall) -> object:
-    if call.timeout is None:
-        return await call.function(*call.arguments)
-    limit = asyncio.timeout(call.timeout)
+async def _call_within(call: StepCall, seconds: float) -> object:
+    limit = asyncio.timeout(seconds)
     try:
         async with limit:
             return await call.function(*call.arguments)
@@ -94,7 +96,7 @@ async def _call(call: StepCall) -> object:
         if not limit.expired():
             raise
         raise StepTimeout(
-            f"it took longer than {call.timeout:g} s", hint="raise the node's timeout"
+            f"it took longer than {seconds:g} s", hint="raise the node's timeout"
         ) from error
 
 

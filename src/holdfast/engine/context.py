@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Self
 
@@ -18,7 +17,7 @@ class Names:
     """Which visit of a path is next, and which paths are under way."""
 
     def __init__(self) -> None:
-        self.visits: Counter[str] = Counter()
+        self.visits: dict[str, int] = {}
         self.under_way: set[str] = set()
 
     def begin(self, path: str) -> int:
@@ -34,8 +33,8 @@ class Names:
                 hint="give each branch its own scope(), or pass visit=",
             )
         self.under_way.add(path)
-        self.visits[path] += 1
-        return self.visits[path]
+        self.visits[path] = visit = self.visits.get(path, 0) + 1
+        return visit
 
     def end(self, path: str) -> None:
         self.under_way.discard(path)
@@ -78,10 +77,7 @@ class EmbeddedContext:
             if done is not None:
                 self._run.tell("step_remembered", path, visit=number)
                 return self._run.remember(done)
-            call = StepCall(
-                path=path, visit=number, function=function, arguments=arguments, retry=retry,
-                timeout=timeout, once=once,
-            )  # fmt: skip
+            call = StepCall(path, number, function, arguments, retry, timeout, once)
             return await self._run.run_step(call)
         finally:
             if visit is None:

@@ -19,6 +19,7 @@ from holdfast.engine.history import History
 from holdfast.engine.holders import Holder
 from holdfast.engine.journal import Journal, load_history
 from holdfast.engine.seam import Inputs, Observer, Program
+from holdfast.engine.slots import Slots
 from holdfast.errors import (
     LeaseLost,
     ProgramError,
@@ -83,7 +84,7 @@ class EmbeddedEngine:
         self._labels = labels or {}
         binding = Binding(owner=owner, actor=Actor(via=VIA))
         self._desk = Desk(store, clock, binding, self._settle_quota)
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Slots(concurrency)
         self._holder = Holder(
             store, clock=clock, liveness=liveness or NoLiveness(), lease_seconds=lease_seconds
         )

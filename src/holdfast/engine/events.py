@@ -8,10 +8,10 @@ epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import ClassVar, cast
 
 from holdfast.errors import InputError, ProgramError
+from holdfast.frozen import field, frozen, replace, slotted
 from holdfast.tasks.codec import quote, to_json
 from holdfast.tasks.events import Event, register
 from holdfast.tasks.evolving import pass_time
@@ -21,7 +21,7 @@ from holdfast.tasks.record import RunDetails, Task
 Meta = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepStarted:
     """An at-most-once step is about to run; nothing else journals its start."""
 
@@ -31,7 +31,7 @@ class StepStarted:
     visit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepFinished:
     """A step ended, with a result or with an error. `meta` holds its cost, model and so on."""
 
@@ -46,7 +46,7 @@ class StepFinished:
     meta: Meta = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TimerSet:
     """The run sleeps until an instant; a crash does not make it sleep longer."""
 
@@ -57,7 +57,7 @@ class TimerSet:
     until: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Redefined:
     """The run goes on with another definition than it started with."""
 
@@ -81,7 +81,7 @@ def as_json(value: object, *, what: str) -> str:
         ) from error
 
 
-@dataclass(slots=True)
+@slotted
 class Tally:
     """What finished steps and the time that passed with them add to a run."""
 

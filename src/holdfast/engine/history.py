@@ -48,11 +48,11 @@ class Birth:
 class History:
     """The events of one run, folded. `tail` is the number of the last one."""
 
-    __slots__ = ("_fold", "_tally", "birth_or_none", "claims", "started", "steps", "timers")
+    __slots__ = ("_fold", "_uncounted", "birth_or_none", "claims", "started", "steps", "timers")
 
     def __init__(self, run_id: str) -> None:
         self._fold = Fold(run_id)
-        self._tally: Tally | None = None
+        self._uncounted: list[StepStarted | StepFinished | TimerSet] = []
         self.birth_or_none: Birth | None = None
         self.claims: list[Claimed] = []
         self.steps: dict[StepKey, StepFinished] = {}
@@ -81,8 +81,11 @@ class History:
     @property
     def snapshot(self) -> Snapshot:
         """The record of the task."""
-        if self._tally is not None and self._fold.task is not None:
-            self._fold.task, self._tally = self._tally.add_to(self._fold.task), None
+        if self._uncounted and self._fold.task is not None:
+            tally = Tally()
+            for event in self._uncounted:
+                tally.count(event)
+            self._fold.task, self._uncounted = tally.add_to(self._fold.task), []
         return self._fold.snapshot()
 
     @property
@@ -190,17 +193,18 @@ class History:
         Without `prev` it follows all that is there. An event that is not allowed changes nothing:
         it was superseded when two clones were merged.
         """
-        if type(event) in _QUIET and self._is_open():
+        fold = self._fold
+        if type(event) in _QUIET and fold.task is not None and fold.task.ended_at is None:
             if prev is None:
-                self._fold.tail += 1
-                self._fold.heads = (digest(data),)
+                fold.tail += 1
+                fold.heads = (digest(data),)
             else:
-                self._fold.chain(data, prev)
-            self._count(event)
+                fold.chain(data, prev)
+            self._remember(event)
             return
-        if self._fold.task is not None:
-            _ = self.snapshot  # what was counted came before
-        _, superseded = self._fold.take(data)
+        if fold.task is not None:
+            _ = self.snapshot  # what was only remembered came before
+        _, superseded = fold.take(data)
         if superseded is not None:
             return
         if isinstance(event, Claimed):
@@ -208,23 +212,16 @@ class History:
         elif isinstance(event, Created):
             self.birth_or_none = _birth(event)
 
-    def _is_open(self) -> bool:
-        task = self._fold.task
-        return task is not None and task.ended_at is None
-
-    def _count(self, event: Event) -> None:
-        tally = self._tally
-        if tally is None:
-            tally = self._tally = Tally()
+    def _remember(self, event: Event) -> None:
         if type(event) is StepFinished:
             self.steps[event.path, event.visit] = event
-            tally.count(event)
         elif type(event) is StepStarted:
             self.started.add((event.path, event.visit))
-            tally.count(event)
         elif type(event) is TimerSet:
             self.timers[event.path, event.visit] = event.until
-            tally.count(event)
+        else:
+            return
+        self._uncounted.append(event)
 
     @property
     def _run(self) -> RunDetails:

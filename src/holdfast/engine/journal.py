@@ -22,7 +22,7 @@ from holdfast.engine.history import History
 from holdfast.engine.records import linked, log_append, record_writes
 from holdfast.errors import InputError, LeaseLost, ProgramError, RunNotFound
 from holdfast.storage.fallback import Commit, commit_on
-from holdfast.storage.seam import Operation, Store
+from holdfast.storage.seam import Append, Operation, Store
 from holdfast.tasks.events import Claimed, Event, encode_event
 from holdfast.tasks.keys import task_log
 
@@ -46,21 +46,11 @@ async def load_history(store: Store, run_id: str) -> History:
 
 
 class _Waiting(NamedTuple):
-    """An event under way, encoded without what it follows.
-
-    A lone one has neither: its writer has encoded it and waits for the commit itself.
-    """
+    """An event in line, encoded without what it follows."""
 
     event: Event
-    data: bytes | None
-    done: asyncio.Future[None] | None
-
-    def kept(self) -> _Waiting:
-        """Return the same with everything that it takes to wait in line."""
-        if self.data is not None:
-            return self
-        done = asyncio.get_running_loop().create_future()
-        return _Waiting(self.event, _encode(self.event, ""), done)
+    data: bytes
+    done: asyncio.Future[None]
 
 
 class Journal:
@@ -77,6 +67,7 @@ class Journal:
         self._store = store
         self._commit = commit_on(store)
         self._run_id = history.birth.id
+        self._log = task_log(self._run_id)
         self._fence = history.fence
         self._queue: list[_Waiting] = []
         self._busy = False
@@ -100,7 +91,8 @@ class Journal:
         data = _encode(event, self.history.prev)
         self._busy = True
         try:
-            commit = self._commit([log_append(self._run_id, (data,), self.history.tail)])
+            append = Append(log=self._log, entries=(data,), expected=self.history.tail)
+            commit = self._commit((append,))
         except Exception as error:
             self._break(error, [])
             raise
@@ -108,7 +100,7 @@ class Journal:
         try:
             await commit  # nothing cancels a commit, so it is done whichever way this ends
         finally:
-            later = self._finish([_Waiting(event, None, None)], [data], commit)
+            later = self._finish_one(event, data, commit)
         if later is not None:
             await later
 
@@ -148,7 +140,7 @@ class Journal:
 
     def _write(self, group: list[_Waiting]) -> None:
         try:
-            entries = linked([item.data or b"" for item in group], self.history.prev)
+            entries = linked([item.data for item in group], self.history.prev)
             operations: list[Operation] = [log_append(self._run_id, entries, self.history.tail)]
             if not _is_quiet(group):
                 operations += record_writes(self.history, self._after(group, entries))
@@ -158,28 +150,34 @@ class Journal:
         else:
             commit.add_done_callback(partial(self._finish, group, entries))
 
-    def _finish(
-        self, group: list[_Waiting], entries: Sequence[bytes], commit: Commit
-    ) -> asyncio.Future[None] | None:
-        """Take in how a commit went; return what tells when the first event is durable, if not now."""
+    def _finish_one(self, event: Event, data: bytes, commit: Commit) -> asyncio.Future[None] | None:
+        """Take in how the commit of a lone event went; return what tells when it is durable, if not now."""
+        if (error := commit.exception()) is not None:
+            self._break(error, [])
+        elif commit.result() is None:
+            self.history.take(event, data)
+            self._end()
+        else:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            group = [_Waiting(event, _encode(event, ""), done)]
+            self._retrying = asyncio.ensure_future(self._retry(group))
+            return done
+        return None
+
+    def _finish(self, group: list[_Waiting], entries: Sequence[bytes], commit: Commit) -> None:
+        """Take in how the commit of a group went."""
         if (error := commit.exception()) is not None:
             self._break(error, group)
         elif commit.result() is not None:
-            group[0] = first = group[0].kept()
             self._retrying = asyncio.ensure_future(self._retry(group))
-            return first.done
         else:
             for (event, _, done), data in zip(group, entries, strict=True):
-                self._take(event, data)
-                if done is not None and not done.done():
+                self.history.take(event, data)
+                if type(event) is Claimed:
+                    self._fence = event.fence
+                if not done.done():
                     done.set_result(None)
             self._end()
-        return None
-
-    def _take(self, event: Event, data: bytes) -> None:
-        self.history.take(event, data)
-        if type(event) is Claimed:
-            self._fence = event.fence
 
     async def _retry(self, group: list[_Waiting]) -> None:
         """Take in what others wrote, and try again behind it."""
@@ -196,10 +194,11 @@ class Journal:
             self._begin()
             return
         self._busy = False
-        for turn in self._idle:
-            if not turn.done():
-                turn.set_result(None)
-        self._idle.clear()
+        if self._idle:
+            for turn in self._idle:
+                if not turn.done():
+                    turn.set_result(None)
+            self._idle.clear()
 
     def _after(self, group: list[_Waiting], entries: Sequence[bytes]) -> History:
         after = self.history.copy()
@@ -222,7 +221,7 @@ class Journal:
     def _break(self, error: BaseException, group: list[_Waiting]) -> None:
         self.broken = error
         for _, _, done in (*group, *self._queue):
-            if done is not None and not done.done():
+            if not done.done():
                 done.set_exception(error)
                 done.exception()  # the waiter may be gone; that is no news to the loop
         self._queue.clear()
