@@ -109,6 +109,9 @@ MEANINGS = {
     "routing.budgets.key_sats": "The most that a client's key may spend at the proxy.",
     "routing.budgets.day_sats": "The most that may be spent on a day (UTC).",
     "routing.budgets.total_sats": "The most that may be spent at all.",
+    "wallet.mints": "The mints whose ecash is taken, the usual one first. Whoever runs a mint holds the money. "
+    "Needs `holdfast[ecash]`.",
+    "wallet.relays": "Nostr relays (`wss://...`) that are asked for nodes by `holdfast wallet nodes`.",
     "proxy.requests_per_minute": "How many requests a minute the proxy takes from each key.",
     "providers.NAME.models.MODEL.input_sats_per_million": "The price of a million tokens in, in sats.",
     "providers.NAME.models.MODEL.output_sats_per_million": "The price of a million tokens out.",
@@ -117,7 +120,7 @@ MEANINGS = {
 """What each setting means. A key that the code reads and that is missing here is an error."""
 
 _TABLES = (
-    "engine", "tools", "tracing", "money", "providers", "providers.NAME.timeouts", "routing", "proxy",
+    "engine", "tools", "tracing", "money", "providers", "providers.NAME.timeouts", "routing", "proxy", "wallet",
     "routing.breaker", "routing.policies", "routing.budgets",
 )  # fmt: skip
 _OTHER = {
@@ -169,6 +172,7 @@ def setting_keys() -> list[str]:
             budgets=inner("routing.budgets."),
         ),
         proxy=inner("proxy."),
+        wallet=inner("wallet."),
     )
     found = Problems()
     load._from_file(Section(found, FILE_NAME, "", document), Path("/"), {})  # noqa: SLF001

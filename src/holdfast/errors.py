@@ -22,6 +22,7 @@
     |   |       |-- RunBusy         another live process works on the run
     |   |       `-- WorkflowChanged the workflow file was edited since the run started
     |   |-- QuotaExceeded           the owner has as many tasks or bytes as it may have
+    |   |-- TokenInvalid            a text that is no ecash token, or a damaged one
     |   |-- Untranslatable          a request holds what a provider's wire format cannot say
     |   |-- SessionNotFound         no session is called so, or several are
     |   |-- SessionConflict         the session has ended, or one of this name is open
@@ -39,6 +40,12 @@
     |   |-- ProviderRefused         wrong key, unknown model, bad request: not worth one
     |   |-- NoProvider              no configured provider serves the model
     |   `-- BudgetExceeded          a call would cost more than may be spent
+    |-- WalletError                 ecash could not be moved: 5
+    |   |-- MintUnavailable         the mint cannot be reached, or does not answer as one
+    |   |-- MintRefused             the mint says no, for instance as a coin is spent
+    |   |-- NotEnough               the wallet holds less than what is asked for
+    |   |-- NodeFailed              a node did not take or give back money as it should
+    |   `-- WalletBusy              another process works with the wallet for too long
     |-- StorageError                the store failed: 4
     |   |-- StorageFull             no space left
     |   |-- StorageTooNew           written by a newer Holdfast
@@ -152,6 +159,16 @@ class Untranslatable(CallerError):
         super().__init__(f"{field}: {reason}", hint=hint)
         self.field = field
         self.reason = reason
+
+
+class TokenInvalid(CallerError):
+    """A text is no ecash token; the message says why and repeats nothing of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"this is no ecash token: {reason}",
+            hint="give it whole; it begins with cashuA or cashuB",
+        )
 
 
 class SessionNotFound(CallerError):
@@ -291,6 +308,40 @@ class BudgetExceeded(ProviderError):
     """
 
     others_hold: bool = False
+
+
+class WalletError(HoldfastError):
+    """Ecash could not be moved; none is lost by that."""
+
+    exit_code = 5
+
+
+class MintUnavailable(WalletError):
+    """The mint cannot be reached, or what answers is no mint. What was begun is finished later."""
+
+
+class MintRefused(WalletError):
+    """The mint will not do what was asked. `code` is its number for the reason, 0 if it gave none."""
+
+    def __init__(self, message: str, *, code: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class NotEnough(WalletError):
+    """The wallet holds less than what is asked for."""
+
+
+class NodeFailed(WalletError):
+    """A node did not take or give back money as it should. `status` is that of HTTP, 0 without any."""
+
+    def __init__(self, message: str, *, status: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class WalletBusy(WalletError):
+    """Another process works with the wallet, and did not end in time."""
 
 
 class StorageError(HoldfastError):

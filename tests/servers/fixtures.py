@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.aimock import AimockServer, aimock_server
+from tests.servers.cashu import CashuMint, cashu_mint
 from tests.servers.dynamodb import (
     DynamoServer,
     RestartableDynalite,
@@ -38,6 +39,20 @@ def aimock(aimock_session: AimockServer) -> AimockServer:
     """A mock model server without fixtures; give it some with `answer`."""
     aimock_session.answer()
     return aimock_session
+
+
+@pytest.fixture(scope="session")
+def mint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CashuMint]:
+    """A Cashu mint of others, whose Lightning invoices pay themselves."""
+    with cashu_mint(tmp_path_factory.mktemp("mint")) as server:
+        yield server
+
+
+@pytest.fixture
+def unpaid_mint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CashuMint]:
+    """A Cashu mint of others, whose Lightning invoices nobody pays."""
+    with cashu_mint(tmp_path_factory.mktemp("mint"), pays=False) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

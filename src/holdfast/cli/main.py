@@ -32,6 +32,7 @@ COMMANDS = {
     "serve": "take traces in over OTLP, give them to viewers, and lead to models, on this machine",
     "proxy": "give programs one address for all models: the cheapest that serves, what was spent",
     "route": "see how model calls are led: endpoints, prices, circuits, what was asked and spent",
+    "wallet": "ecash: fill it, pay nodes from it, give and take tokens, see that it adds up",
     "suite": "try a workflow on purpose: scenarios with recorded answers or within a budget",
     "task": "create, find, claim, share and end tasks",
     "session": "named pieces of work that anybody can take up again",

@@ -26,6 +26,7 @@ from holdfast.settings.values import (
 
 if TYPE_CHECKING:
     from holdfast.routing.config import ProviderConfig, RoutingConfig  # many commands do without
+    from holdfast.routing.ecash.config import WalletConfig
     from holdfast.settings.routing import ProxySettings
     from holdfast.settings.tracing import MoneySettings, TracingSettings
 
@@ -54,7 +55,7 @@ class Settings:
     `root` is the folder of `holdfast.toml` or, without one, where the search for it began. A path
     in `store` is absolute. `model` is None where no default was set. `lease_seconds` is how long
     a silent process keeps a run, `concurrency` how many steps of one process run at once. `tracing`
-    `routing`, `proxy`, `money` and `prices` (by model, as `PriceTable.read` takes them) are None where nothing was said
+    `routing`, `proxy`, `wallet`, `money` and `prices` (by model, as `PriceTable.read` takes them) are None where nothing was said
     about them. `warnings` are sentences to show once.
     """
 
@@ -72,6 +73,7 @@ class Settings:
     prices: Table | None = None
     routing: RoutingConfig | None = None
     proxy: ProxySettings | None = None
+    wallet: WalletConfig | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -177,6 +179,12 @@ def _read_proxy(section: Section) -> object:
     return read_proxy(section)
 
 
+def _read_wallet(section: Section) -> object:
+    from holdfast.settings.wallet import read_wallet  # noqa: PLC0415 - as above
+
+    return read_wallet(section)
+
+
 def _tools(section: Section, root: Path) -> ToolSettings:
     allowed = ToolSettings(
         read=tuple(root / each for each in section.take("read", as_names, (".",))),
@@ -235,6 +243,7 @@ _TABLES: Mapping[str, Callable[[Section], object]] = {
     "tracing": _read_tracing,
     "money": _read_money,
     "proxy": _read_proxy,
+    "wallet": _read_wallet,
 }
 _GENERAL: Checks = {"store": as_text, "ack": as_ack, "model": as_text}
 _ENGINE: Checks = {"lease_seconds": as_seconds, "concurrency": as_whole}
