@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import aiohttp
 import uvicorn
 
 from holdfast.clock import SystemClock
+from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.routes import FACES, ProxyRoutes
 from holdfast.routing.config import ProviderConfig, RoutingConfig, Timeouts
 from holdfast.routing.dialects.anthropic import Anthropic
@@ -50,19 +51,25 @@ class Proxy:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         url, data = self.address + path, io.BytesIO(sent)
         async with self.client.post(url, data=data, headers=named) as answer:
-            return Seen(path, answer.status, dict(answer.headers), await answer.read())
+            return Seen(path, answer.status, answer.headers, await answer.read())
 
     async def follow(self, path: str, body: Any, begun: asyncio.Event) -> Seen:
         """Ask for a stream, set `begun` when its first token has come, and read on to its end."""
         sent = json.dumps(body).encode()
         async with self.client.post(self.address + path, data=sent) as answer:
-            seen = Seen(path, answer.status, dict(answer.headers), b"")
+            seen = Seen(path, answer.status, answer.headers, b"")
             async for line in answer.content:
                 had = seen.text
                 seen.body += line
                 if not had and seen.text:
                     begun.set()
             return seen
+
+    def forget(self) -> None:
+        """Hold all circuits closed, whatever failed before."""
+        board = self.router.dispatcher.board
+        for place in board.circuits():
+            board.force(place, "closed")
 
     async def settled(self, count: int) -> list[Logged]:
         """Wait until so many requests have ended, and return them."""
@@ -84,7 +91,7 @@ class Seen:
 
     path: str
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
     @property
@@ -141,16 +148,22 @@ def request(path: str, *, stream: bool, **fields: Any) -> dict[str, Any]:
 
 
 def provider(
-    name: str, upstream: Upstream, msat: int, *, kind: str = "openai", patience: float = 60.0
+    name: str,
+    upstream: Upstream,
+    msat: int,
+    *,
+    kind: str = "openai",
+    patience: float = 60.0,
+    models: Sequence[str] = ("m",),
 ) -> ProviderConfig:
-    """Return a provider of the model m at a price; `patience` are the seconds it is waited for."""
+    """Return a provider of models at one price; `patience` are the seconds it is waited for."""
     price = Price(input_msat_per_million=msat * 10**6, output_msat_per_million=msat * 10**6)
     waits = Timeouts(connect=min(patience, 10.0), first_byte=patience, idle=patience)
     return ProviderConfig(
         name=name,
         base_url=upstream.url,
         api_key="k",
-        models={"m": price},
+        models=dict.fromkeys(models, price),
         kind=kind,
         timeouts=waits,
     )
@@ -164,6 +177,7 @@ async def proxy_of(
     token: str | None = None,
     routing: RoutingConfig | None = None,
     money: Exchange | None = None,
+    limit: RateLimit | None = None,
 ) -> AsyncIterator[Proxy]:
     """Serve providers on a free port until the end of the block."""
     clock = SystemClock()
@@ -179,7 +193,7 @@ async def proxy_of(
     tracer = Tracer(clock=clock, sink=Kept())
     async with await Ledger.open(folder / "ledger.db") as ledger:
         router = Router(providers, tracer, config=routing, clock=clock, ledger=ledger)
-        routes = [ProxyRoutes(router.dispatcher)]
+        routes = [ProxyRoutes(router.dispatcher, limit)]
         application = Application(routes, Guard(host="127.0.0.1", token=token))
         try:
             async with _served(application) as address, aiohttp.ClientSession() as client:

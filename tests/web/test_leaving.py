@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.web.application import Application
 from holdfast.web.guard import Guard
-from holdfast.web.http import Answer, Request
+from holdfast.web.http import Answer, Refused, Request
 
 
 class Slow:
@@ -28,6 +28,9 @@ class Slow:
         except asyncio.CancelledError:
             self.stopped = True
             raise
+        return None
+
+    def refuse(self, request: Request, refused: Refused) -> Answer | None:
         return None
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Final, Protocol, TypeGuard
 
 from holdfast.errors import HoldfastError, ProviderRefused, UsageError
+from holdfast.ids import new_run_id
 from holdfast.proxy.formats.chat import Chat
-from holdfast.proxy.inference import error_answer, headers_of, status_of
+from holdfast.proxy.inference import headers_of
+from holdfast.proxy.telling import error_answer, id_headers
 from holdfast.proxy.wishes import embedding_ask_of, read_object
 from holdfast.routing.dialects.seam import Document, Object
 from holdfast.routing.dialects.values import as_object
@@ -39,16 +41,13 @@ class Embeddings:
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request; what goes wrong is told in OpenAI's form."""
+        request_id = str(new_run_id())
         try:
             body = await read_object(request)
-            return await self._lead(
-                Dispatch(self._dispatcher, embedding_ask_of(request, body)), body
-            )
-        except Refused as refused:
-            return error_answer(_FACE, refused.status, refused.message, refused.retry_after)
-        except HoldfastError as error:
-            told = f"{error.message}; {error.hint}" if error.hint else error.message
-            return error_answer(_FACE, status_of(error), told)
+            ask = embedding_ask_of(request, body)
+            return await self._lead(Dispatch(self._dispatcher, ask, request_id), body)
+        except (Refused, HoldfastError) as error:
+            return error_answer(_FACE, error, request_id)
 
     async def _lead(self, dispatch: Dispatch, body: Object) -> Answer:
         plan, providers = dispatch.plan, self._dispatcher.providers
@@ -69,7 +68,9 @@ class Embeddings:
 
         async with dispatch:
             answer = json_answer(await dispatch.run(attempt))
-        return Answer(body=answer.body, headers=headers_of(dispatch))
+        return Answer(
+            body=answer.body, headers=id_headers(_FACE, dispatch.id) | headers_of(dispatch)
+        )
 
 
 def _can_embed(provider: Provider | Embedding) -> TypeGuard[Embedding]:

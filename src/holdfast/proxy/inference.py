@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import cast
 
-from holdfast.errors import (
-    BudgetExceeded,
-    HoldfastError,
-    NoProvider,
-    ProviderError,
-    Untranslatable,
-    UsageError,
-)
+from holdfast.errors import HoldfastError, ProviderError
+from holdfast.ids import new_run_id
 from holdfast.proxy.formats.seam import Asked, Face, StreamWriter
+from holdfast.proxy.telling import error_answer, id_headers, status_of
 from holdfast.proxy.wishes import ask_of, limit_name, read_object
 from holdfast.routing.dialects.seam import Document, Object
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.dispatching.calls import Call
 from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.request import Dispatch
-from holdfast.routing.faults import Fault
 from holdfast.routing.providers.completing import Answering, exchange_with
 from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer
 
@@ -36,23 +30,19 @@ class Inference:
 
     async def answer(self, request: Request, face: Face) -> Answer | Streaming:
         """Answer one request; what goes wrong is told in the client's own format."""
+        request_id = str(new_run_id())
         try:
             asked = face.read(await read_object(request))
             ask = ask_of(request, asked.body)
-            dispatch = Dispatch(self._dispatcher, ask)
+            dispatch = Dispatch(self._dispatcher, ask, request_id)
+            headers = id_headers(face, request_id)
             if ask.stream:
-                return await self._stream(dispatch, asked)
-            return await self._whole(dispatch, asked)
-        except Refused as refused:
-            return error_answer(face, refused.status, refused.message, refused.retry_after)
-        except Untranslatable as error:
-            told = f"{error.reason}; {error.hint}" if error.hint else error.reason
-            return json_answer(face.error(400, told, error.field), 400)
-        except HoldfastError as error:
-            told = f"{error.message}; {error.hint}" if error.hint else error.message
-            return error_answer(face, status_of(error), told, _retry_after(error))
+                return await self._stream(dispatch, asked, headers)
+            return await self._whole(dispatch, asked, headers)
+        except (Refused, HoldfastError) as error:
+            return error_answer(face, error, request_id)
 
-    async def _whole(self, dispatch: Dispatch, asked: Asked) -> Answer:
+    async def _whole(self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]) -> Answer:
         async def attempt(call: Call) -> Document:
             body = sent(asked.body, call)
             async with exchange_with(call.provider, body, stream=False) as answering:
@@ -63,13 +53,13 @@ class Inference:
 
         async with dispatch:
             answer = json_answer(await dispatch.run(attempt))
-        return Answer(body=answer.body, headers=headers_of(dispatch))
+        return Answer(body=answer.body, headers=headers | headers_of(dispatch))
 
-    async def _stream(self, dispatch: Dispatch, asked: Asked) -> Streaming:
+    async def _stream(self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]) -> Streaming:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(dispatch)
             begun = await dispatch.run(lambda call: _begin(call, asked.body))
-            headers = headers_of(dispatch, begun.call)
+            headers |= headers_of(dispatch, begun.call)
             pieces = _pump(stack.pop_all(), dispatch, begun, asked.writer())
             return Streaming(pieces=pieces, headers=headers)
 
@@ -169,9 +159,9 @@ def report_of(dispatch: Dispatch) -> Document:
 
 def headers_of(dispatch: Dispatch, call: Call | None = None) -> dict[str, str]:
     """Return the headers of an answer; those of a stream cannot know its cost yet."""
-    headers = {"x-holdfast-request-id": dispatch.id}
+    headers: dict[str, str] = {}
     if call is not None:
-        headers |= _place(call.candidate.endpoint.provider, call.model)
+        headers = _place(call.candidate.endpoint.provider, call.model)
     served = dispatch.served
     if served is not None:
         headers |= _place(served.provider, served.model)
@@ -184,31 +174,6 @@ def headers_of(dispatch: Dispatch, call: Call | None = None) -> dict[str, str]:
     if policy := dispatch.wanted.policy.name:
         headers["x-holdfast-policy"] = _plain(policy)
     return headers
-
-
-def status_of(error: HoldfastError) -> int:
-    """Return the HTTP status that tells a client what an error means for it."""
-    match error:
-        case BudgetExceeded():
-            return 402
-        case NoProvider():
-            return 404
-        case UsageError() | Untranslatable():
-            return 400
-        case ProviderError():
-            return _STATUS.get(error.fault, 502)
-        case _:
-            return 500
-
-
-_STATUS: Mapping[str, int] = {
-    Fault.CALLER: 400,
-    Fault.RATE_LIMIT: 429,
-    Fault.SERVER: 503,
-    Fault.FIRST_BYTE: 504,
-    Fault.IDLE: 504,
-    Fault.MODEL: 404,
-}
 
 
 def _place(provider: str, model: str) -> dict[str, str]:
@@ -236,15 +201,3 @@ def _reason(document: Object) -> str:
 
 def _last_reason(chunks: Sequence[Object]) -> str:
     return next((reason for chunk in reversed(chunks) if (reason := _reason(chunk))), "")
-
-
-def _retry_after(error: HoldfastError) -> int | None:
-    seconds = getattr(error, "retry_after", None)
-    return None if seconds is None else max(1, round(seconds))
-
-
-def error_answer(face: Face, status: int, message: str, retry_after: int | None = None) -> Answer:
-    """Return an error in a client's own format."""
-    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
-    answer = json_answer(face.error(status, message), status)
-    return Answer(body=answer.body, status=status, headers=headers)

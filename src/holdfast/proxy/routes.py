@@ -6,31 +6,37 @@ from collections.abc import Mapping
 from typing import Final
 
 from holdfast.errors import HoldfastError
+from holdfast.frozen import replace
+from holdfast.ids import new_run_id
 from holdfast.proxy.embeddings import Embeddings
 from holdfast.proxy.formats.chat import Chat
 from holdfast.proxy.formats.messages import Messages
 from holdfast.proxy.formats.responses import Responses
 from holdfast.proxy.formats.seam import Face
-from holdfast.proxy.inference import Inference, error_answer, status_of
+from holdfast.proxy.inference import Inference
 from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.reports import Reports
+from holdfast.proxy.telling import error_answer, id_headers, sentence, status_of
 from holdfast.proxy.wishes import account_of, ask_of, read_object
 from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.explaining import explain
 from holdfast.routing.dispatching.health import health_of, models_of, providers_of
-from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer
+from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer, not_understood
 
 _CHAT: Final = Chat()
+_MESSAGES: Final = "/v1/messages"
 FACES: Final[Mapping[str, Face]] = {
     "/v1/chat/completions": _CHAT,
-    "/v1/messages": Messages(),
+    _MESSAGES: Messages(),
     "/v1/responses": Responses(),
 }
 """Where requests for models go, and the format that is spoken there."""
 
-_READABLE: Final = frozenset(
-    {"/health", "/providers", "/v1/models", "/v1/stats", "/v1/requests", "/v1/cost"}
-)
+_EMBEDDINGS: Final = "/v1/embeddings"
+_METHODS: Final[Mapping[str, str]] = {
+    **dict.fromkeys([*FACES, _EMBEDDINGS, "/v1/cost"], "POST"),
+    **dict.fromkeys(["/health", "/providers", "/v1/models", "/v1/stats", "/v1/requests"], "GET"),
+}
 
 
 class ProxyRoutes:
@@ -48,48 +54,76 @@ class ProxyRoutes:
         Raises:
             Refused: an answer other than success.
         """
-        face = FACES.get(request.path)
-        if face is not None:
-            if request.method != "POST":
-                raise Refused(405, f"{request.method} is not understood at {request.path}")
-            return self._over(request, face) or await self._inference.answer(request, face)
-        if request.path == "/v1/embeddings":
-            if request.method != "POST":
-                raise Refused(405, f"{request.method} is not understood at {request.path}")
-            return self._over(request, _CHAT) or await self._embeddings.answer(request)
-        if request.path not in _READABLE:
+        method = _METHODS.get(request.path)
+        if method is None:
             return None
+        if request.method != method and not (request.method == "HEAD" and method == "GET"):
+            return _other_method(request, f"{method}, HEAD" if method == "GET" else method)
+        if (face := FACES.get(request.path)) is not None:
+            self._limit_rate(request)
+            return await self._inference.answer(request, face)
+        if request.path == _EMBEDDINGS:
+            self._limit_rate(request)
+            return await self._embeddings.answer(request)
         try:
-            return await self._tell(request)
+            answer = await self._tell(request)
         except HoldfastError as error:
-            raise Refused(status_of(error), f"{error.message}; {error.hint}") from error
+            raise Refused(status_of(error), sentence(error)) from error
+        return replace(answer, headers=id_headers(_CHAT, str(new_run_id())))
 
-    def _over(self, request: Request, face: Face) -> Answer | None:
-        seconds = self._limit and self._limit.take(account_of(request).key_id)
-        if not seconds:
+    def refuse(self, request: Request, refused: Refused) -> Answer | None:
+        """Return a refusal in the format of the client, None where no model is asked for."""
+        meant = _meant(request.path)
+        if meant is None and not request.path.startswith("/v1/"):
             return None
-        return error_answer(face, 429, "too many requests: slow down", seconds)
+        if refused.status == 404 and meant not in (None, request.path):
+            told = f"{refused.message}; did you mean {meant}? Check the client's base address"
+            refused = Refused(404, told)
+        return error_answer(_face_of(request), refused, str(new_run_id()))
+
+    def _limit_rate(self, request: Request) -> None:
+        seconds = self._limit and self._limit.take(account_of(request).key_id)
+        if seconds:
+            after = {"retry-after": str(seconds)}
+            raise Refused(429, "too many requests: slow down", headers=after)
 
     async def _tell(self, request: Request) -> Answer:
-        match (request.method, request.path):
-            case ("GET", "/health"):
+        match request.path:
+            case "/health":
                 health = health_of(self._dispatcher)
                 return json_answer(health, 503 if health["status"] == "unhealthy" else 200)
-            case ("GET", "/providers"):
+            case "/providers":
                 return json_answer({"providers": providers_of(self._dispatcher)})
-            case ("GET", "/v1/models"):
+            case "/v1/models":
                 return json_answer(models_of(self._dispatcher))
-            case ("POST", "/v1/cost"):
+            case "/v1/cost":
                 body = _CHAT.read(await read_object(request)).body
                 return json_answer(explain(self._dispatcher, ask_of(request, body)))
-            case ("GET", "/v1/stats"):
+            case "/v1/stats":
                 return json_answer(await self._reports().stats(request.query))
-            case ("GET", "/v1/requests"):
-                return json_answer(await self._reports().requests(request.query))
             case _:
-                raise Refused(405, f"{request.method} is not understood at {request.path}")
+                return json_answer(await self._reports().requests(request.query))
 
     def _reports(self) -> Reports:
         if self._dispatcher.ledger is None:
             raise Refused(404, "this proxy keeps no ledger")
         return Reports(self._dispatcher.ledger, self._dispatcher.clock)
+
+
+def _face_of(request: Request) -> Face:
+    """Return the format of a client: that of its path, or that which its headers speak."""
+    if request.path in FACES:
+        return FACES[request.path]
+    is_anthropic = "anthropic-version" in request.headers or request.path.startswith(_MESSAGES)
+    return FACES[_MESSAGES] if is_anthropic else _CHAT
+
+
+def _other_method(request: Request, allowed: str) -> Answer:
+    if request.method != "OPTIONS":
+        raise not_understood(request, allowed)
+    return Answer(body=b"", headers={"allow": f"{allowed}, OPTIONS"})
+
+
+def _meant(path: str) -> str | None:
+    """Return the path that somebody meant whose base address is wrong."""
+    return next((each for each in _METHODS if path.endswith(each.removeprefix("/v1"))), None)

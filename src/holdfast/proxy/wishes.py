@@ -7,6 +7,7 @@ from typing import Final, cast
 
 import orjson
 
+from holdfast.errors import Untranslatable
 from holdfast.routing.config import fingerprint
 from holdfast.routing.dialects.seam import Object
 from holdfast.routing.dispatching.asking import Ask, Complexity
@@ -54,6 +55,7 @@ def ask_of(request: Request, body: Object) -> Ask:
 
     Raises:
         Refused: 400 if a header holds a word that is none of those that it may, or a count is none.
+        Untranslatable: `stream` is neither true nor false.
     """
     messages = cast("Sequence[Object]", body.get("messages") or ())
     most = _count(body, limit_name(body))
@@ -70,7 +72,7 @@ def ask_of(request: Request, body: Object) -> Ask:
         policy=_header(request, "policy"),
         strategy=_strategy(request),
         tier=_tier(request),
-        stream=body.get("stream") is True,
+        stream=_wants_stream(body),
         request_class="tools" if body.get("tools") else "chat",
         text="\n".join(_texts(messages)) if body["model"] == ANY else "",
         messages=len(messages),
@@ -82,6 +84,13 @@ def limit_name(body: Object) -> str:
     """Return under which of its names a chat body limits the tokens out; null is as good as absent."""
     newer = "max_completion_tokens"
     return "max_tokens" if body.get(newer) is None else newer
+
+
+def _wants_stream(body: Object) -> bool:
+    value = body.get("stream")
+    if value is not None and not isinstance(value, bool):
+        raise Untranslatable("stream", f"must be true or false, not {orjson.dumps(value).decode()}")
+    return bool(value)
 
 
 def _count(body: Object, name: str) -> int | None:

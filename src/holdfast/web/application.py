@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from holdfast.errors import HoldfastError
+from holdfast.frozen import replace
 from holdfast.web.guard import Guard
 from holdfast.web.http import (
     Answer,
@@ -17,6 +18,7 @@ from holdfast.web.http import (
     Send,
     Streaming,
     json_answer,
+    not_understood,
     send_answer,
     send_streaming,
 )
@@ -33,6 +35,10 @@ class Routes(Protocol):
         Raises:
             Refused: an answer other than success.
         """
+        ...
+
+    def refuse(self, request: Request, refused: Refused) -> Answer | None:
+        """Return what a refusal reads like at a path of ours, None at any other."""
         ...
 
 
@@ -73,11 +79,19 @@ class Application:
             self._guard.check(request)
             return await self._answer(request)
         except Refused as refused:
-            return refusal(refused)
+            return self._refuse(request, refused)
         except HoldfastError as error:
-            return json_answer({"error": {"message": error.message, "hint": error.hint}}, 500)
+            told = f"{error.message}; {error.hint}" if error.hint else error.message
+            return self._refuse(request, Refused(500, told))
         except Exception:  # noqa: BLE001 - one request must not end the server
-            return json_answer({"error": {"message": "this is a fault in Holdfast"}}, 500)
+            return self._refuse(request, Refused(500, "this is a fault in Holdfast"))
+
+    def _refuse(self, request: Request, refused: Refused) -> Answer:
+        """Return a refusal in the words of whoever answers at its path."""
+        for routes in self._routes:
+            if (answer := routes.refuse(request, refused)) is not None:
+                return answer
+        return _plainly(refused)
 
     async def _answer(self, request: Request) -> Answer | Streaming:
         for routes in self._routes:
@@ -86,7 +100,7 @@ class Application:
                 return answer
         if request.path == "/health":
             if request.method not in ("GET", "HEAD"):
-                raise not_understood(request)
+                raise not_understood(request, "GET, HEAD")
             return json_answer({"status": "ok"})
         raise Refused(404, f"there is nothing at {request.path}")
 
@@ -117,18 +131,9 @@ class _Leaving:
             self._serving.cancel()
 
 
-def not_understood(request: Request) -> Refused:
-    """Return the answer to a method that a path does not know."""
-    return Refused(405, f"{request.method} is not understood at {request.path}")
-
-
-def refusal(refused: Refused) -> Answer:
-    """Return a refusal as JSON."""
+def _plainly(refused: Refused) -> Answer:
     answer = json_answer({"error": {"message": refused.message}}, refused.status)
-    if refused.retry_after is None:
-        return answer
-    headers = {"retry-after": str(refused.retry_after)}
-    return Answer(body=answer.body, status=answer.status, headers=headers)
+    return replace(answer, headers=refused.headers)
 
 
 async def _live(receive: Receive, send: Send) -> None:

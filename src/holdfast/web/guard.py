@@ -41,7 +41,11 @@ class Guard:
 
     def _check_token(self, said: str) -> None:
         if not hmac.compare_digest(said.encode(), self._token or b""):
-            raise Refused(401, "give the token: Authorization: Bearer TOKEN")
+            raise Refused(
+                401,
+                "give the token: Authorization: Bearer TOKEN",
+                headers={"www-authenticate": "Bearer"},
+            )
 
 
 def token_of(request: Request) -> str:

@@ -25,11 +25,19 @@ MOST_BYTES = 64 << 20
 class Refused(Exception):
     """An answer other than success: a status, and a sentence that says what to change."""
 
-    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-        self.retry_after = retry_after
+        self.headers: Mapping[str, str] = headers or {}
+
+
+def not_understood(request: Request, allowed: str) -> Refused:
+    """Return the refusal of a method that a path does not know; `allowed` names those that it does."""
+    told = f"{request.method} is not understood at {request.path}: use {allowed}"
+    return Refused(405, told, headers={"allow": allowed})
 
 
 @frozen

@@ -17,7 +17,7 @@ from holdfast.tracing.payloads.keeping import Payloads
 from holdfast.tracing.payloads.reading import resolve
 from holdfast.tracing.skeleton import skeleton_of
 from holdfast.tracing.store.seam import Query, TraceStore
-from holdfast.web.http import Answer, Refused, Request, json_answer
+from holdfast.web.http import Answer, Refused, Request, json_answer, not_understood
 from holdfast.web.intake import Intake
 
 if TYPE_CHECKING:
@@ -56,10 +56,16 @@ class TraceRoutes:
                 return await self.skeleton(trace_id)
             case ("GET", "api", "traces", trace_id, "spans", span_id):
                 return await self.span(trace_id, span_id)
-            case (_, "v1", "traces") | (_, "api", "traces", *_):
-                raise Refused(405, f"{request.method} is not understood at {request.path}")
+            case (_, "v1", "traces"):
+                raise not_understood(request, "POST")
+            case (_, "api", "traces", *_):
+                raise not_understood(request, "GET")
             case _:
                 return None
+
+    def refuse(self, request: Request, refused: Refused) -> Answer | None:  # noqa: ARG002 - as others
+        """Return None: traces have no words of their own for what goes wrong."""
+        return None
 
     async def take(self, request: Request) -> Answer:
         """Take spans in: `POST /v1/traces`. The answer comes when they are stored."""
@@ -126,7 +132,7 @@ class TraceRoutes:
         except StorageError as error:
             self._payloads.forget(part.hash for part in parts)
             raise Refused(
-                503, f"not stored: {error.message}", retry_after=_RETRY_SECONDS
+                503, f"not stored: {error.message}", headers={"retry-after": str(_RETRY_SECONDS)}
             ) from error
 
 

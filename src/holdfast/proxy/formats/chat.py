@@ -25,16 +25,23 @@ KINDS: Final = {
 }
 
 
+def error_body(status: int, message: str, field: str | None = None) -> Document:
+    """Return an error as OpenAI writes it."""
+    kind = KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": field, "code": None}}
+
+
 class Chat:
     """Serve `/v1/chat/completions`."""
+
+    id_header = "x-request-id"
 
     def read(self, document: Object) -> AskedChat:
         check_request(document)
         return AskedChat(body=dict(document))
 
     def error(self, status: int, message: str, field: str | None = None) -> Document:
-        kind = KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
-        return {"error": {"message": message, "type": kind, "param": field, "code": None}}
+        return error_body(status, message, field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,4 +90,4 @@ class ChatWriter:
         return b"data: %b\n\ndata: [DONE]\n\n" % orjson.dumps(last)
 
     def fail(self, status: int, message: str) -> bytes:
-        return b"data: %b\n\n" % orjson.dumps(Chat().error(status, message))
+        return b"data: %b\n\n" % orjson.dumps(error_body(status, message))

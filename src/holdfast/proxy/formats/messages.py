@@ -23,6 +23,8 @@ from holdfast.routing.dialects.values import as_object, as_objects, as_text, par
 class Messages:
     """Serve `/v1/messages`."""
 
+    id_header = "request-id"
+
     def read(self, document: Object) -> AskedMessages:
         return AskedMessages(body=read_request(document))
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.errors import MalformedAnswer
+from holdfast.proxy.formats.chat import error_body
 from holdfast.proxy.formats.response_objects import Frame, output_items
 from holdfast.proxy.formats.response_requests import read_request
 from holdfast.proxy.formats.response_streams import ResponsesWriter
 from holdfast.routing.dialects.seam import Document, Object
 from holdfast.routing.dialects.values import as_object, as_objects
 
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-
 
 class Responses:
     """Serve `/v1/responses`."""
+
+    id_header = "x-request-id"
 
     def read(self, document: Object) -> AskedResponse:
         return AskedResponse(body=read_request(document), frame=Frame(document))
 
     def error(self, status: int, message: str, field: str | None = None) -> Document:
-        kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-        return {"error": {"message": message, "type": kind, "param": field, "code": None}}
+        return error_body(status, message, field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,11 @@ class Asked(Protocol):
 class Face(Protocol):
     """One foreign format."""
 
+    @property
+    def id_header(self) -> str:
+        """The header in which official clients look for the id of a request."""
+        ...
+
     def read(self, document: Object) -> Asked:
         """Understand a request.
 

@@ -24,6 +24,9 @@ from holdfast.routing.selection.expected import Tokens
 from holdfast.routing.selection.speed import Speeds
 from holdfast.tracing.tracer import Tracer
 
+_LISTED = 20
+"""How many models of a provider a message names."""
+
 
 class Dispatcher:
     """What all requests of a process share: endpoints, circuits, caches, speeds, the ledger.
@@ -128,18 +131,21 @@ class Dispatcher:
         providers = self.providers.values()
         known = [name for provider in providers for name in provider.models()]
         known += [f"{each.name}/{name}" for each in providers for name in each.models()]
-        close = get_close_matches(model, known, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else ""
-        listed = "; ".join(
-            f"{provider.name}: {', '.join(provider.models()) or 'any model'}"
-            for provider in providers
-        )
+        close = get_close_matches(model, dict.fromkeys(known))
+        meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        listed = "; ".join(f"{each.name}: {_some(each.models())}" for each in providers)
         return NoProvider(
             f"no configured provider serves the model {model!r}{meant}",
             hint=f"configured: {listed or 'none'}. Add a model to the models of a provider in "
             "holdfast.toml, or a provider: a table [providers.NAME] with base_url, api_key and "
             "models",
         )
+
+
+def _some(models: Sequence[str]) -> str:
+    """Return the first models by name, and how many more there are."""
+    more = f" and {len(models) - _LISTED} more" if len(models) > _LISTED else ""
+    return (", ".join(models[:_LISTED]) or "any model") + more
 
 
 def offers_of(providers: Iterable[Provider]) -> list[Offer]:

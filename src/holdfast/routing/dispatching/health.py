@@ -13,12 +13,18 @@ from holdfast.routing.seam import Price, Provider
 
 def health_of(dispatcher: Dispatcher) -> Document:
     """Return `ok`, `degraded` if somebody may not be asked, `unhealthy` if nobody may."""
-    states = {name: _state(dispatcher, each) for name, each in dispatcher.providers.items()}
-    said = set(states.values())
+    told = {each.name: _health(dispatcher, each) for each in dispatcher.providers.values()}
+    said = {each["state"] for each in told.values()}
     status = "ok" if said <= {"closed"} else "degraded"
     if said and said <= {"open", "distrusted"}:
         status = "unhealthy"
-    return {"status": status, "providers": {name: {"state": s} for name, s in states.items()}}
+    return {"status": status, "providers": told}
+
+
+def _health(dispatcher: Dispatcher, provider: Provider) -> Document:
+    traits = provider.traits
+    failures = dispatcher.board.circuit(Place(provider.name, traits.key)).failures
+    return {"state": _state(dispatcher, provider), "failures": failures, "tier": traits.tier}
 
 
 def providers_of(dispatcher: Dispatcher) -> list[Document]:

@@ -47,7 +47,7 @@ class Dispatch:
     answered, `attempts` grow with each call.
     """
 
-    def __init__(self, dispatcher: Dispatcher, ask: Ask) -> None:
+    def __init__(self, dispatcher: Dispatcher, ask: Ask, request_id: str | None = None) -> None:
         """Plan a request.
 
         Raises:
@@ -57,7 +57,7 @@ class Dispatch:
         self.ask = ask
         self.wanted = dispatcher.wanted(ask)
         self.plan: Plan = _led_by(dispatcher.plan(self.wanted), ask.first)
-        self.id = str(new_run_id())
+        self.id = request_id or str(new_run_id())
         self.attempts: list[Attempt] = []
         self.served: Attempt | None = None
         self.cut_off = False
