@@ -18,7 +18,7 @@ from holdfast.routing.router import Router
 from holdfast.storage.memory import MemoryStore
 from holdfast.tasks.state import TaskState
 from holdfast.testing.providers import ScriptedProvider
-from holdfast.tracing.tracer import Nowhere, Tracer
+from holdfast.tracing.tracer import Tracer
 from tests.engine.support import engine_on
 
 FUNCTIONS = """
@@ -62,7 +62,7 @@ def boom():
 
 
 def router_over(model: ScriptedProvider) -> Router:
-    return Router([model], Tracer(clock=SystemClock(), sink=Nowhere()))
+    return Router([model], Tracer(clock=SystemClock()))
 
 
 class Bench:

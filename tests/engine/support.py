@@ -13,7 +13,7 @@ from holdfast.storage.liveness import Liveness
 from holdfast.storage.seam import Store
 from holdfast.tasks import Limits
 from holdfast.testing.stores import UnbatchedStore
-from holdfast.tracing.tracer import Nowhere, SpanSink, Tracer
+from holdfast.tracing.tracer import SpanSink, Tracer
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ def engine_on(
         store,
         programs,
         clock=clock,
-        tracer=Tracer(clock=clock, sink=sink or Nowhere()),
+        tracer=Tracer(clock=clock, sink=sink),
         liveness=liveness,
         observer=observer,
         lease_seconds=lease_seconds,

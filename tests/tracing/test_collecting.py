@@ -18,7 +18,7 @@ from holdfast.ids import new_run_id
 from holdfast.tracing.collecting import Collected, collect
 from holdfast.tracing.digesting import digest_of
 from holdfast.tracing.entries import Entry, Position
-from holdfast.tracing.ring.layout import HEADER, Header, pack_header, unpack_header
+from holdfast.tracing.records.layout import HEADER, Header, pack_header, unpack_header
 from holdfast.tracing.ring.reading import remains, rings
 from holdfast.tracing.ring.ring import Ring
 from holdfast.tracing.ring.segment import segment_path

@@ -171,10 +171,10 @@ def models_of(settings: Settings, workflow: Workflow) -> set[str]:
         NoProvider: nobody serves one of them.
     """
     from holdfast.agents.workflow import ModelNode  # noqa: PLC0415
-    from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415
+    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
 
     clock = SystemClock()
-    services = build_services(settings, Tracer(clock=clock, sink=Nowhere()), clock)
+    services = build_services(settings, Tracer(clock=clock), clock)
     default = workflow.model or services.default_model
     models = {n.model or default for n in workflow.nodes.values() if isinstance(n, ModelNode)}
     for model in sorted(models):

@@ -44,11 +44,11 @@ def open_tracer(settings: Settings, clock: Clock) -> Generator[Tracer]:
     Nothing is traced over a store in memory: the traces would be gone with it. What goes to a store
     on a server is taken in at the end, since those who look there may be on other machines.
     """
-    from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415 - few commands trace
+    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415 - few commands trace
 
     folder = traces_folder(settings)
     if folder is None:
-        yield Tracer(clock=clock, sink=Nowhere())
+        yield Tracer(clock=clock)
         return
     from holdfast.tracing.ring.ring import Ring  # noqa: PLC0415 - as above
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias, cast
 
+import orjson
+
 from holdfast.frozen import replace
 from holdfast.tracing.current import (
     COLLECTION,
     CURRENT,
-    GENERATORS,
     NOWHERE,
     STACK,
     Link,
@@ -20,10 +21,13 @@ from holdfast.tracing.current import (
     frame_of,
     leave,
 )
+from holdfast.tracing.extras import Extras
+from holdfast.tracing.records.encoding import end_of, head_of
 from holdfast.tracing.safely import name_of
-from holdfast.tracing.span import HOLDFAST, Event, Source, Span, SpanLink, Status, Value
+from holdfast.tracing.span import HOLDFAST, Event, Span, SpanLink, Status, Value
 
 _get, _set = CURRENT.get, CURRENT.set
+_dumps, _LINE, _NULL = orjson.dumps, orjson.OPT_APPEND_NEWLINE, b"null"
 CLOSED_EARLY = "holdfast.closed_early"
 """The attribute of a span of a generator that was closed, or collected, before its end."""
 WITHHELD = "holdfast.withheld"
@@ -35,34 +39,29 @@ Prepare: TypeAlias = "Callable[[dict[str, Value]], Mapping[str, Value]]"
 elsewhere. It must not raise; if it does, the span says so and keeps none."""
 
 
+class SpanSink(Protocol):
+    """Where records of spans go, as `holdfast.tracing.records.encoding` writes them. Nothing may block."""
+
+    @property
+    def put(self) -> Callable[[bytes], object]:
+        """What takes a record, or raises ValueError: then it is spilled. Another one at any time."""
+        ...
+
+    def spill(self, record: bytes) -> None:
+        """Take a record for which `put` had no room; never raises."""
+        ...
+
+
 class Origin(Protocol):
     """What a span needs of the tracer that made it."""
 
     prepare: Prepare | None
     now_ns: Callable[[], int]
-    opened: Callable[[ActiveSpan], None]
-    finished: Callable[[ActiveSpan], None]
+    sink: SpanSink | None
 
     def silent(self) -> Origin:
         """Return one with the same time that records nothing."""
         ...
-
-
-class Extras:
-    """What few spans have. The `dropped_` counts are those of OpenTelemetry."""
-
-    __slots__ = (
-        "dropped_attributes", "dropped_events", "dropped_links", "events", "flags", "links",
-        "source", "state",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.links: list[SpanLink] = []
-        self.source: Source = HOLDFAST
-        self.state = ""
-        self.flags = 0
-        self.dropped_attributes = self.dropped_events = self.dropped_links = 0
 
 
 class ActiveSpan(Place):
@@ -97,7 +96,13 @@ class ActiveSpan(Place):
         tracer = self.tracer
         self._begin = tracer.now_ns() if start_ns is None else start_ns - self.anchor_ns
         self.start_ns = self.anchor_ns + self._begin
-        tracer.opened(self)
+        if tracer.sink is not None:
+            write(tracer.sink, self.beginning())
+
+    def beginning(self) -> bytes:
+        """Return the record of its beginning, and keep it for that of its end."""
+        self.head = head = head_of(self)
+        return head
 
     @property
     def address(self) -> Link:
@@ -107,9 +112,10 @@ class ActiveSpan(Place):
     @property
     def rest(self) -> Extras:
         """What few spans have, made when it is first asked for."""
-        if self.extras is None:
-            self.extras = Extras()
-        return self.extras
+        extras = self.extras
+        if extras is None or extras.members is not None:
+            extras = self.extras = Extras(HOLDFAST if extras is None else extras.source)
+        return extras
 
     def set(self, /, **attributes: Value) -> None:
         """Add attributes or replace them."""
@@ -155,19 +161,42 @@ class ActiveSpan(Place):
         self, end_ns: int | None = None, *, status: Status | None = None, error: str | None = None
     ) -> None:
         """Record it: what ended at `end_ns` of the Unix epoch, or now. Only the first call counts."""
-        if self.ended or not self.start_ns:
+        if self.ended:
             return
-        tracer = self.tracer
-        end = tracer.now_ns() if end_ns is None else end_ns - self.anchor_ns
-        self.ended = True
-        self.duration_ns = end - self._begin if end > self._begin else 0
         if status is not None:
             self.status = status
         if error is not None:
             self.error = error
+        self._close(
+            self.tracer.now_ns() - self._begin if end_ns is None else end_ns - self.start_ns
+        )
+
+    def _close(self, duration_ns: int) -> None:
+        self.ended = True
+        if duration_ns < 0:  # noqa: PLR1730 - `max` takes a fiftieth of the time of a span
+            duration_ns = 0
+        self.duration_ns = duration_ns
+        tracer = self.tracer
         if tracer.prepare is not None:
             self._prepare(tracer.prepare)
-        tracer.finished(self)
+        sink = tracer.sink
+        if sink is None:
+            return
+        extras = self.extras
+        try:
+            if extras is None or extras.members is not None:
+                members = 0 if extras is None else extras.members
+                line = _dumps(
+                    (duration_ns, self.status, self.error, self.attributes, members), None, _LINE
+                )
+                # Of six ways to look for a word this is the quickest. See `encoding` for why.
+                if not line.rpartition(_NULL)[1]:
+                    put = sink.put
+                    put(line + (self.head or head_of(self)))
+                    return
+        except Exception:  # noqa: BLE001, S110 - nothing that an application hands over may hurt it
+            pass
+        write(sink, end_of(self))
 
     def disown(self) -> None:
         self.tracer = self.tracer.silent()
@@ -201,7 +230,7 @@ class ActiveSpan(Place):
             self.attributes = dict(prepare(self.attributes))
             if self.error:
                 self.error = _line(prepare({"error": self.error})["error"])
-            if self.extras is not None:
+            if self.extras is not None and self.extras.members is None:
                 self._prepare_extras(self.extras, prepare)
         except Exception as failure:  # noqa: BLE001 - what could not be checked is not recorded
             self.attributes = {WITHHELD: name_of(failure)}
@@ -219,16 +248,11 @@ class ActiveSpan(Place):
         ]
 
     def __enter__(self) -> Self:
-        if not self.start_ns:
-            tracer = self.tracer
-            self._begin = begin = tracer.now_ns()
-            self.start_ns = self.anchor_ns + begin
-            tracer.opened(self)  # first: Ctrl-C in it must not leave this the current one
         outer = _get()
         frame = frame_of(1)
         code = frame.f_code
         if (
-            code.co_flags & GENERATORS
+            code.co_flags & 0x220  # GENERATORS
             or (outer is not None and outer.odd)
             or code is STACK
             or COLLECTION.thread
@@ -254,16 +278,9 @@ class ActiveSpan(Place):
         else:
             _set(outer)
             self.outer = None
-        # What `end` does, once more: a call would take a hundredth of the time that a span costs.
-        if self.ended or not self.start_ns:
-            return
-        tracer = self.tracer
-        end = tracer.now_ns()
-        self.ended = True
-        self.duration_ns = end - self._begin if end > self._begin else 0
-        if tracer.prepare is not None:
-            self._prepare(tracer.prepare)
-        tracer.finished(self)
+        if not self.ended:
+            now = self.tracer.now_ns
+            self._close(now() - self._begin)
 
 
 class NullSpan(ActiveSpan):
@@ -271,7 +288,9 @@ class NullSpan(ActiveSpan):
 
     __slots__ = ()
 
-    def begin(self, start_ns: int | None = None) -> None:
+    def end(
+        self, end_ns: int | None = None, *, status: Status | None = None, error: str | None = None
+    ) -> None:
         pass
 
     def __enter__(self) -> Self:
@@ -287,6 +306,14 @@ class NullSpan(ActiveSpan):
 
     def use(self) -> Within:
         return Within(NOWHERE)
+
+
+def write(sink: SpanSink, record: bytes) -> None:
+    """Have a sink take a record, whether it has room for it or not."""
+    try:
+        sink.put(record)
+    except ValueError:
+        sink.spill(record)
 
 
 def _line(value: Value) -> str:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+import orjson
 
 from holdfast.clock import Clock
 from holdfast.ids import new_run_id, new_span_id, take_span_id
-from holdfast.tracing.active import ActiveSpan, NullSpan, Prepare
+from holdfast.tracing.active import ActiveSpan, NullSpan, Prepare, SpanSink, write
 from holdfast.tracing.anchor import Anchor
 from holdfast.tracing.current import (
     CURRENT,
@@ -32,6 +34,7 @@ from holdfast.tracing.current import (
     resolve,
     root,
 )
+from holdfast.tracing.extras import Extras
 from holdfast.tracing.span import HOLDFAST, Source, SpanLink, Value
 
 __all__ = ["INNERMOST", "ActiveSpan", "Link", "NullSpan", "Place", "Prepare", "SpanSink", "Tracer"]
@@ -40,32 +43,11 @@ INNERMOST = Link("", None)
 """Stands for the span that is current."""
 
 _get = CURRENT.get
-
-
-class SpanSink(Protocol):
-    """Where spans go. Neither verb may block or raise; nothing of the span may be kept but copies."""
-
-    def opened(self, span: ActiveSpan) -> None:
-        """A span has begun."""
-        ...
-
-    def finished(self, span: ActiveSpan) -> None:
-        """A span has ended, and is complete."""
-        ...
-
-
-class Nowhere:
-    """A sink that keeps nothing."""
-
-    def opened(self, span: ActiveSpan) -> None:
-        pass
-
-    def finished(self, span: ActiveSpan) -> None:
-        pass
+_dumps, _LINE = orjson.dumps, orjson.OPT_APPEND_NEWLINE
 
 
 class Tracer:
-    """Open spans and hand them to a sink.
+    """Open spans and hand their records to a sink; without one nothing is recorded.
 
     `elsewhere` is asked for a better parent than the current place.
     """
@@ -74,65 +56,92 @@ class Tracer:
         self,
         *,
         clock: Clock,
-        sink: SpanSink,
+        sink: SpanSink | None = None,
         prepare: Prepare | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self.now_ns = clock.monotonic_ns
-        self.opened = sink.opened
-        self.finished = sink.finished
+        self.sink = sink
         self.prepare = prepare
         self.elsewhere = elsewhere
         self._clock = clock
         self._anchor = Anchor(clock)
 
-    def span(
-        self,
-        name: str,
-        /,  # so that an attribute may be called `name`, and names are compared with fewer others
-        *,
-        kind: str = "internal",
-        trace_id: str | None = None,
-        **attributes: Value,
-    ) -> ActiveSpan:
-        """Time a `with` block as a span below the current one, or as the top of `trace_id`.
+    # Most calls of a program that is traced are this one and the block that it returns. What follows
+    # is in one function, in local variables, and calls what it finds in attributes only when it has
+    # it in a variable: decision 26 has the figures.
 
-        An exception marks the span as failed (a cancellation as cancelled) and goes on. Outside
-        any trace, and without `trace_id`, the block is run and nothing is recorded.
-        """
-        kind_of_span: type[ActiveSpan] = ActiveSpan
-        parent_id = None
-        if trace_id is not None:
-            anchor_ns = self._anchor()
-        else:
-            place = _get()
-            if place is None or place.odd or self.elsewhere is not None:
-                place = self._look(place, frame_of(1))
-            if place is None:
-                kind_of_span, trace_id, anchor_ns = NullSpan, "", 0
+    if TYPE_CHECKING:
+
+        def span(
+            self,
+            name: str,
+            /,
+            *,
+            kind: str = "internal",
+            trace_id: str | None = None,
+            **attributes: Value,
+        ) -> ActiveSpan:
+            """Begin a span below the current one, or as the top of `trace_id`, for a `with` block.
+
+            The block makes it current and ends it. An exception marks it as failed (a cancellation as
+            cancelled) and goes on. Outside any trace, and without `trace_id`, the block is run and
+            nothing is recorded.
+            """
+            ...
+
+    else:
+
+        def span(self, name, /, **attributes):
+            # Python compares every name of a keyword with those of all parameters.
+            kind = attributes.pop("kind") if "kind" in attributes else "internal"
+            trace_id = attributes.pop("trace_id") if "trace_id" in attributes else None
+            parent_id = None
+            if trace_id is not None:
+                anchor_ns = self._anchor()
             else:
+                place = _get()
+                if place is None or place.odd or self.elsewhere is not None:
+                    place = self._look(place, frame_of(1))
+                if place is None:
+                    return self._outside(name, kind, attributes)
                 trace_id, parent_id = place.trace_id, place.span_id
                 anchor_ns = place.anchor_ns or self._anchor()
-        # Here and not in a constructor, which would make it a tenth dearer.
-        span = kind_of_span()
-        try:
-            span.span_id = take_span_id()
-        except IndexError:
-            span.span_id = new_span_id()
-        span.tracer = self
-        span.trace_id = trace_id
-        span.parent_id = parent_id
-        span.name = name
-        span.kind = kind
-        span.attributes = attributes
-        span.anchor_ns = anchor_ns
-        span.start_ns = 0
-        span.status = "ok"
-        span.error = ""
-        span.extras = span.head = span.region = None
-        span.ended = span.odd = False
-        span.outer = NOWHERE
-        return span
+            # Here and not in a constructor, which would make it a tenth dearer.
+            span = ActiveSpan()
+            try:
+                span_id = take_span_id()
+            except IndexError:
+                span_id = new_span_id()
+            span.tracer = self
+            span.trace_id = trace_id
+            span.span_id = span_id
+            span.parent_id = parent_id
+            span.name = name
+            span.kind = kind
+            span.attributes = attributes
+            span.anchor_ns = anchor_ns
+            span.status = "ok"
+            span.error = ""
+            span.extras = span.region = None
+            span.ended = span.odd = False
+            span.outer = NOWHERE
+            now = self.now_ns
+            span._begin = begin = now()  # noqa: SLF001 - of a class that this one fills
+            span.start_ns = start_ns = begin + anchor_ns
+            sink = self.sink
+            if sink is None:
+                span.head = None
+                return span
+            try:
+                span.head = head = _dumps(
+                    (trace_id, span_id, parent_id, name, kind, start_ns), None, _LINE
+                )
+                put = sink.put
+                put(head)
+            except Exception:  # noqa: BLE001 - a name may be anything, and no segment be there
+                write(sink, span.beginning())
+            return span
 
     def start(  # noqa: PLR0913 - all of it is known when a span begins, and told at once
         self,
@@ -156,17 +165,40 @@ class Tracer:
         place = self._look(_get(), frame_of(1)) if parent is INNERMOST else parent
         if place is None or trace_id is not None:
             place = Link(trace_id or new_run_id(), None)
-        span = self.span(name, kind=kind, trace_id=place.trace_id)
-        span.parent_id = place.span_id
-        if span_id is not None:
-            span.span_id = span_id
-        if isinstance(place, Place) and place.anchor_ns:
-            span.anchor_ns = place.anchor_ns
-        if attributes:
-            span.attributes.update(attributes)
         given = list(links)
-        if given or source is not HOLDFAST:
-            span.rest.links, span.rest.source = given, source
+        extras = None if source is HOLDFAST and not given else Extras(source)
+        if extras is not None:
+            extras.links = given
+        named = dict(attributes) if attributes else {}
+        return self.begun(name, kind, place, start_ns, named, extras, span_id)
+
+    def begun(
+        self,
+        name: str,
+        kind: str,
+        parent: Link | Place | None,
+        start_ns: int | None,
+        attributes: dict[str, Value],
+        extras: Extras | None,
+        span_id: str | None = None,
+    ) -> ActiveSpan:
+        """Do what `start` does, with attributes that are given away; without a parent, in a new trace."""
+        place = Link(new_run_id(), None) if parent is None else parent
+        span = ActiveSpan()
+        span.tracer = self
+        span.trace_id = place.trace_id
+        span.span_id = span_id or new_span_id()
+        span.parent_id = place.span_id
+        span.name = name
+        span.kind = kind
+        span.attributes = attributes
+        span.anchor_ns = (0 if isinstance(place, Link) else place.anchor_ns) or self._anchor()
+        span.status = "ok"
+        span.error = ""
+        span.extras = extras
+        span.head = span.region = None
+        span.ended = span.odd = False
+        span.outer = NOWHERE
         span.begin(start_ns)
         return span
 
@@ -202,7 +234,21 @@ class Tracer:
 
     def silent(self) -> Tracer:
         """Return a tracer with the same time that records nothing."""
-        return Tracer(clock=self._clock, sink=Nowhere())
+        return Tracer(clock=self._clock)
+
+    def _outside(self, name: str, kind: str, attributes: dict[str, Value]) -> NullSpan:
+        """Return what stands for a span where there is no trace."""
+        span = place_of("", new_span_id(), NullSpan)
+        span.tracer = self
+        span.parent_id = None
+        span.name = name
+        span.kind = kind
+        span.attributes = attributes
+        span.status = "ok"
+        span.error = ""
+        span.start_ns = 0
+        span.extras = span.head = None
+        return span
 
     def _look(self, place: Place | None, frame: FrameType | None) -> Place | None:
         if place is not None and place.odd:

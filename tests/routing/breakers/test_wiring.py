@@ -10,7 +10,7 @@ from holdfast.routing.faults import Fault
 from holdfast.settings import load_settings
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.providers import ScriptedProvider
-from holdfast.tracing.tracer import Nowhere, Tracer
+from holdfast.tracing.tracer import Tracer
 
 SETTINGS = """
 [providers.node]
@@ -22,7 +22,7 @@ HERE = Place("node", "", "m")
 
 def board_of(folder: Path, clock: ManualClock, exchange=None, **overrides) -> Board:
     settings = load_settings(folder, {}, **overrides)
-    tracer = Tracer(clock=clock, sink=Nowhere())
+    tracer = Tracer(clock=clock)
     return build_router(settings, tracer, clock, exchange).dispatcher.board
 
 

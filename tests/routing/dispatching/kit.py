@@ -14,7 +14,7 @@ from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.providers.chat import ChatProvider
 from holdfast.routing.seam import Price
-from holdfast.tracing.tracer import Nowhere, Tracer
+from holdfast.tracing.tracer import Tracer
 
 NEVER_OPEN = Rules(failures=10**9)
 
@@ -41,7 +41,7 @@ async def leading(tmp_path, cap_msat: int | None, *prices: Price | None):
     async with await Ledger.open(tmp_path / "ledger.db") as ledger:
         yield Dispatcher(
             providers,
-            Tracer(clock=clock, sink=Nowhere()),
+            Tracer(clock=clock),
             config=RoutingConfig(budgets=Budgets(total_msat=cap_msat)),
             clock=clock,
             board=Board(NEVER_OPEN, now_ms=clock.now_ms, jitter=lambda: 0.0),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from holdfast.clock import SystemClock
 from holdfast.errors import StorageTooNew
 from holdfast.tracing.entries import Entry, Opened, Position
-from holdfast.tracing.ring.layout import HEADER, Header, pack_header, unpack_header
+from holdfast.tracing.records.layout import HEADER, Header, pack_header, unpack_header
+from holdfast.tracing.records.scanning import records_in
 from holdfast.tracing.ring.reading import RingFiles, rings
-from holdfast.tracing.ring.records import records_in
 from holdfast.tracing.ring.ring import Ring
 from holdfast.tracing.ring.segment import segment_path
 from holdfast.tracing.span import Span

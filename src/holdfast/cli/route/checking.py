@@ -59,10 +59,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 async def _discover(settings: Settings) -> Discovered:
     from holdfast.app.discovering import discover_models  # noqa: PLC0415 - only this verb
-    from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415 - as above
+    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415 - as above
 
     clock = SystemClock()
-    router = build_router(settings, Tracer(clock=clock, sink=Nowhere()), clock)
+    router = build_router(settings, Tracer(clock=clock), clock)
     try:
         return await discover_models(settings, router.dispatcher, clock)
     finally:

@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 def with_dispatcher(settings: Settings, action: Callable[[Dispatcher], T]) -> T:
     """Look at what would lead requests of this project; no model is asked, and nothing is logged."""
-    from holdfast.tracing.tracer import Nowhere, Tracer  # noqa: PLC0415
+    from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
 
     clock = SystemClock()
-    tracer = Tracer(clock=clock, sink=Nowhere())
+    tracer = Tracer(clock=clock)
 
     async def look(ledger: Ledger | None) -> T:
         router = build_router(settings, tracer, clock, ledger=ledger)

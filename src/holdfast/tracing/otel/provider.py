@@ -21,6 +21,7 @@ from holdfast.tracing.otel.spans import (
     link_to,
     links_of,
 )
+from holdfast.tracing.records.encoding import shared_extras
 from holdfast.tracing.safely import text_of
 from holdfast.tracing.span import Source
 
@@ -52,7 +53,7 @@ class ApiTracer(api.Tracer):
 
     def __init__(self, provider: Provider, source: Source) -> None:
         self._provider = provider
-        self._source = source
+        self._extras = shared_extras(source)
 
     def start_span(
         self,
@@ -72,12 +73,17 @@ class ApiTracer(api.Tracer):
             if not isinstance(above, tuple):
                 return above
             parent, state = above
-            active = self._provider.shared.tracer.start(
-                name if type(name) is str else text_of(name), kind=_kind_of(kind),
-                parent=parent, start_ns=instant_of(start_time),
-                attributes=attributes_of(attributes), links=links_of(links), source=self._source,
-            )  # fmt: skip
+            active = self._provider.shared.tracer.begun(
+                name if type(name) is str else text_of(name),
+                "internal" if kind is _INTERNAL else _kind_of(kind),
+                parent,
+                None if start_time is None else instant_of(start_time),
+                attributes_of(attributes) if attributes else {},
+                self._extras,
+            )
             active.status = "unset"
+            if links:
+                active.rest.links = links_of(links)
             if state:
                 active.rest.state = state.to_header()
             return ApiSpan(active, state)
@@ -104,13 +110,14 @@ class ApiTracer(api.Tracer):
         self, context: Context | None
     ) -> api.Span | tuple[Place | Link | None, TraceState | None]:
         """Return where a span hangs and its state; what stands for it if its trace is sampled out."""
-        if isinstance(context, dict):
-            above = api.get_current_span(context)
-        else:
-            above = self._provider.shared.above()
-        if isinstance(above, ApiSpan):
+        above = (
+            api.get_current_span(context)
+            if isinstance(context, dict)
+            else self._provider.shared.above()
+        )
+        if type(above) is ApiSpan:
             above = above.active
-        if above is None or isinstance(above, Place):
+        if type(above) is ActiveSpan or above is None or isinstance(above, Place):
             return above, _state_of(above)
         found = above.get_span_context()
         if not found.is_valid:
@@ -118,6 +125,9 @@ class ApiTracer(api.Tracer):
         if not found.trace_flags.sampled:
             return api.NonRecordingSpan(found)
         return link_to(found), found.trace_state
+
+
+_INTERNAL = api.SpanKind.INTERNAL
 
 
 def _told(text: Any) -> str:
@@ -129,7 +139,7 @@ def _kind_of(kind: Any) -> str:
 
 
 def _state_of(place: Place | None) -> TraceState | None:
-    span = place.span if place else None
+    span = place.span if place is not None and type(place) is not ActiveSpan else place
     if isinstance(span, ActiveSpan) and span.extras is not None and span.extras.state:
         return TraceState.from_header([span.extras.state])
     return None

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from holdfast.ids import new_file_id
-from holdfast.tracing.ring.layout import LOCK
+from holdfast.tracing.records.layout import LOCK
 
 
 class RingPlace:

@@ -14,9 +14,9 @@ from typing import Final
 from holdfast.errors import StorageTooNew
 from holdfast.frozen import frozen
 from holdfast.tracing.entries import Entry, Loss, Opened, Position
-from holdfast.tracing.ring.layout import HEADER, SUFFIX, VERSION, unpack_header
+from holdfast.tracing.records.layout import HEADER, SUFFIX, VERSION, unpack_header
+from holdfast.tracing.records.scanning import Record, records_in
 from holdfast.tracing.ring.place import is_alive
-from holdfast.tracing.ring.records import Record, records_in
 from holdfast.tracing.ring.segment import segment_path
 from holdfast.tracing.span import Span
 

@@ -9,7 +9,6 @@ for that.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,13 +18,11 @@ from pathlib import Path
 from typing import Final, Self
 from weakref import WeakSet
 
-import orjson
-
 from holdfast.clock import Clock
-from holdfast.tracing.active import ActiveSpan
+from holdfast.tracing.active import write
 from holdfast.tracing.entries import Part
-from holdfast.tracing.ring.encoding import end_of, head_of, loss_of
-from holdfast.tracing.ring.layout import (
+from holdfast.tracing.records.encoding import loss_of
+from holdfast.tracing.records.layout import (
     BEGINNING,
     HEADER,
     LONGEST,
@@ -35,9 +32,9 @@ from holdfast.tracing.ring.layout import (
     Header,
     pack_record,
 )
+from holdfast.tracing.records.scanning import Record, records_in
 from holdfast.tracing.ring.place import RingPlace
 from holdfast.tracing.ring.process import boot_id, started_ticks
-from holdfast.tracing.ring.records import Record, records_in
 from holdfast.tracing.ring.segment import Allocate, Segment, allocate
 from holdfast.tracing.span import Span
 
@@ -46,8 +43,6 @@ FULL_BYTES: Final = 4 << 20
 RETRY_NS: Final = 100_000_000
 """How long nobody asks again for room that there was not."""
 
-_dumps, _LINE = orjson.dumps, orjson.OPT_APPEND_NEWLINE
-_find_null = re.compile(b"null").search  # the quickest of five ways
 _ROOM_FOR_LOSS: Final = 4096
 _rings: WeakSet[Ring] = WeakSet()
 
@@ -105,44 +100,15 @@ class Ring:
         """Why something could not be written, the last time that happened."""
         return self._why
 
-    def opened(self, span: ActiveSpan) -> None:
-        try:
-            line = span.head = _dumps(
-                (span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns),
-                None,
-                _LINE,
-            )
-        except Exception:  # noqa: BLE001 - nothing that an application hands over may hurt it
-            line = span.head = head_of(span)
-        try:
-            self._put(line)
-        except ValueError:
-            self._spill(line)
-
-    def finished(self, span: ActiveSpan) -> None:
-        try:
-            if span.extras is not None:
-                record = end_of(span)
-            else:
-                members = (span.duration_ns, span.status, span.error, span.attributes, 0)
-                line = _dumps(members, None, _LINE)
-                record = end_of(span) if _find_null(line) else line + (span.head or head_of(span))
-        except Exception:  # noqa: BLE001 - see above
-            record = end_of(span)
-        try:
-            self._put(record)
-        except ValueError:
-            self._spill(record)
-
     def part(self, hash_: bytes, data: bytes) -> None:
         """Keep a compressed part of a payload under the 16 bytes of its hash."""
-        self._write(pack_record(PART, hash_ + data))
+        write(self, pack_record(PART, hash_ + data))
 
     def close(self) -> None:
         """Let go of the ring; what is in it waits for a reader. A later span begins another one."""
         with self._lock:
             segment = self._segment
-            self._segment, self._put = None, _refuse
+            self._segment, self.put = None, _refuse
             if segment is not None:
                 self._look_after(segment)
             self._sync()
@@ -150,13 +116,7 @@ class Ring:
             self._closed.set()
             self._closed, self._is_synced = threading.Event(), False
 
-    def _write(self, record: bytes) -> None:
-        try:
-            self._put(record)
-        except ValueError:
-            self._spill(record)
-
-    def _spill(self, record: bytes) -> None:
+    def spill(self, record: bytes) -> None:
         """Write into a new segment. What a finalizer or a signal handler adds meanwhile waits."""
         with self._lock:
             self._waiting.append(record)
@@ -184,7 +144,7 @@ class Ring:
 
     def _has_taken(self, record: bytes) -> bool:
         try:
-            self._put(record)
+            self.put(record)
         except ValueError:
             return False
         return True
@@ -218,7 +178,7 @@ class Ring:
             new.put(pack_record(LOSS, loss_of(self._lost, self._why)))
             self._lost = 0
         new.put(record)
-        self._segment, self._put = new, new.put
+        self._segment, self.put = new, new.put
         return True
 
     def _make(self, least: int) -> Segment:
@@ -249,7 +209,7 @@ class Ring:
     def _start_again(self, gone: Segment) -> None:
         """Begin another ring: somebody has removed this one while it was written."""
         self._look_after(gone)
-        self._segment, self._put = None, _refuse
+        self._segment, self.put = None, _refuse
         self._leave_place()
 
     def _leave_place(self) -> None:
@@ -293,7 +253,7 @@ class Ring:
         self._waiting: deque[bytes] = deque()
         self._is_spilling = False
         self._segment: Segment | None = None
-        self._put: Callable[[bytes], int] = _refuse
+        self.put: Callable[[bytes], int] = _refuse
         self._place: RingPlace | None = None
         self._number = 0
         self._lost, self._why = 0, ""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast.tracing.ring.layout import COUNT, LOST_AT, SUFFIX, Header, pack_header
+from holdfast.tracing.records.layout import COUNT, LOST_AT, SUFFIX, Header, pack_header
 
 Allocate = Callable[[int, int], None]
 """Gives a file so many bytes of the disk, or raises OSError: so that none is missing later, when

@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import Any
 
 from holdfast.frozen import members_of, records
-from holdfast.tracing.ring.encoding import extras_members, read_extras
+from holdfast.tracing.records.encoding import extras_members, read_extras
 from holdfast.tracing.span import HOLDFAST, Span
 
 Row = Sequence[Any]

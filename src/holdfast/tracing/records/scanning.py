@@ -9,8 +9,8 @@ from zlib import crc32
 
 from holdfast.frozen import NamedTuple
 from holdfast.tracing.entries import Entry
-from holdfast.tracing.ring.encoding import decode
-from holdfast.tracing.ring.layout import KINDS, OPENED, RECORD, SPAN
+from holdfast.tracing.records.encoding import decode
+from holdfast.tracing.records.layout import KINDS, OPENED, RECORD, SPAN
 
 _HEAD: Final = RECORD.size
 _LINES = re.compile(rb'(\[-?\d[^\0-\x1f]*\]\n)?\["[^\0-\x1f]*\]\n')

@@ -6,24 +6,44 @@ Plain values are JSON as orjson writes it, all others as `holdfast.tracing.value
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import orjson
 
 from holdfast.tracing.entries import Entry, Loss, Opened, Part
-from holdfast.tracing.ring.layout import OPENED, PART, SPAN, TAGGED, pack_record
+from holdfast.tracing.extras import Extras
+from holdfast.tracing.records.layout import OPENED, PART, SPAN, TAGGED, pack_record
 from holdfast.tracing.safely import text_of
-from holdfast.tracing.span import HOLDFAST, Event, Source, Span, SpanLink
+from holdfast.tracing.span import HOLDFAST, Event, Source, Span, SpanLink, Status, Value
 from holdfast.tracing.values import Tagging, has_nan, untag
-
-if TYPE_CHECKING:
-    from holdfast.tracing.active import ActiveSpan, Extras
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 _HASH = 16
 
 
-def head_of(span: ActiveSpan) -> bytes:
+class Begun(Protocol):
+    """What is known of a span when it begins."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: str
+    start_ns: int
+
+
+class Ended(Begun, Protocol):
+    """What is known of it when it ends."""
+
+    duration_ns: int
+    status: Status
+    error: str
+    attributes: dict[str, Value]
+    extras: Extras | None
+    head: bytes | None
+
+
+def head_of(span: Begun) -> bytes:
     """Return what is known of a span when it begins; never raises."""
     ids = (span.trace_id, span.span_id, span.parent_id)
     try:
@@ -34,7 +54,7 @@ def head_of(span: ActiveSpan) -> bytes:
         return orjson.dumps((*texts, span.start_ns), option=_LINE)
 
 
-def end_of(span: ActiveSpan) -> bytes:
+def end_of(span: Ended) -> bytes:
     """Return the record of a span that has ended; never raises."""
     head = span.head or head_of(span)
     extras = extras_members(span.extras) if span.extras else 0
@@ -102,6 +122,19 @@ def extras_members(extras: Extras | Span) -> Sequence[object]:
         extras.dropped_events,
         extras.dropped_links,
     )
+
+
+def shared_extras(source: Source) -> Extras:
+    """Return what all spans of a source have, encoded once if it is plain JSON: it nearly always is."""
+    extras = Extras(source)
+    members = extras_members(extras)
+    try:
+        line = orjson.dumps(members)
+    except Exception:  # noqa: BLE001 - see the module
+        return extras
+    if b"null" not in line or not has_nan(members, 0):
+        extras.members = orjson.Fragment(line)
+    return extras
 
 
 def _members_of(source: Source) -> Sequence[object]:
