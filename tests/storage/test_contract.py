@@ -167,7 +167,12 @@ class TestSqliteFaults(_Sqlite, FaultContract):
 
 
 class TestSqliteMachine(_Sqlite, MachineContract):
-    examples = 200
+    pass
+
+
+@pytest.mark.torture
+class TestSqliteMachineAtLength(TestSqliteMachine):
+    examples = 400
 
 
 class TestSqliteWithoutAbilities(WithoutAbilities, _Sqlite, StoreContract):

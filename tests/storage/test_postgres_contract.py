@@ -123,7 +123,12 @@ class TestPostgresFaults(_Postgres, FaultContract):
 
 
 class TestPostgresMachine(_Postgres, MachineContract):
-    pass
+    examples = 20  # each makes a schema of its own
+
+
+@pytest.mark.torture
+class TestPostgresMachineAtLength(TestPostgresMachine):
+    examples = 100
 
 
 class TestPostgresRestart(_DurablePostgres, RestartContract):

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from holdfast.clock import Clock
 from holdfast.tracing.store.opening import open_trace_store
@@ -18,6 +19,7 @@ from tests.tracing.store.making import plain_digest
 
 Fresh = Callable[..., TraceStore]
 Opener = Callable[..., TraceStore]
+Trials = Callable[[int], settings]
 POSTGRES = [
     pytest.param("postgres16", marks=pytest.mark.service),
     pytest.param("postgres18", marks=pytest.mark.service),
@@ -52,6 +54,13 @@ def schemas_of(server: PostgresServer) -> Iterator[Callable[[], str]]:
 
     yield fresh
     asyncio.run(drop())
+
+
+@pytest.fixture
+def trials(request: pytest.FixtureRequest) -> Trials:
+    """Say how often a property is tried: a new schema on a server takes as long as many files."""
+    share = 4 if "postgres" in request.node.name else 1
+    return lambda examples: settings(max_examples=examples // share)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -15,7 +14,7 @@ from hypothesis.stateful import (
 from holdfast.tracing.entries import Opened
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.seam import Query, Retention, TraceStore
-from tests.tracing.store.conftest import Fresh
+from tests.tracing.store.conftest import Fresh, Trials
 from tests.tracing.store.making import EPOCH, HOUR, said, span, span_id, trace_id
 
 DAY = 24 * HOUR
@@ -97,9 +96,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.__exit__(None, None, None)
 
 
-def test_any_order_gives_what_the_model_has(fresh: Fresh, request: pytest.FixtureRequest) -> None:
-    examples = 8 if "postgres" in request.node.name else 30
+def test_any_order_gives_what_the_model_has(fresh: Fresh, trials: Trials) -> None:
     run_state_machine_as_test(
-        lambda: StoreMachine(fresh()),
-        settings=settings(max_examples=examples, stateful_step_count=20, deadline=None),
+        lambda: StoreMachine(fresh()), settings=settings(trials(32), stateful_step_count=20)
     )

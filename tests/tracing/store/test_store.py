@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
@@ -20,13 +20,10 @@ from holdfast.tracing.entries import Loss, Opened, Part, Position
 from holdfast.tracing.payload import Reference
 from holdfast.tracing.span import Event, Source, Span, SpanLink
 from holdfast.tracing.store.seam import Query, Retention, TraceStore
-from tests.tracing.store.conftest import Fresh, Opener
+from tests.tracing.store.conftest import Fresh, Opener, Trials
 from tests.tracing.store.making import EPOCH, HOUR, plain_digest, said, span, span_id, trace_id
 
 DAY = 24 * HOUR
-# What `fresh` gives is new for each example.
-FRESH = (HealthCheck.function_scoped_fixture,)
-
 
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
@@ -52,26 +49,31 @@ odd_spans = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=FRESH)
-@given(batches=st.lists(st.lists(odd_spans, min_size=1, max_size=5), min_size=1, max_size=4))
 def test_every_span_comes_back_as_it_was_the_last_version_of_each(
-    fresh: Fresh, batches: list[list[Span]]
+    fresh: Fresh, trials: Trials
 ) -> None:
-    with fresh() as store:
-        latest: dict[tuple[str, str], Span] = {}
-        for place, batch in enumerate(batches):
-            store.add(batch)
-            latest.update(((each.trace_id, each.span_id), each) for each in batch)
-            if place % 2:
+    @trials(60)
+    @given(batches=st.lists(st.lists(odd_spans, min_size=1, max_size=5), min_size=1, max_size=4))
+    def check(batches: list[list[Span]]) -> None:
+        with fresh() as store:
+            latest: dict[tuple[str, str], Span] = {}
+            for place, batch in enumerate(batches):
+                store.add(batch)
+                latest.update(((each.trace_id, each.span_id), each) for each in batch)
+                if place % 2:
+                    store.settle()
+            for settled in (False, True):
+                for number in range(3):
+                    expected = {
+                        key[1]: said(each)
+                        for key, each in latest.items()
+                        if key[0] == trace_id(number)
+                    }
+                    found = {each.span_id: said(each) for each in store.spans(trace_id(number))}
+                    assert found == expected, settled
                 store.settle()
-        for settled in (False, True):
-            for number in range(3):
-                found = {each.span_id: said(each) for each in store.spans(trace_id(number))}
-                expected = {
-                    key[1]: said(each) for key, each in latest.items() if key[0] == trace_id(number)
-                }
-                assert found == expected, settled
-            store.settle()
+
+    check()
 
 
 def test_numbers_that_are_none_survive(store: TraceStore) -> None:
@@ -105,20 +107,23 @@ def test_a_release_that_is_learnt_late_moves_what_was_counted(store: TraceStore)
     assert sum(each.count for each in store.statistics()) == 2
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=FRESH)
-@given(durations=st.lists(st.integers(0, 10**13), min_size=1, max_size=200))
-def test_estimated_percentiles_are_within_one_per_cent(fresh: Fresh, durations: list[int]) -> None:
-    with fresh() as store:
-        store.add([span(0, n, name="n", duration_ns=each) for n, each in enumerate(durations)])
-        (estimated,) = store.statistics()
-        ordered = sorted(durations)
-        for share, got in (
-            (0.5, estimated.p50_ns),
-            (0.95, estimated.p95_ns),
-            (0.99, estimated.p99_ns),
-        ):
-            true = ordered[int(share * (len(ordered) - 1))]
-            assert abs(got - true) <= 0.01001 * true
+def test_estimated_percentiles_are_within_one_per_cent(fresh: Fresh, trials: Trials) -> None:
+    @trials(50)
+    @given(durations=st.lists(st.integers(0, 10**13), min_size=1, max_size=200))
+    def check(durations: list[int]) -> None:
+        with fresh() as store:
+            store.add([span(0, n, name="n", duration_ns=each) for n, each in enumerate(durations)])
+            (estimated,) = store.statistics()
+            ordered = sorted(durations)
+            for share, got in (
+                (0.5, estimated.p50_ns),
+                (0.95, estimated.p95_ns),
+                (0.99, estimated.p99_ns),
+            ):
+                true = ordered[int(share * (len(ordered) - 1))]
+                assert abs(got - true) <= 0.01001 * true
+
+    check()
 
 
 def test_percentiles_are_the_same_with_and_without_numpy(
