@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from aiohttp import ThreadedResolver, web
-from aiohttp.abc import ResolveResult
+from aiohttp import web
 
 from holdfast.errors import ProviderUnavailable
 from holdfast.routing.config import Timeouts
@@ -70,19 +69,15 @@ async def test_a_slow_connection_takes_nothing_from_the_wait_for_the_first_byte(
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "time", lambda: time.monotonic() + sum(passed))
 
-    async def lookup(self, host, port=0, family=0):
+    async def lookup(host, port, **_):
         passed.append(10)  # a limit that had begun with the request would be over
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
 
     async with (
         endpoint(streaming(delta("a", finish="stop") + DONE)) as url,
         provider_at(url.replace("127.0.0.1", "far.test"), timeouts=waits) as provider,
     ):
-        monkeypatch.setattr(ThreadedResolver, "resolve", lookup)
+        monkeypatch.setattr(loop, "getaddrinfo", lookup)
         assert (await provider.complete(ask(), None)).text == "a"
     assert passed == [0, 10]
 
@@ -131,7 +126,7 @@ async def test_who_is_slow_to_take_an_answer_does_not_make_its_endpoint_silent()
         texts = []
         async with provider.exchange(body, stream=True) as exchange:
             async for batch in exchange.batches():
-                texts += [chunk["choices"][0]["delta"].get("content") for chunk in batch]
+                texts += [chunk["choices"][0]["delta"].get("content") for chunk in batch.chunks]
                 if not more.is_set():
                     with pytest.raises(TimeoutError):
                         async with asyncio.timeout(0.3):  # six times what an endpoint may be silent

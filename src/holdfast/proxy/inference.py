@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from typing import cast
 
 from holdfast.errors import HoldfastError, ProviderError
 from holdfast.ids import new_run_id
-from holdfast.proxy.formats.seam import Asked, Face, StreamWriter
+from holdfast.proxy.formats.seam import Asked, Face, StreamWriter, written
 from holdfast.proxy.telling import error_answer, id_headers, status_of
 from holdfast.proxy.wishes import ask_of, limit_name, read_object
-from holdfast.routing.dialects.seam import Document, Object
-from holdfast.routing.dialects.values import as_object
+from holdfast.routing.dialects.seam import Batch, Document, Object
+from holdfast.routing.dialects.values import as_list, as_object
 from holdfast.routing.dispatching.calls import Call
 from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.request import Dispatch
 from holdfast.routing.providers.completing import Answering, exchange_with
 from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer
 
-Batches = AsyncIterator[Sequence[Document]]
+Batches = AsyncIterator[Batch]
 
 
 class Inference:
@@ -47,7 +46,7 @@ class Inference:
             body = sent(asked.body, call)
             async with exchange_with(call.provider, body, stream=False) as answering:
                 document = await answering.document()
-            _succeed(dispatch, call, answering, _reason(document))
+            _succeed(dispatch, call, answering, last_reason([document]))
             # An answer that the client's format cannot say was paid for; another may do better.
             return asked.answer(document)
 
@@ -74,7 +73,7 @@ class Begun:
         self.stack = stack
         self.answering = answering
         self.batches = batches
-        self.first: list[Document] = []
+        self.first: list[Batch] = []
 
 
 async def _begin(call: Call, body: Object) -> Begun:
@@ -84,8 +83,8 @@ async def _begin(call: Call, body: Object) -> Begun:
         answering = await stack.enter_async_context(exchange)
         begun = Begun(call, AsyncExitStack(), answering, answering.batches())
         async for batch in begun.batches:
-            begun.first.extend(batch)
-            if any(is_good(chunk) for chunk in batch):
+            begun.first.append(batch)
+            if any(is_good(chunk) for chunk in batch.chunks):
                 call.note_first_byte()
                 break
         begun.stack = stack.pop_all()
@@ -96,15 +95,17 @@ async def _pump(
     stack: AsyncExitStack, dispatch: Dispatch, begun: Begun, writer: StreamWriter
 ) -> AsyncGenerator[bytes]:
     """Write a stream to its end, or honestly say that it ends before; then settle."""
-    reason = _last_reason(begun.first)
+    reason = ""
     async with stack:
         try:
             async with begun.stack:
-                if piece := _written(writer, begun.first):
-                    yield piece
+                for batch in begun.first:
+                    reason = last_reason(batch.chunks) or reason
+                    if piece := written(writer, batch):
+                        yield piece
                 async for batch in begun.batches:
-                    reason = _last_reason(batch) or reason
-                    if piece := _written(writer, batch):
+                    reason = last_reason(batch.chunks) or reason
+                    if piece := written(writer, batch):
                         yield piece
             _succeed(dispatch, begun.call, begun.answering, reason)
         except ProviderError as error:
@@ -112,10 +113,6 @@ async def _pump(
             yield writer.fail(status_of(error), error.message)
             return
         yield writer.finish(report_of(dispatch))
-
-
-def _written(writer: StreamWriter, chunks: Sequence[Document]) -> bytes:
-    return b"".join([writer.feed(chunk) for chunk in chunks])
 
 
 def _succeed(dispatch: Dispatch, call: Call, answering: Answering, reason: str) -> None:
@@ -134,7 +131,8 @@ def sent(body: Object, call: Call) -> Document:
 
 def is_good(chunk: Object) -> bool:
     """Tell whether a chunk holds a part of the answer, so that the client must not see another's."""
-    for choice in cast("Sequence[Object]", chunk.get("choices") or ()):
+    for each in as_list(chunk.get("choices")):
+        choice = as_object(each)
         delta = as_object(choice.get("delta"))
         if choice.get("finish_reason") or any(v for k, v in delta.items() if k != "role"):
             return True
@@ -194,10 +192,8 @@ def _retries(dispatch: Dispatch) -> str:
     return ", ".join(f"{times}/{name}" for name, times in failed.items())
 
 
-def _reason(document: Object) -> str:
-    choices = cast("Sequence[Object]", document.get("choices") or ())
-    return str(choices[0].get("finish_reason") or "") if choices else ""
-
-
-def _last_reason(chunks: Sequence[Object]) -> str:
-    return next((reason for chunk in reversed(chunks) if (reason := _reason(chunk))), "")
+def last_reason(chunks: Sequence[Object]) -> str:
+    """Return why an answer ended, if that is in these chunks: the last word of a first choice."""
+    firsts = [choices[0] for each in chunks if (choices := as_list(each.get("choices")))]
+    told = [reason for each in firsts if (reason := as_object(each).get("finish_reason"))]
+    return str(told[-1]) if told else ""

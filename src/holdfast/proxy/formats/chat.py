@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from holdfast.routing.dialects.requests import check_request
-from holdfast.routing.dialects.seam import Document, Object
+from holdfast.routing.dialects.seam import Batch, Document, Object
 from holdfast.routing.dialects.values import as_object
 
 KINDS: Final = {
@@ -75,6 +75,16 @@ class ChatWriter:
         if self._wants_usage or chunk.get("choices"):
             return b"data: %b\n\n" % orjson.dumps(chunk)
         return b""
+
+    def pass_on(self, batch: Batch) -> bytes:
+        if not batch.events:
+            return b""
+        if not self._wants_usage and not all(
+            [chunk.get("choices") for chunk in batch.chunks]  # noqa: C419 - a list is quicker
+        ):
+            return b""
+        self._like = self._like or batch.chunks[0]
+        return batch.events
 
     def finish(self, report: Object | None = None) -> bytes:
         like = self._like

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from holdfast.errors import MalformedAnswer
 from holdfast.proxy.formats.seam import event
-from holdfast.routing.dialects.seam import Document, Object
+from holdfast.routing.dialects.seam import Batch, Document, Object
 from holdfast.routing.dialects.values import as_object, as_objects, as_text
 from holdfast.tracing.billing.usage import usage_of
 
@@ -92,6 +92,9 @@ class MessagesWriter:
                 written += self._take(as_object(choice.get("delta")))
                 self._finish = choice.get("finish_reason") or self._finish
         return written
+
+    def pass_on(self, batch: Batch) -> bytes:  # noqa: ARG002 - the format is another one
+        return b""
 
     def finish(self, report: Object | None = None) -> bytes:
         written = (b"" if self._begun else self._begin({})) + self._close()

@@ -13,7 +13,7 @@ from holdfast.proxy.formats.response_objects import (
     text_part,
 )
 from holdfast.proxy.formats.seam import event
-from holdfast.routing.dialects.seam import Document, Object
+from holdfast.routing.dialects.seam import Batch, Document, Object
 from holdfast.routing.dialects.values import as_object, as_objects, as_text
 
 
@@ -57,6 +57,9 @@ class ResponsesWriter:
                 written += self._take(as_object(choice.get("delta")))
                 self._finish = choice.get("finish_reason") or self._finish
         return written
+
+    def pass_on(self, batch: Batch) -> bytes:  # noqa: ARG002 - the format is another one
+        return b""
 
     def finish(self, report: Object | None = None) -> bytes:
         written = self._begin({})

@@ -62,6 +62,8 @@ class _Block:
 class AnthropicReader:
     """Read one stream of messages."""
 
+    passes = False
+
     def __init__(self, stamp: Stamp) -> None:
         self.ended = False
         self._stamp = stamp

@@ -13,6 +13,7 @@ from holdfast.errors import MalformedAnswer
 from holdfast.frozen import NamedTuple
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
+_LONG_TAIL = 64 * 1024
 # A carriage return at the very end may be half of a CRLF: it ends its line with the next byte.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 _BOM = b"\xef\xbb\xbf"
@@ -68,7 +69,11 @@ class Lines:
 
 
 class EventFrames:
-    """Read server-sent events; comments, `id` and `retry` are left out."""
+    """Read server-sent events; comments, `id` and `retry` are left out.
+
+    Most streams hold nothing but events of one line of data, ended by LF. They are cut at the empty
+    lines, at a fifth of the cost, until something else comes.
+    """
 
     def __init__(self) -> None:
         self._lines = Lines()
@@ -76,12 +81,22 @@ class EventFrames:
         self._data: list[bytes] = []
         self._size = 0
         self._begun = False
+        self._is_simple = True
+        self._tail: bytes = b""
 
     def feed(self, piece: bytes) -> list[Frame]:
+        if self._is_simple:
+            piece = self._tail + piece if self._tail else piece
+            blocks: list[bytes] = piece.split(b"\n\n")
+            self._tail = blocks.pop()
+            if len(self._tail) <= _LONG_TAIL and _are_simple(piece, blocks):
+                return [Frame(None, block[6:]) for block in blocks]
+            self._is_simple, self._tail = False, b""
         return [frame for line in self._lines.feed(piece) if (frame := self._take(line))]
 
     def finish(self) -> list[Frame]:
-        return self.feed(b"\n\n")
+        self._is_simple, tail = False, self._tail
+        return self.feed(tail + b"\n\n")
 
     def _take(self, line: bytes) -> Frame | None:
         if not self._begun:
@@ -104,6 +119,14 @@ class EventFrames:
         event, data = self._event, self._data
         self._event, self._data, self._size = None, [], 0
         return Frame(event, b"\n".join(data)) if data else None
+
+
+def _are_simple(piece: bytes, blocks: list[bytes]) -> bool:
+    """Tell whether what was cut at empty lines is one line of data each."""
+    if b"\r" in piece or len(piece) > MAX_EVENT_BYTES:
+        return False
+    # A list, as a generator costs twice as much for the few events of a piece.
+    return all([block[:6] == b"data: " and b"\n" not in block for block in blocks])  # noqa: C419
 
 
 class LineFrames:

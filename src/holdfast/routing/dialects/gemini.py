@@ -87,6 +87,8 @@ class Gemini:
 class GeminiReader:
     """Read one stream, whose events are answers in pieces and whose last says why it ended."""
 
+    passes = False
+
     def __init__(self, stamp: Stamp) -> None:
         self._taken = _Taken(stamp)
         self._usage: Object = {}

@@ -101,6 +101,8 @@ class Ollama:
 class OllamaReader:
     """Read one stream, whose last line is done."""
 
+    passes = False
+
     def __init__(self, stamp: Stamp) -> None:
         self._stamp = stamp
         self._calls = 0

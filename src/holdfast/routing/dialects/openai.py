@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from holdfast.errors import MalformedAnswer
 from holdfast.routing.dialects import failing
@@ -100,6 +101,7 @@ class OpenAIReader:
 
     def __init__(self) -> None:
         self.ended = False
+        self.passes = True
         self._open: set[object] = set()
         self._closed: set[object] = set()
         self._usage: Object = {}
@@ -115,22 +117,22 @@ class OpenAIReader:
     def feed(self, event: str | None, data: bytes) -> Sequence[Document]:
         if self.ended:
             return ()
-        if data.strip() == _DONE:
+        if data[:1] != b"{" and data.strip() == _DONE:
             self.ended = True
             return ()
         chunk = parse_object(data)
-        if event == "error":
+        if event == "error" or chunk.get("error"):
             failing.raise_error(chunk.get("error") or chunk)
-        failing.raise_error(chunk.get("error"))
         if usage := as_object(chunk.get("usage")):
             self._usage = usage
         choices = chunk.get("choices")
-        if not isinstance(choices, list):
-            if not usage:
-                raise MalformedAnswer(f"an event of the stream is no chunk: {excerpt(data)}")
-            chunk["choices"] = []
-        for choice in as_list(chunk["choices"]):
-            self._note(as_object(choice))
+        if isinstance(choices, list):
+            for choice in cast("list[object]", choices):
+                self._note(as_object(choice))
+        elif usage:
+            chunk["choices"], self.passes = [], False
+        else:
+            raise MalformedAnswer(f"an event of the stream is no chunk: {excerpt(data)}")
         return (chunk,)
 
     def _note(self, choice: Object) -> None:

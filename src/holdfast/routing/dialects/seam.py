@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.frozen import NamedTuple
 from holdfast.routing.dialects.framing import FrameReader
 from holdfast.tracing.meaning import TokenUsage
 
@@ -33,8 +34,23 @@ class Stamp:
     model: str
 
 
+class Batch(NamedTuple):
+    """Chat chunks that arrived together, and the events that they came as.
+
+    `events` are empty where the chunks were made here, out of what another format says.
+    """
+
+    chunks: Sequence[Document]
+    events: bytes = b""
+
+
 class StreamReader(Protocol):
     """Turn the events of one stream into chat chunks."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether each chunk so far was the data of its event, as it came."""
+        ...
 
     @property
     def finished(self) -> bool:

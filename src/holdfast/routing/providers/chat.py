@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -119,11 +119,12 @@ class ChatProvider:
             ProviderError: with its `fault`.
         """
         dialect, model = self._speak(Habits()), cast("str", body["model"])
-        async with self._send(dialect, "/embeddings", orjson.dumps(body, default=dict)) as answer:
+        sent = orjson.dumps(body, default=dict)
+        with closing(await self._send(dialect, "/embeddings", sent)) as answer:
             if answer.status != 200:
                 _, error = await self._rejection(dialect, model, answer)
                 raise error
-            read = self._embeddings(model, b"".join([piece async for piece in answer.pieces]))
+            read = self._embeddings(model, await answer.read_all())
             charged = self._charges.in_usage(read.get("usage"))
             return read, self._charges.in_headers(answer.headers) if charged is None else charged
 
@@ -153,9 +154,9 @@ class ChatProvider:
         waits = self._config.timeouts.connect
         try:
             async with asyncio.timeout(waits):
-                async with self._send(self._speak(Habits()), path, None) as answer:
+                with closing(await self._send(self._speak(Habits()), path, None)) as answer:
                     if answer.status == 200:
-                        return b"".join([piece async for piece in answer.pieces])
+                        return await answer.read_all()
                     _, error = await self._rejection(self._speak(Habits()), path, answer)
                     raise error
         except TimeoutError:
@@ -169,7 +170,7 @@ class ChatProvider:
         gathered = Gathered(request.model, on_text)
         async with self.exchange(body_of(request), stream=True) as exchange:
             async for batch in exchange.batches():
-                for chunk in batch:
+                for chunk in batch.chunks:
                     gathered.take(chunk)
         text = "".join(gathered.texts)
         quoted = cost_msat(self.price(request.model), exchange.usage)
@@ -203,7 +204,10 @@ class ChatProvider:
             calls += 1
             dialect = self._speak(habits)
             try:
-                async with self._post(dialect, fitted(body, habits), stream=stream) as answer:
+                sent = dialect.encode({**fitted(body, habits), "stream": stream})
+                path = dialect.path(model, stream=stream)
+                sending = self._send(dialect, path, orjson.dumps(sent, default=dict))
+                with closing(await sending) as answer:
                     if answer.status == 200:
                         exchange = Exchange(
                             self._config, dialect, answer, stamp, calls, self._charges
@@ -228,7 +232,7 @@ class ChatProvider:
 
     async def close(self) -> None:
         if self._transport is not None:
-            await self._transport.close()
+            self._transport.close()
 
     def _speak(self, habits: Habits) -> Dialect:
         if self._dialect is not None:
@@ -239,25 +243,13 @@ class ChatProvider:
             stream_usage=habits.usage, completion_tokens=habits.completion_tokens, extensions=True
         )
 
-    @asynccontextmanager
-    async def _post(
-        self, dialect: Dialect, body: Object, *, stream: bool
-    ) -> AsyncGenerator[Answer]:
-        path = dialect.path(cast("str", body["model"]), stream=stream)
-        sent = orjson.dumps(dialect.encode({**body, "stream": stream}), default=dict)
-        async with self._send(dialect, path, sent) as answer:
-            yield answer
-
-    def _send(
-        self, dialect: Dialect, path: str, body: bytes | None
-    ) -> AbstractAsyncContextManager[Answer]:
+    async def _send(self, dialect: Dialect, path: str, body: bytes | None) -> Answer:
         headers = self._headers(dialect)
         if self._transport is None:
-            from holdfast.routing.providers.transport import Transport  # noqa: PLC0415 - heavy
+            from holdfast.routing.providers.transport import Transport  # noqa: PLC0415 - TLS
 
             self._transport = Transport(self._config)
-        url = self._config.base_url.rstrip("/") + path
-        return self._transport.send(url, headers=headers, body=body)
+        return await self._transport.send(path, headers=headers, body=body)
 
     def _headers(self, dialect: Dialect) -> Mapping[str, str]:
         if self._sent_headers is None:
@@ -271,11 +263,9 @@ class ChatProvider:
         self, dialect: Dialect, model: str, answer: Answer
     ) -> tuple[str, ProviderError]:
         body = b""
-        async for piece in answer.pieces:
+        while len(body) <= _MAX_ERROR_BYTES and (piece := await answer.read()):
             body += piece
-            if len(body) > _MAX_ERROR_BYTES:
-                break
-        after = failures.parse_retry_after(answer.headers.get("Retry-After"), self._clock.now_ms())
+        after = failures.parse_retry_after(answer.headers.get("retry-after"), self._clock.now_ms())
         message = dialect.error_text(answer.status, body[:_MAX_ERROR_BYTES])
         return message, failures.status_failure(self._config, model, answer.status, message, after)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, cast
 
 from holdfast.errors import Untranslatable
 from holdfast.routing.dialects.requests import read_messages
-from holdfast.routing.dialects.seam import Document, Object
+from holdfast.routing.dialects.seam import Batch, Document, Object
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.providers.exchange import chunk_of
 from holdfast.routing.seam import Message, ModelReply, ModelRequest, Provider, Usage
@@ -23,7 +23,7 @@ class Answering(Protocol):
     def charged_msat(self) -> int | None: ...
     @property
     def free(self) -> bool: ...
-    def batches(self) -> AsyncIterator[Sequence[Document]]: ...
+    def batches(self) -> AsyncIterator[Batch]: ...
     async def document(self) -> Document: ...
 
 
@@ -52,9 +52,9 @@ class Completed:
         self.usage = reply.usage
         self.free = reply.cost_msat == 0
 
-    async def batches(self) -> AsyncIterator[Sequence[Document]]:
+    async def batches(self) -> AsyncIterator[Batch]:
         """Yield the answer as one chunk."""
-        yield [chunk_of(await self.document())]
+        yield Batch([chunk_of(await self.document())])
 
     async def document(self) -> Document:
         """Return the answer as a chat completion."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import orjson
@@ -15,7 +16,15 @@ from holdfast.errors import (
     ProviderUnavailable,
 )
 from holdfast.routing.config import ProviderConfig
-from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp, StreamReader
+from holdfast.routing.dialects.framing import Frame
+from holdfast.routing.dialects.seam import (
+    Batch,
+    Dialect,
+    Document,
+    Object,
+    Stamp,
+    StreamReader,
+)
 from holdfast.routing.faults import Fault
 from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
@@ -49,6 +58,7 @@ class Exchange:
         self.finished = False
         self.charged_msat = charges.in_headers(answer.headers)
         self._told = TokenUsage()
+        self._failed: ProviderError | None = None
         self._config = config
         self._dialect = dialect
         self._answer = answer
@@ -60,7 +70,7 @@ class Exchange:
         """What the endpoint says was used; None where it does not say."""
         return sum_up(self._told)
 
-    async def batches(self) -> AsyncIterator[Sequence[Document]]:
+    async def batches(self) -> AsyncGenerator[Batch]:
         """Yield chat chunks, those that arrived together in one batch.
 
         An endpoint that answers with one document though a stream was asked for is read as well.
@@ -68,23 +78,25 @@ class Exchange:
         Raises:
             ProviderError: an error in the stream, or an end before the answer's; `fault` says which.
         """
-        pieces = self._answer.pieces
-        first = await _first(pieces)
-        if first.lstrip()[:1] in (b"{", b"<"):
-            yield [chunk_of(self._read_document(await _rest(first, pieces)))]
+        piece = await self._first()
+        if piece.lstrip()[:1] in (b"{", b"<"):
+            document = self._read_document(piece + await self._answer.read_all())
+            yield Batch([chunk_of(document)])
             return
-        reader = self._dialect.reader(self._stamp)
-        try:
-            async for chunks in self._chunks(reader, _from(first, pieces)):
-                if usage := chunks[-1].get("usage"):
-                    self._note_charge(usage)
-                yield chunks
-        except ErrorInAnswer as error:
-            raise failures.body_failure(self._config, self._stamp.model, error) from None
-        except MalformedAnswer as error:
-            raise self._named(error) from None
-        finally:
-            self._told, self.finished = reader.usage, reader.finished
+        frames, reader = self._dialect.frames(), self._dialect.reader(self._stamp)
+        with self._named_faults():
+            try:
+                while not reader.ended:
+                    batch = self._batch(reader, frames.feed(piece) if piece else frames.finish())
+                    if batch.chunks:
+                        yield batch
+                    if self._failed is not None:
+                        raise self._failed
+                    if not piece:
+                        break
+                    piece = b"" if reader.ended else await self._answer.read()
+            finally:
+                self._told, self.finished = reader.usage, reader.finished
         if not reader.finished:
             raise ProviderUnavailable(
                 f"provider {self._config.name!r} broke off before the end of its answer",
@@ -98,8 +110,14 @@ class Exchange:
         Raises:
             ProviderError: as above.
         """
-        pieces = self._answer.pieces
-        return self._read_document(await _rest(await _first(pieces), pieces))
+        return self._read_document(await self._answer.read_all())
+
+    async def _first(self) -> bytes:
+        """Return the beginning of a body up to the first byte that is not white space."""
+        begun = await self._answer.read()
+        while begun.isspace() and (piece := await self._answer.read()):
+            begun += piece
+        return begun
 
     def _read_document(self, body: bytes) -> Document:
         if body.lstrip()[:1] == b"<":
@@ -115,12 +133,8 @@ class Exchange:
         if not isinstance(read, Mapping):
             raise self._malformed()
         answer = cast("Object", read)
-        try:
+        with self._named_faults():
             document = self._dialect.decode(answer, self._stamp)
-        except ErrorInAnswer as error:
-            raise failures.body_failure(self._config, self._stamp.model, error) from None
-        except MalformedAnswer as error:
-            raise self._named(error) from None
         self.finished = True
         self._told = self._dialect.usage(answer)
         self._note_charge(document.get("usage"))
@@ -131,25 +145,22 @@ class Exchange:
         if told is not None:
             self.charged_msat = told
 
-    async def _chunks(
-        self, reader: StreamReader, pieces: AsyncIterator[bytes]
-    ) -> AsyncIterator[Sequence[Document]]:
-        frames = self._dialect.frames()
-        async for piece in pieces:
-            chunks: list[Document] = []
-            try:
-                for frame in frames.feed(piece):
-                    chunks += reader.feed(frame.event, frame.data)
-            except ProviderError:
-                if reader.finished and chunks:
-                    yield chunks  # the end of the answer came in the same piece as the fault behind it
+    def _batch(self, reader: StreamReader, frames: Sequence[Frame]) -> Batch:
+        """Return the chunks of some events; those before a fault count if the answer was whole then."""
+        chunks: list[Document] = []
+        came: list[bytes] = []
+        try:
+            for event, data in frames:
+                if made := reader.feed(event, data):
+                    chunks += made
+                    came.append(data)
+        except ProviderError as error:
+            if not (reader.finished and chunks):
                 raise
-            if chunks:
-                yield chunks
-            if reader.ended:
-                return
-        if chunks := [c for f in frames.finish() for c in reader.feed(f.event, f.data)]:
-            yield chunks
+            self._failed = error
+        if chunks and (usage := chunks[-1].get("usage")):
+            self._note_charge(usage)
+        return Batch(chunks, events_of(came) if reader.passes else b"")
 
     def _malformed(self) -> ProviderUnavailable:
         return ProviderUnavailable(
@@ -158,13 +169,20 @@ class Exchange:
             fault=Fault.MALFORMED,
         )
 
-    def _named(self, error: ProviderError) -> ProviderError:
-        """Return an error of reading that says whose answer it was."""
-        return ProviderUnavailable(
-            f"provider {self._config.name!r} sent an answer that cannot be read: {error.message}",
-            hint=error.hint or "try again; the part that arrived is not used",
-            fault=error.fault,
-        )
+    @contextmanager
+    def _named_faults(self) -> Generator[None]:
+        """Raise faults of reading as errors that say whose answer it was."""
+        try:
+            yield
+        except ErrorInAnswer as error:
+            raise failures.body_failure(self._config, self._stamp.model, error) from None
+        except MalformedAnswer as error:
+            raise ProviderUnavailable(
+                f"provider {self._config.name!r} sent an answer that cannot be read: "
+                f"{error.message}",
+                hint=error.hint or "try again; the part that arrived is not used",
+                fault=error.fault,
+            ) from None
 
 
 def chunk_of(document: Object) -> Document:
@@ -179,21 +197,9 @@ def chunk_of(document: Object) -> Document:
     return made
 
 
-async def _first(pieces: AsyncIterator[bytes]) -> bytes:
-    """Return the beginning of a body up to the first byte that is not white space."""
-    begun = b""
-    async for piece in pieces:
-        begun += piece
-        if begun.strip():
-            break
-    return begun
-
-
-async def _from(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in pieces:
-        yield piece
-
-
-async def _rest(first: bytes, pieces: AsyncIterator[bytes]) -> bytes:
-    return b"".join([first, *[piece async for piece in pieces]])
+def events_of(datas: Sequence[bytes]) -> bytes:
+    """Return data as server-sent events, nothing if some cannot be written on one line."""
+    events = b"\n\ndata: ".join(datas)
+    if not datas or events.count(b"\n") != 2 * (len(datas) - 1):
+        return b""
+    return b"data: %b\n\n" % events
