@@ -7,6 +7,8 @@ from typing import Any
 
 from holdfast.routing.breakers.rules import Rules
 from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig, Timeouts
+from holdfast.routing.quality.complexity import ComplexityRules, Signals
+from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.selection.policies import Policy
 from holdfast.settings import FILE_NAME, Settings, load
 from holdfast.settings.reader import Problems, Section
@@ -104,6 +106,31 @@ MEANINGS = {
     "routing.policies.NAME.min_quality": "The share of the reference's quality that the model chosen for "
     "`auto` must be shown to have.",
     "routing.policies.NAME.reference": "The model that others are measured by.",
+    "routing.policies.NAME.cascade": "Whether a cheap model answers `auto` first where the answer can be checked, and "
+    "the next one if the check fails: `true`, or a list of models in the order in which they are asked.",
+    "routing.policies.NAME.check": "A Python function, `package.module:function`, of the question and the answer that "
+    "returns whether the answer will do.",
+    "routing.quality.chooser": "How a model for `auto` is chosen: by the score of `complexity`, by what was `learned` of "
+    "requests like it, or `auto` by whichever knows enough.",
+    "routing.quality.min_quality": "`min_quality` for requests whose policy says none.",
+    "routing.quality.reference": "`reference` for requests whose policy names none.",
+    "routing.quality.alpha": "The greatest probability that a model which is not good enough ever serves.",
+    "routing.quality.check_share": "The share of requests that the reference answers too, while a cheaper model serves.",
+    "routing.quality.prove_share": "The share of requests that a cheaper model answers too, while its proof is open.",
+    "routing.quality.judge": "Who compares two answers: a `model`, `agreement` with the reference, `validity` of the form "
+    "only, or a Python function, `package.module:function`.",
+    "routing.quality.judge_model": "The model that judges; without it the reference does.",
+    "routing.quality.check_day_sats": "The most that checks may cost on a day (UTC).",
+    "routing.quality.concurrent_checks": "How many checks are made at once.",
+    "routing.quality.min_evidence": "How many judged answers to requests like it a prediction needs.",
+    "routing.quality.complexity.low": "The score below which any tier will do.",
+    "routing.quality.complexity.high": "The score above which only `frontier` will do.",
+    "routing.quality.complexity.extra_keywords": "Words that make a request look hard, besides the usual ones.",
+    "routing.quality.complexity.weights.context_length": "The weight of the length; 0 leaves a signal out.",
+    "routing.quality.complexity.weights.code_blocks": "The weight of fenced code.",
+    "routing.quality.complexity.weights.multi_file": "The weight of named files.",
+    "routing.quality.complexity.weights.reasoning_keywords": "The weight of words such as *refactor*.",
+    "routing.quality.complexity.weights.conversation_depth": "The weight of the number of messages.",
     "routing.budgets.run_sats": "The most that a run may spend.",
     "routing.budgets.owner_sats": "The most that an owner may spend.",
     "routing.budgets.key_sats": "The most that a client's key may spend at the proxy.",
@@ -121,7 +148,8 @@ MEANINGS = {
 
 _TABLES = (
     "engine", "tools", "tracing", "money", "providers", "providers.NAME.timeouts", "routing", "proxy", "wallet",
-    "routing.breaker", "routing.policies", "routing.budgets",
+    "routing.breaker", "routing.policies", "routing.budgets", "routing.quality",
+    "routing.quality.complexity", "routing.quality.complexity.weights",
 )  # fmt: skip
 _OTHER = {
     "routing.breaker.open_seconds": "`30.0`",
@@ -170,6 +198,13 @@ def setting_keys() -> list[str]:
             breaker=inner("routing.breaker."),
             policies={"NAME": inner("routing.policies.NAME.")},
             budgets=inner("routing.budgets."),
+            quality=inner(
+                "routing.quality.",
+                complexity=inner(
+                    "routing.quality.complexity.",
+                    weights=inner("routing.quality.complexity.weights."),
+                ),
+            ),
         ),
         proxy=inner("proxy."),
         wallet=inner("wallet."),
@@ -224,7 +259,9 @@ output_sats_per_million = 0
 
 
 _ROUTING: dict[str, Any] = {
-    "routing": RoutingConfig, "routing.breaker": Rules, "routing.budgets": Budgets
+    "routing": RoutingConfig, "routing.breaker": Rules, "routing.budgets": Budgets,
+    "routing.quality": QualityRules, "routing.quality.complexity": ComplexityRules,
+    "routing.quality.complexity.weights": Signals,
 }  # fmt: skip
 
 

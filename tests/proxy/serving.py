@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ import uvicorn
 from holdfast.clock import SystemClock
 from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.routes import FACES, ProxyRoutes
+from holdfast.routing.checking.checker import Checker, JudgeFor
+from holdfast.routing.checking.kept import KeptEvidence
 from holdfast.routing.config import ProviderConfig, RoutingConfig, Timeouts
 from holdfast.routing.dialects.anthropic import Anthropic
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.reports import Logged
 from holdfast.routing.providers.chat import ChatProvider
+from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.router import Router
 from holdfast.routing.seam import Price
 from holdfast.testing.upstream import Upstream
@@ -44,6 +47,7 @@ class Proxy:
     client: aiohttp.ClientSession
     router: Router
     ledger: Ledger
+    checker: Checker | None = None
 
     async def ask(self, path: str, body: Any, **headers: str) -> Seen:
         """Ask with a JSON value or with bytes, and read the answer to its end."""
@@ -93,6 +97,10 @@ class Seen:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __getitem__(self, name: str) -> str | None:
+        """A header of ours, None if it was not sent."""
+        return self.headers.get(f"x-holdfast-{name}")
 
     @property
     def streamed(self) -> bool:
@@ -178,8 +186,9 @@ async def proxy_of(
     routing: RoutingConfig | None = None,
     money: Exchange | None = None,
     limit: RateLimit | None = None,
+    judge: JudgeFor | None = None,
 ) -> AsyncIterator[Proxy]:
-    """Serve providers on a free port until the end of the block."""
+    """Serve providers on a free port until the end of the block; with a judge, answers are checked."""
     clock = SystemClock()
     providers = [
         ChatProvider(
@@ -193,13 +202,25 @@ async def proxy_of(
     tracer = Tracer(clock=clock, sink=Kept())
     async with await Ledger.open(folder / "ledger.db") as ledger:
         router = Router(providers, tracer, config=routing, clock=clock, ledger=ledger)
-        routes = [ProxyRoutes(router.dispatcher, limit)]
-        application = Application(routes, Guard(host="127.0.0.1", token=token))
-        try:
-            async with _served(application) as address, aiohttp.ClientSession() as client:
-                yield Proxy(address, client, router, ledger)
-        finally:
-            await router.close()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(router.close)
+            checker = None
+            if judge is not None:
+                checker = await _checker(folder, router, judge, stack)
+            routes = [ProxyRoutes(router.dispatcher, limit, checker)]
+            application = Application(routes, Guard(host="127.0.0.1", token=token))
+            address = await stack.enter_async_context(_served(application))
+            client = await stack.enter_async_context(aiohttp.ClientSession())
+            yield Proxy(address, client, router, ledger, checker)
+
+
+async def _checker(folder: Path, router: Router, judge: JudgeFor, stack: AsyncExitStack) -> Checker:
+    dispatcher, clock = router.dispatcher, SystemClock()
+    kept = await stack.enter_async_context(KeptEvidence(folder / "quality.db", clock))
+    rules = dispatcher.config.quality or QualityRules()
+    checker = Checker(kept, judge, dispatcher.tracer, clock=clock, rules=rules)
+    dispatcher.evidence, dispatcher.overseer = kept.learned, checker
+    return await stack.enter_async_context(checker)
 
 
 @asynccontextmanager

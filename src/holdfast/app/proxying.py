@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from holdfast.app.discovering import keeping_models
+from holdfast.app.overseeing import overseeing
 from holdfast.app.services import build_router, open_ledger
 from holdfast.app.traces import open_tracer
 from holdfast.clock import Clock, SystemClock
@@ -30,6 +31,7 @@ async def open_proxy(
         router = build_router(settings, tracer, clock, ledger=ledger)
         stack.push_async_callback(router.close)
         await stack.enter_async_context(keeping_models(settings, router.dispatcher, clock))
+        checker = await stack.enter_async_context(overseeing(settings, router, clock))
         per_minute = settings.proxy and settings.proxy.requests_per_minute
         limit = RateLimit(per_minute, clock) if per_minute else None
-        yield [ProxyRoutes(router.dispatcher, limit)]
+        yield [ProxyRoutes(router.dispatcher, limit, checker)]

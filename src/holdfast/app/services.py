@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.app.discovering import keeping_models
+from holdfast.app.overseeing import overseeing
 from holdfast.app.places import faces_folder
 from holdfast.clock import Clock, SystemClock
 from holdfast.settings import Settings
@@ -68,6 +69,7 @@ async def open_services(
         stack.push_async_callback(services.router.close)
         dispatcher = services.router.dispatcher
         await stack.enter_async_context(keeping_models(settings, dispatcher, clock))
+        await stack.enter_async_context(overseeing(settings, services.router, clock))
         yield services
 
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import Final
 
 from holdfast.errors import HoldfastError, ProviderError
+from holdfast.frozen import replace
 from holdfast.ids import new_run_id
 from holdfast.proxy.formats.seam import Asked, Face, StreamWriter, written
 from holdfast.proxy.telling import error_answer, id_headers, status_of
 from holdfast.proxy.wishes import ask_of, limit_name, read_object
 from holdfast.routing.dialects.seam import Batch, Document, Object
 from holdfast.routing.dialects.values import as_list, as_object
+from holdfast.routing.dispatching.answering import answered_by
+from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.calls import Call
+from holdfast.routing.dispatching.cascading import lead
 from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.request import Dispatch
+from holdfast.routing.dispatching.telling import told_of
+from holdfast.routing.ledger.entries import OK
 from holdfast.routing.providers.completing import Answering, exchange_with
+from holdfast.routing.providers.exchange import chunk_of
+from holdfast.routing.quality.forms import answer_text, streamed_text
+from holdfast.routing.selection.choosing import ANY
 from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer
 
+_OF_STREAMS: Final = frozenset({"stream", "stream_options"})
 Batches = AsyncIterator[Batch]
 
 
@@ -33,6 +44,8 @@ class Inference:
         try:
             asked = face.read(await read_object(request))
             ask = ask_of(request, asked.body)
+            if ask.model == ANY and (overseer := self._dispatcher.overseer) is not None:
+                ask = await overseer.foresee(replace(ask, id=request_id))
             dispatch = Dispatch(self._dispatcher, ask, request_id)
             headers = id_headers(face, request_id)
             if ask.stream:
@@ -42,25 +55,43 @@ class Inference:
             return error_answer(face, error, request_id)
 
     async def _whole(self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]) -> Answer:
-        async def attempt(call: Call) -> Document:
-            body = sent(asked.body, call)
-            async with exchange_with(call.provider, body, stream=False) as answering:
-                document = await answering.document()
-            _succeed(dispatch, call, answering, last_reason([document]))
+        async def attempt(call: Call) -> tuple[Document, Document]:
+            document = await _ask_whole(dispatch, call, asked.body)
             # An answer that the client's format cannot say was paid for; another may do better.
-            return asked.answer(document)
+            return document, asked.answer(document)
 
         async with dispatch:
-            answer = json_answer(await dispatch.run(attempt))
+            document, told = await lead(dispatch, attempt, lambda got: answer_text(got[0]))
+        if dispatch.wanted.choice is not None:
+            _tell_overseer(self._dispatcher, dispatch, asked.body, answer_text(document))
+        answer = json_answer(told)
         return Answer(body=answer.body, headers=headers | headers_of(dispatch))
 
     async def _stream(self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]) -> Streaming:
+        choice = dispatch.wanted.choice
+        if choice is not None and choice.then:
+            return await self._stream_checked(dispatch, asked, headers)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(dispatch)
             begun = await dispatch.run(lambda call: _begin(call, asked.body))
             headers |= headers_of(dispatch, begun.call)
+            if choice is not None and self._dispatcher.overseer is not None:
+                _listen(self._dispatcher, dispatch, asked.body, begun)
             pieces = _pump(stack.pop_all(), dispatch, begun, asked.writer())
             return Streaming(pieces=pieces, headers=headers)
+
+    async def _stream_checked(
+        self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]
+    ) -> Streaming:
+        """Answer a stream in one piece: an answer must be whole before it can be checked."""
+        async with dispatch:
+            document = await lead(
+                dispatch, lambda call: _ask_whole(dispatch, call, asked.body), answer_text
+            )
+        _tell_overseer(self._dispatcher, dispatch, asked.body, answer_text(document))
+        writer = asked.writer()
+        piece = writer.feed(chunk_of(document)) + writer.finish(report_of(dispatch))
+        return Streaming(pieces=_once(piece), headers=headers | headers_of(dispatch))
 
 
 class Begun:
@@ -74,6 +105,53 @@ class Begun:
         self.answering = answering
         self.batches = batches
         self.first: list[Batch] = []
+        self.told: Callable[[], None] | None = None
+
+
+async def _ask_whole(dispatch: Dispatch, call: Call, body: Object) -> Document:
+    """Make one call for a whole answer, and tell the call how it ended."""
+    made = sent(body, call)
+    if body.get("stream"):
+        made = {name: each for name, each in made.items() if name not in _OF_STREAMS}
+    async with exchange_with(call.provider, made, stream=False) as answering:
+        document = await answering.document()
+    _succeed(dispatch, call, answering, last_reason([document]))
+    return document
+
+
+def _tell_overseer(dispatcher: Dispatcher, dispatch: Dispatch, body: Object, text: str) -> None:
+    """Let an answer that goes out be looked at behind the client's back, if anybody does so."""
+    overseer = dispatcher.overseer
+    if overseer is None or dispatch.ask.answers > 1:
+        return
+
+    async def again(ask: Ask) -> tuple[str, int | None]:
+        async with Dispatch(dispatcher, ask) as other:
+            document = await other.run(lambda call: _ask_whole(other, call, body))
+        return answer_text(document), other.charged_msat
+
+    if (told := answered_by(dispatch, text, again)) is not None:
+        overseer.answered(told)
+
+
+def _listen(dispatcher: Dispatcher, dispatch: Dispatch, body: Object, begun: Begun) -> None:
+    """Remember what a stream says, so that the overseer is told of it once the client has it whole."""
+    heard, batches = [*begun.first], begun.batches
+
+    async def listened() -> Batches:
+        async for batch in batches:
+            heard.append(batch)
+            yield batch
+
+    def told() -> None:
+        if (text := streamed_text(each for batch in heard for each in batch.chunks)) is not None:
+            _tell_overseer(dispatcher, dispatch, body, text)
+
+    begun.batches, begun.told = listened(), told
+
+
+async def _once(piece: bytes) -> AsyncGenerator[bytes]:
+    yield piece
 
 
 async def _begin(call: Call, body: Object) -> Begun:
@@ -113,6 +191,8 @@ async def _pump(
             yield writer.fail(status_of(error), error.message)
             return
         yield writer.finish(report_of(dispatch))
+    if begun.told is not None:
+        begun.told()
 
 
 def _succeed(dispatch: Dispatch, call: Call, answering: Answering, reason: str) -> None:
@@ -144,7 +224,7 @@ def report_of(dispatch: Dispatch) -> Document:
     served = dispatch.served
     report: Document = {"request_id": dispatch.id, "retries": _retries(dispatch)}
     if served is not None:
-        msat = served.charged_msat
+        msat = _charged(dispatch)
         report |= {
             "provider": served.provider,
             "model": served.model,
@@ -164,14 +244,24 @@ def headers_of(dispatch: Dispatch, call: Call | None = None) -> dict[str, str]:
     if served is not None:
         headers |= _place(served.provider, served.model)
         headers["x-holdfast-latency-ms"] = str(served.latency_ms)
-        if served.charged_msat is not None:
-            headers["x-holdfast-cost-msat"] = str(served.charged_msat)
-            headers["x-holdfast-cost-sats"] = f"{served.charged_msat / 1000:.3f}"
+        if (msat := _charged(dispatch)) is not None:
+            headers["x-holdfast-cost-msat"] = str(msat)
+            headers["x-holdfast-cost-sats"] = f"{msat / 1000:.3f}"
     if retries := _retries(dispatch):
         headers["x-holdfast-retries"] = _plain(retries)
     if policy := dispatch.wanted.policy.name:
         headers["x-holdfast-policy"] = _plain(policy)
+    if (choice := dispatch.wanted.choice) is not None:
+        headers |= {name: _plain(text) for name, text in told_of(choice, dispatch.steps).items()}
     return headers
+
+
+def _charged(dispatch: Dispatch) -> int | None:
+    """Return what a request cost: both answers of a cascade, and what failed calls were charged."""
+    served = dispatch.served
+    if len(dispatch.attempts) > 1 or served is None:
+        return dispatch.charged_msat
+    return served.charged_msat
 
 
 def _place(provider: str, model: str) -> dict[str, str]:
@@ -187,7 +277,7 @@ def _retries(dispatch: Dispatch) -> str:
     """Return how often who failed before the answer: `2/alpha, 1/beta`."""
     failed: dict[str, int] = {}
     for attempt in dispatch.attempts:
-        if attempt is not dispatch.served:
+        if attempt is not dispatch.served and attempt.outcome != OK:
             failed[attempt.provider] = failed.get(attempt.provider, 0) + 1
     return ", ".join(f"{times}/{name}" for name, times in failed.items())
 

@@ -9,6 +9,7 @@ from holdfast.errors import HoldfastError
 from holdfast.frozen import replace
 from holdfast.ids import new_run_id
 from holdfast.proxy.embeddings import Embeddings
+from holdfast.proxy.feedback import Feedback
 from holdfast.proxy.formats.chat import Chat
 from holdfast.proxy.formats.messages import Messages
 from holdfast.proxy.formats.responses import Responses
@@ -18,9 +19,13 @@ from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.reports import Reports
 from holdfast.proxy.telling import error_answer, id_headers, sentence, status_of
 from holdfast.proxy.wishes import account_of, ask_of, read_object
+from holdfast.routing.checking.checker import Checker
+from holdfast.routing.checking.reporting import floors_of
+from holdfast.routing.dialects.seam import Document
 from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.explaining import explain
 from holdfast.routing.dispatching.health import health_of, models_of, providers_of
+from holdfast.routing.selection.choosing import ANY
 from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer, not_understood
 
 _CHAT: Final = Chat()
@@ -34,19 +39,26 @@ FACES: Final[Mapping[str, Face]] = {
 
 _EMBEDDINGS: Final = "/v1/embeddings"
 _METHODS: Final[Mapping[str, str]] = {
-    **dict.fromkeys([*FACES, _EMBEDDINGS, "/v1/cost"], "POST"),
-    **dict.fromkeys(["/health", "/providers", "/v1/models", "/v1/stats", "/v1/requests"], "GET"),
+    **dict.fromkeys([*FACES, _EMBEDDINGS, "/v1/cost", "/v1/feedback"], "POST"),
+    **dict.fromkeys(["/health", "/providers", "/v1/models"], "GET"),
+    **dict.fromkeys(["/v1/stats", "/v1/requests", "/v1/quality"], "GET"),
 }
 
 
 class ProxyRoutes:
     """Answers everything that clients of models ask, and what was spent on it."""
 
-    def __init__(self, dispatcher: Dispatcher, limit: RateLimit | None = None) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        limit: RateLimit | None = None,
+        checker: Checker | None = None,
+    ) -> None:
         self._dispatcher = dispatcher
         self._inference = Inference(dispatcher)
         self._embeddings = Embeddings(dispatcher)
         self._limit = limit
+        self._feedback = Feedback(checker, floors_of(dispatcher.config))
 
     async def answer(self, request: Request) -> Answer | Streaming | None:
         """Answer a request, None if its path is none of the proxy's.
@@ -97,12 +109,21 @@ class ProxyRoutes:
             case "/v1/models":
                 return json_answer(models_of(self._dispatcher))
             case "/v1/cost":
-                body = _CHAT.read(await read_object(request)).body
-                return json_answer(explain(self._dispatcher, ask_of(request, body)))
+                return json_answer(await self._explain(request))
+            case "/v1/feedback":
+                return json_answer(await self._feedback.hear(await read_object(request)))
+            case "/v1/quality":
+                return json_answer(await self._feedback.known())
             case "/v1/stats":
                 return json_answer(await self._reports().stats(request.query))
             case _:
                 return json_answer(await self._reports().requests(request.query))
+
+    async def _explain(self, request: Request) -> Document:
+        ask = ask_of(request, _CHAT.read(await read_object(request)).body)
+        if ask.model == ANY and (overseer := self._dispatcher.overseer) is not None:
+            ask = await overseer.foresee(ask)
+        return explain(self._dispatcher, ask)
 
     def _reports(self) -> Reports:
         if self._dispatcher.ledger is None:

@@ -11,6 +11,7 @@ from holdfast.errors import Untranslatable
 from holdfast.routing.config import fingerprint
 from holdfast.routing.dialects.seam import Object
 from holdfast.routing.dispatching.asking import Ask, Complexity
+from holdfast.routing.quality.forms import form_check
 from holdfast.routing.seam import TIERS, Account, Tier
 from holdfast.routing.selection.choosing import ANY
 from holdfast.routing.selection.policies import STRATEGIES, Strategy
@@ -77,6 +78,7 @@ def ask_of(request: Request, body: Object) -> Ask:
         text="\n".join(_texts(messages)) if body["model"] == ANY else "",
         messages=len(messages),
         complexity=_complexity(request),
+        check=form_check(body) if body["model"] == ANY else None,
     )
 
 

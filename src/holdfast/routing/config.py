@@ -9,6 +9,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from holdfast.routing.breakers.rules import Rules
+from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.seam import Price, Tier, Traits
 from holdfast.routing.selection.policies import Policy, Strategy
 
@@ -98,3 +99,11 @@ class RoutingConfig:
     breaker: Rules = field(default_factory=Rules)
     policies: tuple[Policy, ...] = ()
     budgets: Budgets = field(default_factory=Budgets)
+    quality: QualityRules | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything asks for evidence of quality: a floor, a cascade, or `quality` itself."""
+        return self.quality is not None or any(
+            each.min_quality is not None or each.cascade or each.check for each in self.policies
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from operator import attrgetter
 from random import random
 
 from holdfast.clock import Clock, SystemClock
@@ -12,9 +13,12 @@ from holdfast.frozen import replace
 from holdfast.routing.breakers.board import Board
 from holdfast.routing.config import RoutingConfig
 from holdfast.routing.cost import total_reply
-from holdfast.routing.dispatching.asking import Ask, ask_of
+from holdfast.routing.dispatching.answering import answered_by
+from holdfast.routing.dispatching.asking import Ask, ask_of, led_again, led_like
 from holdfast.routing.dispatching.calls import Call
+from holdfast.routing.dispatching.cascading import lead
 from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.dispatching.overseeing import Again
 from holdfast.routing.dispatching.request import Dispatch
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.seam import (
@@ -28,6 +32,7 @@ from holdfast.routing.seam import (
     OutputContract,
     Provider,
 )
+from holdfast.routing.selection.choosing import ANY
 from holdfast.routing.structured import extract_json
 from holdfast.tracing.tracer import Tracer
 
@@ -77,6 +82,7 @@ class Router:
         on_text: OnText | None = None,
         *,
         account: Account | None = None,
+        like: Ask | None = None,
     ) -> ModelReply:
         """Return a reply whose `value` fits the request's output contract.
 
@@ -84,7 +90,8 @@ class Router:
         not fit is sent back to the model with the sentence that says why; that exchange is the
         only thing ever added to a conversation. Usage, cost and calls are those of all replies.
         `on_text` also gets the text of tries that failed later. An error that comes after replies
-        has their sum in `spent`: they were paid for all the same. `account` says who pays.
+        has their sum in `spent`: they were paid for all the same. `account` says who pays. The
+        request is led as `like` would be, if it is given: the same policy and limits, the same payer.
 
         Raises:
             NoProvider: nobody serves the model, or nobody may by the policy.
@@ -94,12 +101,14 @@ class Router:
             ModelOutputError: no reply fitted.
         """
         replies: list[ModelReply] = []
+        leading = led_like(ask_of(request, account or Account()), like)
         while True:
+            ask = led_again(ask_of(request, leading.account), leading, _place(replies))
             try:
-                ask = replace(ask_of(request, account or Account()), first=_place(replies))
                 reply = await self._ask(request, on_text, ask)
             except ProviderError as error:
-                error.spent = total_reply(replies, None) if replies else None
+                spent = [*replies, error.spent] if isinstance(error.spent, ModelReply) else replies
+                error.spent = total_reply(spent, None) if spent else None
                 raise
             replies.append(reply)
             if request.output is None:
@@ -123,6 +132,27 @@ class Router:
                 stack.push_async_callback(provider.close)
 
     async def _ask(self, request: ModelRequest, on_text: OnText | None, ask: Ask) -> ModelReply:
+        overseer = self.dispatcher.overseer if ask.model == ANY else None
+        if overseer is None:
+            reply, _ = await self._send(request, on_text, ask)
+            return reply
+        reply, dispatch = await self._send(request, on_text, await overseer.foresee(ask))
+        if ask.first is None and (told := answered_by(dispatch, reply.text, self._again(request))):
+            overseer.answered(told)
+        return reply
+
+    def _again(self, request: ModelRequest) -> Again:
+        async def again(ask: Ask) -> tuple[str, int | None]:
+            reply, _ = await self._send(replace(request, model=ask.model), None, ask)
+            return reply.text, reply.cost_msat
+
+        return again
+
+    async def _send(
+        self, request: ModelRequest, on_text: OnText | None, ask: Ask
+    ) -> tuple[ModelReply, Dispatch]:
+        replies: list[ModelReply] = []
+
         async def attempt(call: Call) -> ModelReply:
             call.span.set(input=[{"role": m.role, "content": m.content} for m in request.messages])
             asked = replace(request, model=call.model, max_tokens=call.max_tokens)
@@ -135,10 +165,16 @@ class Router:
             )
             dispatch.cut_off = reply.finish_reason == "length"
             call.succeed(reply.usage, charged_msat=reply.cost_msat)
+            replies.append(reply)
             return reply
 
         async with Dispatch(self.dispatcher, ask) as dispatch:
-            return await dispatch.run(attempt)
+            try:
+                last = await lead(dispatch, attempt, attrgetter("text"))
+            except ProviderError as error:
+                error.spent = total_reply(replies, None) if replies else None
+                raise
+        return (total_reply(replies, last.value) if len(replies) > 1 else last), dispatch
 
 
 def _timed(on_text: OnText | None, call: Call) -> OnText:

@@ -11,6 +11,7 @@ from holdfast.routing.breakers.rules import Rules
 from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig
 from holdfast.routing.selection.policies import PRIVACIES, STRATEGIES, Policy, Privacy, Strategy
 from holdfast.settings.providers import as_tier
+from holdfast.settings.quality import as_cascade, as_function, read_quality
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
     as_msat,
@@ -48,6 +49,7 @@ def read_routing(
         breaker=_breaker(section.section("breaker")),
         policies=_policies(section.section("policies")),
         budgets=_budgets(section.section("budgets")),
+        quality=read_quality(section.section("quality")),
     )
     section.refuse_rest()
     if file is None:
@@ -109,7 +111,13 @@ def _policy(name: str, section: Section) -> Policy:
         keywords=section.take("keywords", as_names, ()),
         min_quality=section.take("min_quality", as_share, None),
         reference=section.take("reference", as_text, None),
+        cascade=section.take("cascade", as_cascade, False),  # noqa: FBT003 - the value
+        check=section.take("check", as_function, None),
     )
+    if policy.min_quality is not None and isinstance(policy.cascade, tuple):
+        section.problem(
+            "cascade", "write cascade = true beside min_quality: it decides who is asked"
+        )
     if policy.privacy == "named" and not policy.providers:
         section.problem("privacy", "'named' needs providers = [...] that data may go to")
     section.refuse_rest()

@@ -66,6 +66,11 @@ def _amount(value: object) -> Decimal:
     return number
 
 
+def as_number(value: object) -> float:
+    """Return a number of a sensible size."""
+    return float(_amount(value))
+
+
 def as_seconds(value: object) -> float:
     """Return a number of seconds above 0."""
     number = _amount(value)

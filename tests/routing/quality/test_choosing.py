@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import NoProvider, UsageError
-from holdfast.routing.quality.choosing import ChoicePolicy, Facts, ModelOption, choose_model
+from holdfast.frozen import replace
+from holdfast.routing.quality.choices import ChoicePolicy, Facts, ModelOption
+from holdfast.routing.quality.choosing import choose_model
 from holdfast.routing.quality.evidence import Contest, NoEvidence, Prediction
 from holdfast.routing.quality.floor import Floor, Pairs, Standing
 
@@ -21,7 +23,7 @@ ALL = (SMALL, MIDDLE, LARGE)
 EASY = Facts(text="What is the capital of France?")
 PROVEN = Pairs(both=900, neither=100)
 FREE = ChoicePolicy(floor=None)
-ALWAYS = Floor(check_share=1.0)
+ALWAYS = Floor(check_share=1.0, prove_share=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +115,8 @@ def test_the_learned_strategy_says_when_it_knows_too_little(unknown):
 def test_the_caller_may_ask_both_models_of_a_cascade_that_is_not_proven():
     policy = ChoicePolicy(strategy="cascade", floor=ALWAYS)
     choice = choose_model(replace(EASY, request_id="a"), (SMALL, LARGE), NoEvidence(), policy)
-    assert (choice.model, choice.check, choice.escalate_to) == ("large", "small", None)
-    assert choice.contest is not None
-    assert choice.contest.segment == "cascade"
+    assert (choice.model, choice.check, choice.then) == ("large", "small", ())
+    assert [each.segment for each in choice.contests] == ["cascade"]
 
 
 def test_the_floor_holds_for_what_is_learned_too():
@@ -128,7 +129,7 @@ def test_the_floor_holds_for_what_is_learned_too():
 def test_a_cascade_asks_the_cheap_one_first_and_counts_on_asking_again():
     known = Known(qualities=predictions(small=0.8, middle=0.95))
     choice = choose_model(EASY, ALL, known, replace(FREE, strategy="cascade"))
-    assert (choice.model, choice.escalate_to) == ("middle", "large")
+    assert (choice.model, choice.then) == ("middle", ("large",))
     assert choice.expected_cost_msat == 100 + 50
     assert {each.model: each.expected_cost_msat for each in choice.considered}["small"] == 210
 
@@ -136,7 +137,7 @@ def test_a_cascade_asks_the_cheap_one_first_and_counts_on_asking_again():
 def test_a_cascade_that_would_cost_more_than_the_reference_is_not_begun():
     known = Known(qualities=predictions(middle=0.05))
     choice = choose_model(EASY, (MIDDLE, LARGE), known, replace(FREE, strategy="cascade"))
-    assert (choice.model, choice.escalate_to) == ("large", None)
+    assert (choice.model, choice.then) == ("large", ())
 
 
 def test_an_unknown_price_is_never_taken_for_a_low_one():
@@ -155,9 +156,8 @@ def test_a_sampled_request_gives_the_cheapest_unproven_candidate_its_chance():
     facts = replace(EASY, request_id="a")
     choice = choose_model(facts, ALL, NoEvidence(), ChoicePolicy(floor=ALWAYS))
     assert (choice.model, choice.check) == ("large", "small")
-    assert choice.contest == Contest(
-        candidate="small", reference="large", segment="complexity/local"
-    )
+    contest = Contest(candidate="small", reference="large", segment="complexity/local")
+    assert choice.contests == (contest,)
 
 
 def test_a_candidate_that_serves_goes_on_being_checked():
@@ -165,15 +165,14 @@ def test_a_candidate_that_serves_goes_on_being_checked():
     known = proven("small", "complexity/local")
     choice = choose_model(facts, ALL, known, ChoicePolicy(floor=ALWAYS))
     assert (choice.model, choice.check) == ("small", "large")
-    assert choice.contest is not None
-    assert choice.contest.candidate == "small"
+    assert [each.candidate for each in choice.contests] == ["small"]
 
 
 def test_a_refuted_candidate_is_not_checked_any_more():
     known = proven("small", "complexity/local", Pairs(both=10, reference_only=90))
     facts = replace(EASY, request_id="a")
     choice = choose_model(facts, (SMALL, LARGE), known, ChoicePolicy(floor=ALWAYS))
-    assert (choice.model, choice.check, choice.contest) == ("large", None, None)
+    assert (choice.model, choice.check, choice.contests) == ("large", None, ())
 
 
 def test_nothing_is_checked_without_an_id_or_outside_the_share():

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.app.discovering import prepare_models
+from holdfast.app.overseeing import overseeing
 from holdfast.app.services import build_router, ledger_path, open_ledger
 from holdfast.clock import SystemClock
 from holdfast.errors import UsageError
@@ -30,7 +31,8 @@ def with_dispatcher(settings: Settings, action: Callable[[Dispatcher], T]) -> T:
         router = build_router(settings, tracer, clock, ledger=ledger)
         try:
             await prepare_models(settings, router.dispatcher, clock)
-            return action(router.dispatcher)
+            async with overseeing(settings, router, clock):
+                return action(router.dispatcher)
         finally:
             await router.close()
 

@@ -12,9 +12,11 @@ from holdfast.routing.breakers.board import Board
 from holdfast.routing.config import Budgets, RoutingConfig
 from holdfast.routing.dispatching.asking import Ask, policy_of
 from holdfast.routing.dispatching.modelling import choose
+from holdfast.routing.dispatching.overseeing import Overseer
 from holdfast.routing.ledger.entries import Cap, Scope
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.lengths import DEFAULT, Sample
+from holdfast.routing.quality.checks import Check, all_of
 from holdfast.routing.quality.evidence import Evidence, NoEvidence
 from holdfast.routing.seam import Account, Provider
 from holdfast.routing.selection.choosing import ANY, Chooser, Plan, Wanted
@@ -56,6 +58,9 @@ class Dispatcher:
         self.speeds = Speeds()
         self.conversations = Conversations()
         self.evidence: Evidence = NoEvidence()
+        self.overseer: Overseer | None = None
+        self.checks: Mapping[str, Check] = {}
+        """Functions of the project that check answers, by the name of the policy."""
         self.chooser = Chooser(
             Catalogue(offers_of(providers)), board, self.speeds, lambda: self.distrusted
         )
@@ -90,7 +95,9 @@ class Dispatcher:
         )
         if ask.model != ANY:
             return wanted
-        choice = choose(ask, wanted, self.chooser.plan(wanted, explain=True), self.evidence)
+        wanted = replace(wanted, check=self._check(ask, policy.name))
+        plan = self.chooser.plan(wanted, explain=True)
+        choice = choose(ask, wanted, plan, self.evidence, self.config.quality)
         return replace(wanted, model=choice.model, tier=None, choice=choice)
 
     def plan(self, wanted: Wanted, *, explain: bool = False) -> Plan:
@@ -105,6 +112,12 @@ class Dispatcher:
         if plan.rejected:
             raise _all_rejected(wanted, plan, self.distrusted)
         raise self._unserved(wanted.model)
+
+    def _check(self, ask: Ask, policy: str) -> Check | None:
+        own = self.checks.get(policy) if self.checks else None
+        if own is None or ask.check is None:
+            return own or ask.check
+        return all_of(ask.check, own)
 
     def sample(self, ask: Ask, policy: str) -> Sample:
         """Return how long answers to such a request were."""

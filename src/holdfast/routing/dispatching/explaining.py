@@ -5,7 +5,8 @@ from __future__ import annotations
 from holdfast.routing.dialects.seam import Document
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.dispatcher import Dispatcher
-from holdfast.routing.quality.choosing import Choice
+from holdfast.routing.quality.choices import Choice
+from holdfast.routing.quality.floor import Judgement
 from holdfast.routing.selection.choosing import Candidate, Wanted
 
 
@@ -50,6 +51,8 @@ def choice_data(choice: Choice) -> Document:
     return {
         "model": choice.model,
         "why": choice.why,
+        "strategy": choice.strategy,
+        "then": list(choice.then),
         "reference": choice.reference,
         "complexity": round(choice.complexity.score, 3),
         "tier": choice.complexity.tier,
@@ -59,9 +62,23 @@ def choice_data(choice: Choice) -> Document:
                 "tier": each.tier,
                 "expected_msat": each.expected_cost_msat,
                 "rejected": each.rejected,
+                "quality": None if each.quality is None else round(each.quality, 3),
+                "judged": each.evidence,
+                "floor": floor_data(each.floor),
             }
             for each in choice.considered
         ],
+    }
+
+
+def floor_data(judged: Judgement | None) -> Document | None:
+    """Return what is shown of a candidate against the reference, None without a floor."""
+    if judged is None:
+        return None
+    return {
+        "standing": judged.standing.value,
+        "pairs": judged.evidence,
+        "needed": judged.needed,
     }
 
 

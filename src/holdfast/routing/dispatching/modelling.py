@@ -2,35 +2,70 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from holdfast.routing.dispatching.asking import Ask
-from holdfast.routing.quality.choosing import (
-    Choice,
-    ChoicePolicy,
-    Facts,
-    ModelOption,
-    choose_model,
-)
+from holdfast.routing.quality.chain import choose_chain
+from holdfast.routing.quality.choices import Choice, ChoicePolicy, Facts, ModelOption, Strategy
+from holdfast.routing.quality.choosing import choose_model
 from holdfast.routing.quality.evidence import Evidence
 from holdfast.routing.quality.floor import Floor
+from holdfast.routing.quality.learning import Foreseen
+from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.seam import OFFLINE
 from holdfast.routing.selection.choosing import Candidate, Plan, Wanted
+from holdfast.routing.selection.policies import Policy
 
 _CHEAPEST, _DEAREST = 48, 16
 """How many models are weighed of a longer list: those that may save, and those to be measured by."""
 
+_USUAL: Final = QualityRules()
 
-def choose(ask: Ask, wanted: Wanted, plan: Plan, evidence: Evidence) -> Choice:
+
+def choose(
+    ask: Ask, wanted: Wanted, plan: Plan, evidence: Evidence, rules: QualityRules | None
+) -> Choice:
     """Return the cheapest model that is good enough for a request, among those of a plan.
 
     Raises:
         NoProvider: there is none.
     """
-    facts = Facts(text=ask.text, messages=ask.messages, complexity=ask.complexity)
-    least, reference = wanted.policy.min_quality, wanted.policy.reference
-    policy = ChoicePolicy(
-        reference=reference, floor=None if least is None else Floor(min_quality=least)
+    said = wanted.policy
+    facts = Facts(
+        text=ask.text,
+        messages=ask.messages,
+        complexity=ask.complexity,
+        request_id=ask.id or None,
+        is_checkable=wanted.check is not None,
     )
-    return choose_model(facts, options_of(plan), evidence, policy)
+    if ask.predicted is not None:
+        evidence = Foreseen(evidence, ask.predicted)
+    policy = _policy(said, rules or _USUAL, is_cascade=bool(said.cascade) and facts.is_checkable)
+    options = options_of(plan)
+    if policy.strategy == "cascade" and isinstance(said.cascade, tuple):
+        return choose_chain(facts, options, said.cascade, policy)
+    return choose_model(facts, options, evidence, policy)
+
+
+def _policy(said: Policy, rules: QualityRules, *, is_cascade: bool) -> ChoicePolicy:
+    least = rules.min_quality if said.min_quality is None else said.min_quality
+    floor = None
+    if least is not None:
+        floor = Floor(
+            min_quality=least,
+            alpha=rules.alpha,
+            check_share=rules.check_share,
+            prove_share=rules.prove_share,
+        )
+    chooser: Strategy = "cascade" if is_cascade else rules.chooser
+    return ChoicePolicy(
+        name=said.name,
+        strategy=chooser,
+        reference=said.reference or rules.reference,
+        floor=floor,
+        complexity=rules.complexity,
+        min_evidence=rules.min_evidence,
+    )
 
 
 def options_of(plan: Plan) -> list[ModelOption]:

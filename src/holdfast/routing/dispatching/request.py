@@ -8,11 +8,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from holdfast.errors import BudgetExceeded, HoldfastError, ProviderError, ProviderUnavailable
+from holdfast.frozen import replace
 from holdfast.ids import new_run_id
-from holdfast.routing.cost import dearest_rates
+from holdfast.routing.cost import dearest_rates, total
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.calls import Call
 from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.dispatching.sparing import spare
 from holdfast.routing.faults import PASSED_OVER, Fault
 from holdfast.routing.ledger.amounts import amount_to_reserve
 from holdfast.routing.ledger.booking import day_scope
@@ -26,6 +28,7 @@ from holdfast.routing.ledger.entries import (
     Reservation,
     Reserve,
 )
+from holdfast.routing.quality.choices import Step
 from holdfast.routing.seam import Price
 from holdfast.routing.selection.choosing import Candidate, Plan
 from holdfast.routing.selection.conversations import conversation_key
@@ -57,10 +60,11 @@ class Dispatch:
         self.ask = ask
         self.wanted = dispatcher.wanted(ask)
         self.plan: Plan = _led_by(dispatcher.plan(self.wanted), ask.first)
-        self.id = request_id or str(new_run_id())
+        self.id = request_id or ask.id or str(new_run_id())
         self.attempts: list[Attempt] = []
         self.served: Attempt | None = None
         self.cut_off = False
+        self.steps: list[Step] = []
         self._all = dispatcher
         self._begin_ns = dispatcher.clock.monotonic_ns()
         self._held: Reservation | None = None
@@ -88,6 +92,20 @@ class Dispatch:
             return
         # What was handed to the ledger is booked also if this task is cancelled meanwhile.
         await self._settle(error)
+
+    @property
+    def charged_msat(self) -> int | None:
+        """What all calls so far were charged, None if that is not known of one of them."""
+        return total(attempt.charged_msat for attempt in self.attempts)
+
+    def turn_to(self, model: str) -> None:
+        """Ask another model from now on, because what the last one answered will not do.
+
+        Raises:
+            NoProvider: nobody serves it, or nobody may.
+        """
+        self.wanted = replace(self.wanted, model=model)
+        self.plan = self._all.plan(self.wanted)
 
     async def run(self, attempt: Callable[[Call], Awaitable[T]]) -> T:
         """Call endpoints in order until an attempt returns.
@@ -236,7 +254,9 @@ class Dispatch:
         if (day := self._all.config.budgets.day_msat) is not None:
             today = day_scope(self._all.clock.now_ms() // _DAY_MS)
             caps.append(Cap(scope=today, limit_msat=day))
-        return caps
+        if self.ask.purpose is None:
+            return caps
+        return spare(caps, self._all.config.quality, self._all.clock.now_ms() // _DAY_MS)
 
     async def _settle(self, error: BaseException | None) -> None:
         ledger, held = self._all.ledger, self._held
@@ -252,7 +272,7 @@ class Dispatch:
             provider=served.provider if served else "",
             model=served.model if served else "",
             latency_ms=(self._all.clock.monotonic_ns() - self._begin_ns) // 1_000_000,
-            message=_reason(error),
+            message=_reason(error) or self.ask.note,
             cut_off=self.cut_off,
         )
         await ledger.settle(held, end)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import inspect
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,12 +32,39 @@ _EQUATION = re.compile(
 _LONGEST = 50_000  # characters read of one answer
 
 
+async def run_check(check: Check, prompt: str, answer: str) -> Verdict:
+    """Return what a check says; one that fails itself lets nothing pass."""
+    try:
+        return await check(prompt, answer)
+    except Exception as error:  # noqa: BLE001 - it may be a function of anybody's
+        return Verdict(passed=False, why=f"the check failed: {type(error).__name__}: {error}"[:200])
+
+
 def plain_check(passes: Callable[[str, str], bool], name: str) -> Check:
     """Return a check made of a plain function of the request's text and the answer's."""
 
     async def check(prompt: str, answer: str) -> Verdict:
         passed = passes(prompt, answer)
         return Verdict(passed=passed, why=f"{name}: {'yes' if passed else 'no'}")
+
+    return check
+
+
+def function_check(function: Callable[[str, str], object], name: str) -> Check:
+    """Return a check made of somebody's function of the request's text and the answer's; it may be `async`.
+
+    It returns whether the answer will do, or a sentence that says what is wrong with it. One that is
+    not `async` is called in a thread.
+    """
+
+    async def check(prompt: str, answer: str) -> Verdict:
+        if inspect.iscoroutinefunction(function):
+            said: object = await function(prompt, answer)
+        else:
+            said = await asyncio.to_thread(function, prompt, answer)
+        if isinstance(said, str):
+            return Verdict(passed=not said, why=f"{name}: {said[:200] or 'yes'}")
+        return Verdict(passed=bool(said), why=f"{name}: {'yes' if said else 'no'}")
 
     return check
 

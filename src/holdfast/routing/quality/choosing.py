@@ -4,7 +4,8 @@ Three strategies say which candidates come into question:
 
 - `complexity`: those of the tier that the look of the request asks for, or above;
 - `learned`: those that answered requests like it nearly as well as the reference;
-- `cascade`: any cheaper one, whose answer is checked and asked of the reference if it fails.
+- `cascade`: any cheaper one, whose answer is checked and asked of the reference if it fails;
+- `auto`: as `learned` where enough is known of requests like this one, else as `complexity`.
 
 Then the floor keeps only those that are shown good enough. The reference is what serves otherwise.
 """
@@ -12,10 +13,17 @@ Then the floor keeps only those that are shown good enough. The reference is wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final
 
 from holdfast.errors import NoProvider, UsageError
+from holdfast.frozen import frozen, replace
+from holdfast.routing.quality.choices import (
+    Choice,
+    ChoicePolicy,
+    Considered,
+    Facts,
+    ModelOption,
+)
 from holdfast.routing.quality.complexity import (
     TIERS,
     Complexity,
@@ -24,96 +32,12 @@ from holdfast.routing.quality.complexity import (
     measure_complexity,
 )
 from holdfast.routing.quality.evidence import Contest, Evidence, NoEvidence, Prediction
-from holdfast.routing.quality.floor import Floor, Judgement, Standing, is_sampled, judge_pairs
-
-Strategy = Literal["complexity", "learned", "cascade"]
-"""How candidates come into question for a request."""
+from holdfast.routing.quality.floor import Judgement, Standing, is_sampled, judge_pairs
 
 _ASKED: Final[Mapping[str, Tier]] = {"low": "local", "medium": "standard", "high": "frontier"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of a request before it is sent.
-
-    `text` is the text of all messages joined by newlines. `complexity` is the caller's own word,
-    which replaces the measured score. `request_id` decides whether the request is one of those
-    that are checked; without one it is not.
-    """
-
-    text: str
-    messages: int = 1
-    complexity: Literal["low", "medium", "high"] | None = None
-    request_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOption:
-    """A model that may be asked, and what this request is expected to cost there in msat."""
-
-    model: str
-    tier: Tier = "standard"
-    cost_msat: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChoicePolicy:
-    """How a model is chosen.
-
-    `reference` is the model that others are measured by: where it is None, the dearest of the
-    highest tier. `floor` of None asks for no proof. `learned` takes candidates that were judged on
-    at least `min_evidence` requests like this one and are predicted to reach `learned_share` of
-    the reference (the floor's share, if there is a floor).
-    """
-
-    strategy: Strategy = "complexity"
-    reference: str | None = None
-    floor: Floor | None = field(default_factory=Floor)
-    complexity: ComplexityRules = field(default_factory=ComplexityRules)
-    min_evidence: int = 10
-    learned_share: float = 0.97
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
-    """One candidate and what was found. `rejected` is None for the chosen one only.
-
-    `expected_cost_msat` is None where the price is unknown; in a cascade it has the reference's
-    cost in it as often as the answer is expected to fail. `quality` and `evidence` are the
-    prediction for requests like this one, `floor` what the checks of this candidate say.
-    """
-
-    model: str
-    tier: Tier
-    expected_cost_msat: int | None
-    quality: float | None
-    evidence: int
-    floor: Judgement | None
-    rejected: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The model to ask, why, and every candidate.
-
-    `escalate_to` is the model to ask if the answer fails its check (cascades only). `check` is a
-    second model that this request is also to be sent to; the judged pair is then counted under
-    `contest`. Both are None for most requests. In a cascade the candidate's answer is that of the
-    whole cascade: it is good if the one that passed the check, or the one asked after it, is.
-    """
-
-    model: str
-    why: str
-    reference: str
-    complexity: Complexity
-    considered: tuple[Considered, ...]
-    expected_cost_msat: int | None
-    escalate_to: str | None = None
-    check: str | None = None
-    contest: Contest | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Case:
     """Everything that one candidate is judged by."""
 
@@ -135,29 +59,67 @@ def choose_model(
         NoProvider: there is no candidate, or none is good enough and the reference is not one.
         UsageError: two candidates have the same name.
     """
-    case = _case(facts, candidates, evidence, policy)
+    if policy.strategy != "auto":
+        return _choose(facts, _case(facts, candidates, evidence, policy), candidates)
+    plain = replace(policy, strategy="complexity")
+    by_look = _case(facts, candidates, evidence, plain)
+    learned = _case(facts, candidates, evidence, replace(policy, strategy="learned"), by_look)
+    if not _knows(learned, candidates):
+        return _choose(facts, by_look, candidates)
+    choice = _choose(facts, learned, candidates)
+    if policy.floor is None or choice.model != choice.reference:
+        return _counted_also(choice, by_look, candidates)
+    # Nobody is shown good enough by the new rule yet: until then the other one's proofs count.
+    return _counted_also(_choose(facts, by_look, candidates), learned, candidates)
+
+
+def _choose(facts: Facts, case: _Case, candidates: Sequence[ModelOption]) -> Choice:
     considered = [_consider(option, case) for option in candidates]
     fitting = [each for each in considered if each.rejected is None]
     if not fitting:
         raise _nothing_fits(case, considered)
     chosen = min(fitting, key=lambda each: _by_cost(each.expected_cost_msat, each.model))
-    is_cascade = policy.strategy == "cascade" and chosen.model != case.reference
+    is_cascade = case.policy.strategy == "cascade" and chosen.model != case.reference
     check = _second_model(facts, case, considered, chosen)
+    contest = _contest(chosen.model if check == case.reference else check, case)
     return Choice(
         model=chosen.model,
         why=_why(chosen, case),
+        strategy=case.policy.strategy,
         reference=case.reference,
         complexity=case.asked,
-        considered=tuple(_explain(each, chosen) for each in considered),
+        considered=tuple([_explain(each, chosen) for each in considered]),
         expected_cost_msat=chosen.expected_cost_msat,
-        escalate_to=case.reference if is_cascade else None,
+        then=(case.reference,) if is_cascade else (),
         check=check,
-        contest=_contest(chosen.model if check == case.reference else check, case),
+        contests=() if contest is None else (contest,),
+        floor=case.policy.floor,
     )
 
 
+def _knows(case: _Case, candidates: Sequence[ModelOption]) -> bool:
+    """Tell whether enough is known of the reference and of another on requests like this."""
+    least, known = case.policy.min_evidence, case.predicted
+    enough = [each.model for each in candidates if _evidence(known, each.model) >= least]
+    return case.reference in enough and len(enough) > 1
+
+
+def _counted_also(choice: Choice, other: _Case, candidates: Sequence[ModelOption]) -> Choice:
+    """Let a check count for the other rule too, if the candidate is in question there."""
+    for contest in choice.contests:
+        [option] = [each for each in candidates if each.model == contest.candidate]
+        if _why_out_of_question(_found(option, other), other) is None:
+            also = replace(contest, segment=other.segment)
+            return replace(choice, contests=(contest, also))
+    return choice
+
+
 def _case(
-    facts: Facts, candidates: Sequence[ModelOption], evidence: Evidence, policy: ChoicePolicy
+    facts: Facts,
+    candidates: Sequence[ModelOption],
+    evidence: Evidence,
+    policy: ChoicePolicy,
+    like: _Case | None = None,
 ) -> _Case:
     if not candidates:
         raise NoProvider(
@@ -172,15 +134,16 @@ def _case(
             f"a candidate is named twice: {names}", hint="give the cheapest offer of each model"
         )
     reference = policy.reference or max(candidates, key=_strength).model
-    asked = _asked(facts, policy.complexity)
+    asked = asked_complexity(facts, policy.complexity) if like is None else like.asked
     is_split = policy.strategy == "complexity"
     predicted = NoEvidence().predict("") if is_split else evidence.predict(facts.text)
+    segment = f"complexity/{asked.tier}" if is_split else policy.strategy
     return _Case(
         policy=policy,
         reference=reference,
         reference_cost=costs.get(reference),
         asked=asked,
-        segment=f"complexity/{asked.tier}" if is_split else policy.strategy,
+        segment=f"{policy.name}/{segment}" if policy.name else segment,
         predicted=predicted,
         evidence=evidence,
     )
@@ -188,24 +151,39 @@ def _case(
 
 def _consider(option: ModelOption, case: _Case) -> Considered:
     """Return what is found of a candidate by itself, before it is compared with the others."""
+    found = _found(option, case)
+    if option.model == case.reference:
+        return found
+    unfit = _why_out_of_question(found, case)
+    if unfit is None and found.floor is not None and found.floor.standing is not Standing.SHOWN:
+        unfit = found.floor.reason
+    return found if unfit is None else _rejected(found, unfit)
+
+
+def _found(option: ModelOption, case: _Case) -> Considered:
     prediction = case.predicted.get(option.model)
-    is_reference = option.model == case.reference
-    judged = None if is_reference or case.policy.floor is None else _judge(option, case)
-    found = Considered(
+    is_judged = option.model != case.reference and case.policy.floor is not None
+    return Considered(
         model=option.model,
         tier=option.tier,
         expected_cost_msat=_expected_cost(option, case),
         quality=prediction.quality if prediction else None,
         evidence=prediction.evidence if prediction else 0,
-        floor=judged,
+        floor=_judge(option, case) if is_judged else None,
         rejected=None,
     )
-    if is_reference:
-        return found
-    unfit = _why_out_of_question(found, case)
-    if unfit is None and judged is not None and judged.standing is not Standing.SHOWN:
-        unfit = judged.reason
-    return replace(found, rejected=unfit)
+
+
+def _rejected(found: Considered, why: str) -> Considered:
+    return Considered(
+        model=found.model,
+        tier=found.tier,
+        expected_cost_msat=found.expected_cost_msat,
+        quality=found.quality,
+        evidence=found.evidence,
+        floor=found.floor,
+        rejected=why,
+    )
 
 
 def _judge(option: ModelOption, case: _Case) -> Judgement:
@@ -234,7 +212,7 @@ def _why_out_of_question(found: Considered, case: _Case) -> str | None:
             return _below_tier(found, case.asked)
         case "learned":
             return _below_prediction(found, case)
-        case "cascade":
+        case "cascade" | "auto":
             if found.expected_cost_msat < (case.reference_cost or 0):
                 return None
             return f"with its expected failures it costs no less than {case.reference!r} at once"
@@ -252,7 +230,7 @@ def _below_tier(found: Considered, asked: Complexity) -> str | None:
 def _below_prediction(found: Considered, case: _Case) -> str | None:
     least = case.policy.min_evidence
     reference = case.predicted.get(case.reference)
-    known = reference.evidence if reference else 0
+    known = _evidence(case.predicted, case.reference)
     if reference is None or known < least:
         return (
             f"too little is known of {case.reference!r} on requests like this: {known} of {least} "
@@ -270,6 +248,11 @@ def _below_prediction(found: Considered, case: _Case) -> str | None:
     return f"predicted to answer {found.quality:.2f} of such requests well, not {wanted:.2f}"
 
 
+def _evidence(predicted: Mapping[str, Prediction], model: str) -> int:
+    prediction = predicted.get(model)
+    return prediction.evidence if prediction else 0
+
+
 def _second_model(
     facts: Facts, case: _Case, considered: Sequence[Considered], chosen: Considered
 ) -> str | None:
@@ -281,9 +264,10 @@ def _second_model(
     floor = case.policy.floor
     if floor is None or facts.request_id is None:
         return None
-    if not is_sampled(facts.request_id, floor.check_share):
+    is_proven = chosen.model != case.reference
+    if not is_sampled(facts.request_id, floor.check_share if is_proven else floor.prove_share):
         return None
-    if chosen.model != case.reference:
+    if is_proven:
         return case.reference if any(e.model == case.reference for e in considered) else None
     waiting = [each for each in considered if _awaits_proof(each, case)]
     cheapest = min(
@@ -311,7 +295,7 @@ def _explain(each: Considered, chosen: Considered) -> Considered:
         return each
     is_unknown = each.expected_cost_msat is None
     dearer = "what it costs is unknown" if is_unknown else f"it costs no less than {chosen.model!r}"
-    return replace(each, rejected=dearer)
+    return _rejected(each, dearer)
 
 
 def _why(chosen: Considered, case: _Case) -> str:
@@ -321,11 +305,13 @@ def _why(chosen: Considered, case: _Case) -> str:
         "complexity": f"the cheapest for the complexity {case.asked.score:.2f}",
         "learned": f"the cheapest that is predicted to do ({chosen.evidence} judged answers)",
         "cascade": f"asked first; {case.reference!r} is asked if its answer fails the check",
+        "auto": "",
     }[case.policy.strategy]
     return f"{found}; {chosen.floor.reason}" if chosen.floor else found
 
 
-def _asked(facts: Facts, rules: ComplexityRules) -> Complexity:
+def asked_complexity(facts: Facts, rules: ComplexityRules) -> Complexity:
+    """Return how hard a request looks, or is said to be."""
     if facts.complexity is None:
         return measure_complexity(facts.text, facts.messages, rules)
     tier = _ASKED[facts.complexity]

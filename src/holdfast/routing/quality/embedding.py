@@ -38,7 +38,7 @@ class HashedWords:
     `most_characters`.
     """
 
-    def __init__(self, *, most_features: int = 256, most_characters: int = 8000) -> None:
+    def __init__(self, *, most_features: int = 128, most_characters: int = 8000) -> None:
         self._most_features = most_features
         self._most_characters = most_characters
 

@@ -28,6 +28,8 @@ from holdfast.errors import UsageError
 
 _GRID: Final = 40
 _PLANNED: Final = 0.9  # the quality that both models are supposed to have while nothing is known
+MOST_PAIRS: Final = 1000
+"""How many pairs are counted before older ones begin to fade, so that a model which gets worse is noticed."""
 
 
 class Standing(Enum):
@@ -64,6 +66,24 @@ class Pairs:
             neither=self.neither + (not candidate and not reference),
         )
 
+    def take_out(self, *, candidate: bool, reference: bool) -> Pairs:
+        """Return these without one, as far as it is still counted."""
+        return Pairs(
+            both=max(0, self.both - (candidate and reference)),
+            candidate_only=max(0, self.candidate_only - (candidate and not reference)),
+            reference_only=max(0, self.reference_only - (reference and not candidate)),
+            neither=max(0, self.neither - (not candidate and not reference)),
+        )
+
+    def halve(self) -> Pairs:
+        """Return half of each count, so that what comes weighs more than what was."""
+        return Pairs(
+            both=self.both // 2,
+            candidate_only=self.candidate_only // 2,
+            reference_only=self.reference_only // 2,
+            neither=self.neither // 2,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
@@ -83,7 +103,8 @@ class Floor:
     """What is asked of a candidate: a share of the reference's quality, and the risk of error.
 
     `alpha` is the greatest probability of ever serving a candidate that is not good enough, for
-    each candidate by itself. `check_share` is the share of requests that both models answer.
+    each candidate by itself. Both models answer a share of the requests: `prove_share` while the reference
+    serves and a candidate waits for its proof, `check_share` once a candidate serves.
 
     Raises:
         UsageError: a number is out of its range.
@@ -92,6 +113,7 @@ class Floor:
     min_quality: float = 0.97
     alpha: float = 0.05
     check_share: float = 0.02
+    prove_share: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 < self.min_quality <= 1:
@@ -105,11 +127,13 @@ class Floor:
                 f"alpha is a probability between 0 and 1, not {self.alpha!r}",
                 hint="0.05 is wrong about one candidate in twenty at most",
             )
-        if not 0 <= self.check_share <= 1:
-            raise UsageError(
-                f"check_share is a share from 0 to 1, not {self.check_share!r}",
-                hint="0.02 asks both models for every fiftieth request",
-            )
+        for name in ("check_share", "prove_share"):
+            share: float = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise UsageError(
+                    f"{name} is a share from 0 to 1, not {share!r}",
+                    hint="0.02 asks both models for every fiftieth request",
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +170,19 @@ def stand(pairs: Pairs, floor: Floor) -> Standing:
     if _log_money(pairs, floor.min_quality, -1) >= goal:
         return Standing.REFUTED
     return Standing.OPEN
+
+
+def fade(pairs: Pairs, floor: Floor) -> Pairs:
+    """Return pairs that are not more than `MOST_PAIRS`, older ones counting less.
+
+    They are halved only where the money that was bet on the candidate does not grow by it, so that the
+    promise holds as before. A wrong refutation may become likelier: it costs money, not quality.
+    """
+    half = pairs.halve()
+    share = floor.min_quality
+    if pairs.count < MOST_PAIRS or _log_money(half, share, 1) > _log_money(pairs, share, 1):
+        return pairs
+    return half
 
 
 def judge_tallies(candidate: Tally, reference: Tally, floor: Floor) -> Judgement:

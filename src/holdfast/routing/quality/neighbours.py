@@ -7,19 +7,26 @@ be trained, and published comparisons find little better (RouterBench, 2024; CAR
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, cast
+from typing import Final
 
-from holdfast.errors import StorageCorrupt, UsageError
+from holdfast.errors import UsageError
+from holdfast.frozen import frozen
 from holdfast.routing.quality.embedding import Embedder, HashedWords, Vector
 from holdfast.routing.quality.evidence import Outcome, Prediction
 from holdfast.routing.quality.similarity import Index, make_index
 
-_VERSION: Final = 1
 _PRIOR: Final = 1.0  # texts' worth of the model's mean that each prediction begins with
+
+
+@frozen
+class Point:
+    """Where a text lies, without the text: `key` is its hash."""
+
+    key: str
+    vector: Vector
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,34 +91,48 @@ class Neighbours:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def point(self, text: str) -> Point:
+        """Return where a text lies. It looks at nothing else here, so that any thread may call it."""
+        [vector] = self._embedder.embed([text])
+        return Point(key=_key(text), vector=vector)
+
     def learn(self, outcome: Outcome) -> None:
         """Take in one judged answer."""
-        key = _key(outcome.text)
-        slot = self._slots.get(key)
+        point = self.point(outcome.text)
+        self.learn_at(
+            point, outcome.model, good=outcome.good, cost_msat=outcome.cost_msat, at=outcome.at
+        )
+
+    def learn_at(
+        self, point: Point, model: str, *, good: bool, cost_msat: int | None = None, at: int = 0
+    ) -> None:
+        """Take in one judged answer to a text that lies there."""
+        slot = self._slots.get(point.key)
         if slot is None:
             slot = self._place()
             if slot is None:
                 return
-            [vector] = self._embedder.embed([outcome.text])
-            self._put(slot, _Entry(key=key, vector=vector))
+            self._put(slot, _Entry(key=point.key, vector=point.vector))
         entry = self._entries[slot]
-        entry.at = max(entry.at, outcome.at)
-        record = entry.records.setdefault(outcome.model, _Record())
-        record.good += outcome.good
-        record.bad += not outcome.good
-        if outcome.cost_msat is not None:
-            record.cost_msat += outcome.cost_msat
+        entry.at = max(entry.at, at)
+        record = entry.records.setdefault(model, _Record())
+        record.good += good
+        record.bad += not good
+        if cost_msat is not None:
+            record.cost_msat += cost_msat
             record.priced += 1
-        self._count(outcome.model, int(outcome.good), 1)
+        self._count(model, int(good), 1)
 
     def predict(self, text: str) -> Mapping[str, Prediction]:
         """Return what is to be expected of each model that was judged on texts like this one."""
-        if self._index is None:
-            return {}
-        [vector] = self._embedder.embed([text])
+        return {} if self._index is None else self.predict_at(self.point(text))
+
+    def predict_at(self, point: Point) -> Mapping[str, Prediction]:
+        """Return the same for a text that lies there."""
         sums: dict[str, _Sum] = {}
         full = 0
-        for similarity, slot in self._index.rank(vector):
+        ranked = () if self._index is None else self._index.rank(point.vector)
+        for similarity, slot in ranked:
             if similarity <= 0 or full == len(self._totals):
                 break
             for model, record in self._entries[slot].records.items():
@@ -128,43 +149,6 @@ class Neighbours:
         if dropped:
             self._fill(kept)
         return dropped
-
-    def dump(self) -> bytes:
-        """Return everything as JSON, without any text."""
-        entries = [
-            {
-                "key": entry.key,
-                "at": entry.at,
-                "vector": _plain(entry.vector),
-                "records": {
-                    model: [record.good, record.bad, record.cost_msat, record.priced]
-                    for model, record in entry.records.items()
-                },
-            }
-            for entry in self._entries
-        ]
-        whole = {"version": _VERSION, "seen": self._seen, "entries": entries}
-        return json.dumps(whole, separators=(",", ":")).encode()
-
-    def load(self, data: bytes) -> None:
-        """Replace everything by what `dump` returned; nothing changes if it cannot be read.
-
-        Raises:
-            StorageCorrupt: the bytes are no dump of this version.
-        """
-        try:
-            whole = cast("dict[str, Any]", json.loads(data))
-            if whole["version"] != _VERSION:
-                raise ValueError(f"version {whole['version']!r}")
-            entries = [_entry(each) for each in whole["entries"]]
-            seen = int(whole["seen"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StorageCorrupt(
-                f"what was learned of models cannot be read: {error!r}",
-                hint="delete it: it is learned again from judged answers",
-            ) from error
-        self._fill(entries[: self._capacity])
-        self._seen = max(seen, len(self._entries))
 
     def _place(self) -> int | None:
         """Return the slot for a new text, None if it is not kept."""
@@ -237,26 +221,3 @@ class _Sum:
 def _key(text: str) -> str:
     data = text.encode("utf-8", "backslashreplace")
     return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def _plain(vector: Vector) -> object:
-    if isinstance(vector, Mapping):
-        return {str(place): round(weight, 4) for place, weight in vector.items()}
-    return list(vector)
-
-
-def _entry(plain: Mapping[str, Any]) -> _Entry:
-    told = plain["vector"]
-    is_sparse = isinstance(told, dict)
-    vector: Vector = (
-        {int(place): float(weight) for place, weight in cast("dict[str, float]", told).items()}
-        if is_sparse
-        else [float(number) for number in told]
-    )
-    records = {
-        str(model): _Record(good=int(good), bad=int(bad), cost_msat=int(cost), priced=int(priced))
-        for model, (good, bad, cost, priced) in plain["records"].items()
-    }
-    if any(record.answers < 1 for record in records.values()):
-        raise ValueError("a record without an answer")
-    return _Entry(key=str(plain["key"]), vector=vector, at=int(plain["at"]), records=records)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from operator import mul
-from typing import Protocol
+from operator import itemgetter, mul
+from typing import Final, Protocol
 
 from holdfast.routing.quality.embedding import Vector
 
+_ASKED: Final = 48
+_count = itemgetter(0)
 Ranked = Sequence[tuple[float, int]]
 """Similarities from -1 to 1 and the slots they belong to, best first."""
 
@@ -33,7 +35,8 @@ class WordIndex:
     """Vectors of counted features, weighed by how rare a feature is (tf-idf).
 
     A query reads only the slots that share a feature with it. Features that nine tenths of the
-    vectors have are left out of queries: they say little and cost most. The lengths of vectors are
+    vectors have are left out of queries, and of the rest all but the rarest 48: they say little and cost
+    most. The lengths of vectors are
     computed anew when the index has grown by half, so between that they are slightly out of date.
     """
 
@@ -65,10 +68,13 @@ class WordIndex:
         assert isinstance(vector, Mapping)
         found: dict[int, float] = {}
         common = max(8, 9 * len(self._vectors) // 10)
-        for place, weight in vector.items():
-            holders = self._holders.get(place)
-            if holders is None or len(holders) > common:
-                continue
+        held = [
+            (len(h), place, h) for place in vector if (h := self._holders.get(place)) is not None
+        ]
+        for count, place, holders in sorted(held, key=_count)[:_ASKED]:
+            if count > common:
+                break
+            weight = vector[place]
             factor = weight * self._rarity(place) ** 2
             for slot, other in holders.items():
                 found[slot] = found.get(slot, 0.0) + factor * other

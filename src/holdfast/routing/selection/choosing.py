@@ -9,7 +9,8 @@ from typing import Final
 from holdfast.frozen import NamedTuple, field, frozen
 from holdfast.routing.breakers.board import Board, Place
 from holdfast.routing.breakers.rules import READY, Verdict
-from holdfast.routing.quality.choosing import Choice
+from holdfast.routing.quality.checks import Check
+from holdfast.routing.quality.choices import Choice
 from holdfast.routing.seam import Tier
 from holdfast.routing.selection.endpoints import Catalogue, Endpoint
 from holdfast.routing.selection.expected import Expectation, Tokens, expect, take_apart
@@ -27,7 +28,7 @@ class Wanted:
 
     `model` is a name, `PROVIDER/MODEL` or `ANY`. `cached` says how many tokens a place still holds
     of this conversation and `turns` how many more are expected of it, `tier` the highest tier that may
-    be asked. `choice` says how the model was chosen, if it was us.
+    be asked. `choice` says how the model was chosen, if it was us, and `check` whether an answer will do.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Wanted:
     cached: Mapping[Place, int] = field(default_factory=dict[Place, int])
     turns: int = 0
     choice: Choice | None = None
+    check: Check | None = None
 
 
 class Candidate(NamedTuple):

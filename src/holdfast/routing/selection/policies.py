@@ -24,6 +24,8 @@ class Policy:
     that a million tokens out may cost, `most_request_msat` the most that a request may be expected to.
     A request that names no policy gets the first one of whose `keywords` stands in its last message.
     `min_quality` is the share of the reference model's quality that `model: auto` must be shown to have.
+    `cascade` lets a cheap model answer first where the answer can be checked: true, or the models in the
+    order in which they are asked. `check` names a Python function that checks answers.
     """
 
     name: str = ""
@@ -37,6 +39,8 @@ class Policy:
     keywords: tuple[str, ...] = ()
     min_quality: float | None = None
     reference: str | None = None
+    cascade: bool | tuple[str, ...] = False
+    check: str | None = None
 
 
 FREE_CHOICE: Final = Policy()

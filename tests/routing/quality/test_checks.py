@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.errors import ModelOutputError, ProviderUnavailable, StorageCorrupt, UsageError
-from holdfast.routing.quality.cascade import Cascade, run_cascade
+from holdfast.errors import ModelOutputError, StorageCorrupt, UsageError
 from holdfast.routing.quality.checks import (
     all_of,
     check_arithmetic,
@@ -23,80 +22,13 @@ from holdfast.routing.quality.checks import (
     plain_check,
 )
 from holdfast.routing.quality.scoring import FEATURES, describe, learn_scorer, load_scorer
-from holdfast.routing.seam import ModelReply, OutputContract, Usage
+from holdfast.routing.seam import OutputContract
 
 IS_SHORT = plain_check(lambda _, answer: len(answer) < 6, "short")
-PAIR = Cascade(weak="small", strong="large", check=IS_SHORT)
-
-
-def reply(model: str, text: str, cost: int | None) -> ModelReply:
-    usage = Usage(input_tokens=1, output_tokens=1)
-    return ModelReply(text=text, value=text, provider="p", model=model, usage=usage, cost_msat=cost)
-
-
-def asking(asked: list[str], **answers: ModelReply | Exception):
-    async def ask(model: str) -> ModelReply:
-        asked.append(model)
-        answer = answers[model]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    return ask
-
-
-def run(ask, cascade=PAIR):
-    return asyncio.run(run_cascade("the request", cascade, ask))
 
 
 def verdict(check, answer: str, prompt: str = "the request"):
     return asyncio.run(check(prompt, answer))
-
-
-def test_a_weak_answer_that_passes_is_all_that_is_paid():
-    asked: list[str] = []
-    done = run(asking(asked, small=reply("small", "short", 3)))
-    assert (asked, done.reply.model, done.cost_msat, done.escalated) == (
-        ["small"],
-        "small",
-        3,
-        False,
-    )
-
-
-def test_a_weak_answer_that_fails_is_paid_beside_the_strong_one():
-    asked: list[str] = []
-    small, large = reply("small", "far too long", 3), reply("large", "yes", 40)
-    done = run(asking(asked, small=small, large=large))
-    assert (asked, done.reply, done.cost_msat) == (["small", "large"], large, 43)
-    assert done.replies == (small, large)
-    assert done.verdict is not None
-    assert done.verdict.why == "short: no"
-
-
-def test_an_unknown_cost_of_either_makes_the_sum_unknown():
-    small, large = reply("small", "far too long", None), reply("large", "yes", 40)
-    assert run(asking([], small=small, large=large)).cost_msat is None
-
-
-def test_a_weak_model_that_is_down_is_passed_over():
-    done = run(asking([], small=ProviderUnavailable("down"), large=reply("large", "yes", 40)))
-    assert (done.reply.model, done.cost_msat, done.escalated, done.verdict) == (
-        "large",
-        40,
-        True,
-        None,
-    )
-
-
-@pytest.mark.parametrize("spent", [None, reply("large", "half", 5)])
-def test_a_strong_model_that_fails_leaves_the_weak_answer_on_the_bill(spent):
-    error = ProviderUnavailable("down")
-    error.spent = spent
-    with pytest.raises(ProviderUnavailable) as caught:
-        run(asking([], small=reply("small", "far too long", 3), large=error))
-    assert isinstance(caught.value.spent, ModelReply)
-    assert caught.value.spent.cost_msat == 3 + (5 if spent else 0)
 
 
 def test_a_contract_is_a_check():
