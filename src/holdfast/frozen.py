@@ -11,9 +11,10 @@ it has been used a few times, so that what runs long is as fast as ever.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from itertools import repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, dataclass_transform, overload
 
 if TYPE_CHECKING:
@@ -108,10 +109,19 @@ def is_record(value: object) -> bool:
 def replace(record: T, **changes: object) -> T:
     """Return a record with other values of some fields."""
     kind = type(record)
-    for member in members_of(kind):
-        if member.name not in changes:
-            changes[member.name] = getattr(record, member.name)
-    return kind(**changes)
+    names, values_of = _reader(kind)
+    given = dict(zip(names, values_of(record), strict=True))
+    given.update(changes)
+    return kind(**given)
+
+
+@cache
+def _reader(cls: type) -> tuple[tuple[str, ...], Callable[[object], Sequence[object]]]:
+    """Return the names of the fields of a class, and what returns the values of a record in one call."""
+    names = tuple(member.name for member in members_of(cls))
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda record: [getattr(record, name) for name in names]
 
 
 def records(cls: type[T], count: int, members: Mapping[str, Iterable[object]]) -> list[T]:
