@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from holdfast.clock import SystemClock
 from holdfast.errors import StorageTooNew, StorageUnavailable, UsageError
 from holdfast.storage import open_store
 from holdfast.storage.files import FilesStore, core, journal, place, view
+from holdfast.storage.files.disk import SystemDisk
 from holdfast.storage.files.lines import START, write_line
 from holdfast.storage.seam import ABSENT, ANY, Put
 from holdfast.testing.clock import ManualClock
@@ -324,3 +326,15 @@ async def test_handles_are_given_back(tmp_path: Path, monkeypatch: pytest.Monkey
             await one.append(LOG, [b"x"])
             await other.read(LOG)
     assert open_handles() == before
+
+
+def test_room_for_later_lines_is_written_and_not_only_reserved(tmp_path: Path) -> None:
+    disk, size = SystemDisk(), 200_000
+    handle = disk.open(tmp_path / "segment", create=True)
+    try:
+        disk.write(handle, b"a line\n", 0)
+        disk.allocate(handle, size)
+        assert (tmp_path / "segment").read_bytes() == b"a line\n" + bytes(size - 7)
+        assert os.lseek(handle, 0, os.SEEK_HOLE) == size  # what is only reserved counts as a hole
+    finally:
+        disk.close(handle)

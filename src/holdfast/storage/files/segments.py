@@ -1,8 +1,8 @@
 """The files of the journal: how they are named, found, made, read and cut.
 
 A segment is `NUMBER.jsonl` and, once it is sealed and compressed, `NUMBER.jsonl.zst`. The open
-one is longer than its content: what is behind the last line are zeros that were asked for in
-advance, because a disk syncs a file that does not grow in two thirds of the time.
+one is longer than its content: what is behind the last line are zeros that were written in
+advance, because a disk syncs what is there already in half the time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ SHARED = "shared"
 """A file of this name says that git carries the journal to other clones: its files stay as they are."""
 _DIGITS = 8
 _SMALLEST_STEP = 64 * 1024
-_GREATEST_STEP = 1024 * 1024
+_GREATEST_STEP = 256 * 1024
+"""So much is filled with zeros between two commits; more would be felt in the event loop."""
 _SMALL_CHUNK = 1 << 13
 _CHUNK = 1 << 17
 _ZEROS = bytes(1 << 12)
