@@ -94,13 +94,16 @@ class DeleteRequest:
 
 
 class AppendRequest:
-    """Add entries to a log."""
+    """Add entries to a log. By itself it is work too: a batch of one, of which there are most."""
 
     __slots__ = ("_end", "_expected", "_name", "_text", "_values", "_written", "key")
 
+    records = ()
+    """It compares no record."""
+
     def __init__(self, log: Key, entries: Sequence[bytes], expected: int) -> None:
         self.key, self._text, self._name = _named(log)
-        self._values = list(map(bytes, entries))
+        self._values = tuple(map(bytes, entries))
         self._expected = expected
         self._end: End
         self._written = write_values(self._values)
@@ -117,6 +120,16 @@ class AppendRequest:
         first = self._end.number + 1
         operation = f'["append",{self._text},{first},{self._written}]'
         return operation, Extended(self.key, first, self._values), first + len(self._values) - 1
+
+    def run(self, draft: Draft) -> Conflict | None:
+        """Do it in the draft and return what a batch of it answers."""
+        current = self.refusal(draft)
+        if current is not None:
+            return Conflict(current)
+        performed = self.perform(draft)
+        if isinstance(performed, tuple):
+            draft.add_one(performed[0], performed[1])
+        return None
 
 
 class EraseRequest:
@@ -149,13 +162,12 @@ _OF_LOGS = (AppendRequest, EraseRequest)
 
 
 class Single:
-    """One request on its own; without `tells` it answers as a batch of one does."""
+    """One request on its own."""
 
-    __slots__ = ("_request", "_tells")
+    __slots__ = ("_request",)
 
-    def __init__(self, request: Request, *, tells: bool = True) -> None:
+    def __init__(self, request: Request) -> None:
         self._request = request
-        self._tells = tells
 
     @property
     def records(self) -> Sequence[bytes]:
@@ -171,7 +183,7 @@ class Single:
         if isinstance(performed, tuple):
             operation, change, answer = performed
             draft.add_one(operation, change)
-        return answer if self._tells else None
+        return answer
 
 
 class Batch:
@@ -232,7 +244,7 @@ class Claim:
         return Record(key, cell.value, version, cell.expires_at, self._until)
 
 
-Work = Single | Batch | Claim
+Work = Single | Batch | AppendRequest | Claim
 
 
 def compared_keys(group: Sequence[Work]) -> Iterator[bytes]:

@@ -290,17 +290,23 @@ def _record(key: Key, cell: Cell | None, now: int) -> Record | None:
 
 
 def _batch(operations: Sequence[Operation]) -> Work:
-    if len(operations) == 1:
-        return Single(_request(operations[0]), tells=False)
+    if len(operations) == 1 and isinstance(operations[0], Append):
+        return _appending(operations[0])
     check_batch(operations)
     return Batch([_request(each) for each in operations])
+
+
+def _appending(operation: Append) -> AppendRequest:
+    for value in operation.entries:
+        check_value(value)
+    return AppendRequest(operation.log, operation.entries, operation.expected)
 
 
 def _request(operation: Operation) -> Request:
     check_operation(operation)
     match operation:
         case Append():
-            return AppendRequest(operation.log, operation.entries, operation.expected)
+            return _appending(operation)
         case Put(key=key, value=value, expected=expected, expires_at=expires_at, due_at=due_at):
             return PutRequest(key, value, expected, expires_at, due_at)
         case Delete(key=key, expected=expected):
