@@ -175,11 +175,16 @@ class History:
 
     def copy(self) -> History:
         """Return a history that can be extended without touching this one."""
-        twin = History("")
-        for name in self.__slots__:
+        twin = copy(self)
+        for name in ("_fold", "_uncounted", "claims", "started", "steps", "timers"):
             value: object = getattr(self, name)
             setattr(twin, name, copy(value))
         return twin
+
+    def become(self, other: History) -> None:
+        """Hold what another history holds, which nobody may use any more."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(other, name))
 
     def replay(self, entries: Iterable[bytes]) -> None:
         """Take in entries in the order of the log."""

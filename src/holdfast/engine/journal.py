@@ -142,13 +142,14 @@ class Journal:
         try:
             entries = linked([item.data for item in group], self.history.prev)
             operations: list[Operation] = [log_append(self._run_id, entries, self.history.tail)]
-            if not _is_quiet(group):
-                operations += record_writes(self.history, self._after(group, entries))
+            after = None if _is_quiet(group) else self._after(group, entries)
+            if after is not None:
+                operations += record_writes(self.history, after)
             commit = self._commit(operations)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             self._break(error, group)
         else:
-            commit.add_done_callback(partial(self._finish, group, entries))
+            commit.add_done_callback(partial(self._finish, group, entries, after))
 
     def _finish_one(self, event: Event, data: bytes, commit: Commit) -> asyncio.Future[None] | None:
         """Take in how the commit of a lone event went; return what tells when it is durable, if not now."""
@@ -164,16 +165,25 @@ class Journal:
             return done
         return None
 
-    def _finish(self, group: list[_Waiting], entries: Sequence[bytes], commit: Commit) -> None:
-        """Take in how the commit of a group went."""
+    def _finish(
+        self,
+        group: list[_Waiting],
+        entries: Sequence[bytes],
+        after: History | None,
+        commit: Commit,
+    ) -> None:
+        """Take in how the commit of a group went; `after` is the history with it, if that is known."""
         if (error := commit.exception()) is not None:
             self._break(error, group)
         elif commit.result() is not None:
             self._retrying = asyncio.ensure_future(self._retry(group))
         else:
+            if after is not None:
+                self.history.become(after)
             for (event, _, done), data in zip(group, entries, strict=True):
-                self.history.take(event, data)
-                if type(event) is Claimed:
+                if after is None:
+                    self.history.take(event, data)
+                elif type(event) is Claimed:
                     self._fence = event.fence
                 if not done.done():
                     done.set_result(None)

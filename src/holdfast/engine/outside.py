@@ -75,17 +75,19 @@ async def create(desk: Desk, run_id: str, events: Sequence[Event]) -> History:
         QuotaExceeded: the owner has as much as it may have.
     """
 
-    async def decide(unit: Unit) -> None:
+    async def decide(unit: Unit) -> Sequence[bytes]:
         unit.make(run_id)
         unit.add(run_id, *events)
+        return unit.entries(run_id)
 
     if not isinstance(desk.store, Batching):
         # A marker without a run is harmless; a run without a marker is not found after a crash.
         task = reduce(evolve, events, cast("Task | None", None))
         assert task is not None
         await desk.store.put(open_key(task.owner, run_id), encode_open(task, 0), expected=ANY)
-    await desk.change(decide)
-    return await load_history(desk.store, run_id)
+    history = History(run_id)
+    history.replay(await desk.change(decide))
+    return history
 
 
 def remembered(history: History, keep: Keep) -> list[Event]:

@@ -48,12 +48,14 @@ async def settle_quota(unit: Unit, limits: Limits) -> None:
     if not isinstance(unit.store, Batching):
         _refuse_limits(limits)
         return
-    change = _change(unit)
-    if change == Quota() or not (limits.counts or change.live or change.created):
+    if not limits.counts and not any(_opens_or_ends(held) for held in unit.held):
         return
     key = quota_key(unit.owner)
     record = await unit.store.get(key)
     if record is None and not limits.counts:
+        return
+    change = _change(unit)  # late: it takes the size of every record
+    if change == Quota():
         return
     quota = decode_quota(record.value) if record else await count_anew(unit.store, unit.owner)
     after = _add(quota, change, unit.now)
@@ -124,6 +126,11 @@ def _refuse_limits(limits: Limits) -> None:
             "this store cannot write a task and the count of tasks at once, so it keeps no limits",
             hint="use a store that can batch, or set no limits to what an owner may have",
         )
+
+
+def _opens_or_ends(held: Held) -> bool:
+    was_open = held.before is not None and not held.before.has_ended
+    return held.before is None or was_open == held.task.has_ended
 
 
 def _change(unit: Unit) -> Quota:

@@ -105,6 +105,10 @@ class Unit:
             held.entries.append(data)
         return held.task
 
+    def entries(self, task_id: str) -> Sequence[bytes]:
+        """Return what is to be added to the log of a task."""
+        return tuple(self._held[task_id].entries)
+
     def touch(self, task_id: str) -> None:
         """Let the change be refused if this task, which was loaded, changes meanwhile."""
         self._held[task_id].touched = True

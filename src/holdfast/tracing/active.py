@@ -227,7 +227,9 @@ class ActiveSpan(Place):
 
     def _prepare(self, prepare: Prepare) -> None:
         try:
-            self.attributes = dict(prepare(self.attributes))
+            kept = prepare(self.attributes)
+            if kept is not self.attributes:
+                self.attributes = dict(kept)
             if self.error:
                 self.error = _line(prepare({"error": self.error})["error"])
             if self.extras is not None and self.extras.members is None:
