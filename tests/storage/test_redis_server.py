@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import logging
 import subprocess
 from pathlib import Path
 
 import pytest
+import redis
 
 from holdfast.errors import (
     StorageFull,
@@ -247,3 +249,19 @@ def _certificate(folder: Path) -> tuple[str, str]:
     except FileNotFoundError:
         unavailable("openssl, which makes a certificate for a server with TLS")
     return certificate, key
+
+
+async def test_a_connection_names_the_driver_and_nothing_searches_for_its_version(
+    valkey9: RedisServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(name: str) -> str:
+        raise AssertionError(f"the installed packages were searched for {name}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(importlib.metadata, "version", search)
+        async with opened(valkey9, clock, "named") as store:
+            await store.get(KEY)
+            patched.undo()
+            clients = valkey9.command("CLIENT", "LIST")
+    # One of them is the connection that asks.
+    assert clients.count(f"lib-name=redis-py lib-ver={redis.__version__}".encode()) > 1

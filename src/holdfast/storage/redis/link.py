@@ -9,7 +9,13 @@ from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from holdfast.storage.redis.address import Address
-from holdfast.storage.redis.driver import LINK_ERRORS, Connection, SSLConnection, exceptions
+from holdfast.storage.redis.driver import (
+    INTRODUCTION,
+    LINK_ERRORS,
+    Connection,
+    SSLConnection,
+    exceptions,
+)
 
 Command = tuple[bytes, ...]
 Reply = Any
@@ -134,6 +140,7 @@ def _wire(address: Address) -> _Wire:
         "socket_connect_timeout": CONNECT_SECONDS,
         # Only so is a server noticed that vanished without a word while nobody asks it.
         "socket_keepalive": True,
+        **INTRODUCTION,
         **dict(address.tls_files),
     }
     return cast("_Wire", kind(**options))
