@@ -68,7 +68,7 @@ MEANINGS = {
     "providers.NAME.timeouts.idle": "The longest silence after that, in seconds.",
     "providers.NAME.timeouts.total": "Seconds for the whole answer. Without it it may take as long as it takes.",
     "providers.NAME.kind": "The wire format of the endpoint: `openai` (chat completions), `anthropic` "
-    "(messages), `gemini` or `ollama`.",
+    "(messages), `gemini` or `ollama`. `routstr` is a node that speaks as OpenAI does and is paid with ecash.",
     "providers.NAME.tier": "How able its models are held to be: `local`, `standard` or `frontier`.",
     "providers.NAME.auto_discover": "Whether the endpoint is asked which models it has, and what they cost.",
     "providers.NAME.models.MODEL.cache_read_sats_per_million": "The price of a million tokens in that the "
@@ -136,6 +136,12 @@ MEANINGS = {
     "routing.budgets.key_sats": "The most that a client's key may spend at the proxy.",
     "routing.budgets.day_sats": "The most that may be spent on a day (UTC).",
     "routing.budgets.total_sats": "The most that may be spent at all.",
+    "providers.NAME.topup_sats": "Of the kind `routstr`: by how many sats the balance at the node is topped up at a "
+    "time; more if one request needs more.",
+    "providers.NAME.limit_sats": "Of the kind `routstr`: the most that the node may have of your money, and so the most "
+    "that it can make off with.",
+    "providers.NAME.mint": "Of the kind `routstr`: the mint whose coins it is paid with, one of `wallet.mints`. Without it "
+    "the first of them.",
     "wallet.mints": "The mints whose ecash is taken, the usual one first. Whoever runs a mint holds the money. "
     "Needs `holdfast[ecash]`.",
     "wallet.relays": "Nostr relays (`wss://...`) that are asked for nodes by `holdfast wallet nodes`.",
@@ -183,6 +189,7 @@ def setting_keys() -> list[str]:
     provider = inner(
         "providers.NAME.",
         base_url="https://example.com/v1",
+        kind="routstr",
         models={"MODEL": price},
         timeouts=inner("providers.NAME.timeouts."),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.app.discovering import keeping_models
 from holdfast.app.overseeing import overseeing
 from holdfast.app.places import faces_folder
+from holdfast.app.wallets import paid_provider
 from holdfast.clock import Clock, SystemClock
 from holdfast.settings import Settings
 
@@ -96,6 +97,8 @@ def build_router(
     money = exchange_of(settings)
     configured: Sequence[Provider] = [
         ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind), money=money)
+        if config.prepaid is None
+        else paid_provider(settings, config, clock, ledger, money)
         for config in settings.providers
     ]
     board = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,12 @@ from holdfast.errors import UsageError
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
+    from holdfast.routing.config import ProviderConfig
+    from holdfast.routing.ecash.prepaying import Prepaying
     from holdfast.routing.ecash.wallet import Wallet
+    from holdfast.routing.ledger.ledger import Ledger
+    from holdfast.routing.seam import Provider
+    from holdfast.tracing.billing.money import Exchange
 
 
 def wallet_path(settings: Settings) -> Path | None:
@@ -29,8 +34,18 @@ async def open_wallet(settings: Settings, clock: Clock | None = None) -> AsyncGe
     Raises:
         UsageError: `holdfast[ecash]` is not installed, or the store is gone with the process.
     """
-    from holdfast.routing.ecash.config import WalletConfig  # noqa: PLC0415 - needs an extra
-    from holdfast.routing.ecash.wallet import Wallet  # noqa: PLC0415 - as above
+    async with wallet_of(settings, clock or SystemClock()) as wallet:
+        yield wallet
+
+
+def wallet_of(settings: Settings, clock: Clock) -> Wallet:
+    """Return the wallet of a project, for the caller to close.
+
+    Raises:
+        UsageError: as above.
+    """
+    from holdfast.routing.ecash.config import WalletConfig  # noqa: PLC0415 - few projects have one
+    from holdfast.routing.ecash.wallet import Wallet  # noqa: PLC0415 - needs an extra
 
     path = wallet_path(settings)
     if path is None:
@@ -38,5 +53,53 @@ async def open_wallet(settings: Settings, clock: Clock | None = None) -> AsyncGe
             "a store in memory is no place for money", hint="use another store: see --store"
         )
     config = settings.wallet or WalletConfig()
-    async with Wallet(path, mints=config.mints, clock=clock or SystemClock()) as wallet:
-        yield wallet
+    return Wallet(path, mints=config.mints, clock=clock)
+
+
+def nodes_of(settings: Settings) -> Sequence[ProviderConfig]:
+    """Return the nodes that the project pays."""
+    return [each for each in settings.providers if each.prepaid is not None]
+
+
+def node_named(settings: Settings, name: str) -> ProviderConfig:
+    """Return the node of a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    nodes = {each.name: each for each in nodes_of(settings)}
+    if name not in nodes:
+        raise UsageError(
+            f"there is no node {name!r}",
+            hint=f"nodes: {', '.join(nodes) or 'none'}. A node is a table [providers.NAME] with "
+            'kind = "routstr" in holdfast.toml',
+        )
+    return nodes[name]
+
+
+def prepaying_of(wallet: Wallet, config: ProviderConfig, ledger: Ledger | None) -> Prepaying:
+    """Return the balance at a node."""
+    from holdfast.routing.ecash.prepaying import Prepaying  # noqa: PLC0415 - needs an extra
+
+    assert config.prepaid is not None
+    return Prepaying(wallet, config.name, config.base_url, config.prepaid, book=ledger)
+
+
+def paid_provider(
+    settings: Settings,
+    config: ProviderConfig,
+    clock: Clock,
+    ledger: Ledger | None,
+    money: Exchange | None,
+) -> Provider:
+    """Return what asks a node and pays it; its wallet is opened when it is needed."""
+    from holdfast.routing.ecash.provider import PaidProvider  # noqa: PLC0415 - few projects pay
+    from holdfast.routing.ecash.purse import Purse  # noqa: PLC0415 - as above
+
+    assert config.prepaid is not None
+    purse = Purse(
+        config.name,
+        config.prepaid,
+        lambda: prepaying_of(wallet_of(settings, clock), config, ledger),
+    )
+    return PaidProvider(config, purse, clock=clock, money=money)

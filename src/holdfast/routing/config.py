@@ -13,8 +13,8 @@ from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.seam import Price, Tier, Traits
 from holdfast.routing.selection.policies import Policy, Strategy
 
-KINDS: Final = ("openai", "anthropic", "gemini", "ollama")
-"""The wire formats that endpoints are spoken to in."""
+KINDS: Final = ("openai", "anthropic", "gemini", "ollama", "routstr")
+"""The wire formats that endpoints are spoken to in; `routstr` is that of OpenAI, paid with ecash."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 StructuredOutput = Literal["auto", "json_schema", "none"]
 """Whether an endpoint constrains replies to a JSON Schema: try and see, always, never."""
@@ -36,13 +36,26 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepaid:
+    """How a node is paid: `topup_sat` at a time, and never so that it has more than `limit_sat` of ours.
+
+    The limit is what is lost at most when the node vanishes. `mint` is the one that its coins are
+    of; empty for the usual one.
+    """
+
+    topup_sat: int = 100
+    limit_sat: int = 1_000
+    mint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderConfig:
     """One endpoint that serves models. The key is never shown by `repr`.
 
     `models` are the models that may be asked for, with their prices where they are known; an
     endpoint without any is asked for every model. `key_variable` is the environment variable
     that `api_key` was to be read from: set with no `api_key`, the variable is missing. `kind` is
-    the wire format; `auto_discover` asks the endpoint which models it has.
+    the wire format, `prepaid` how a node is paid; `auto_discover` asks the endpoint which models it has.
     """
 
     name: str
@@ -53,6 +66,7 @@ class ProviderConfig:
     structured_output: StructuredOutput = "auto"
     timeouts: Timeouts = field(default_factory=Timeouts)
     kind: str = "openai"
+    prepaid: Prepaid | None = None
     tier: Tier = "standard"
     auto_discover: bool = False
 

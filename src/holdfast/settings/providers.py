@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
-from holdfast.routing.config import KINDS, LOOPBACK, ProviderConfig, Timeouts
+from holdfast.routing.config import KINDS, LOOPBACK, Prepaid, ProviderConfig, Timeouts
 from holdfast.routing.seam import TIERS, Price, Tier
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
@@ -18,8 +18,10 @@ from holdfast.settings.values import (
     as_seconds,
     as_structured,
     as_truth,
+    as_whole,
     key_of,
 )
+from holdfast.settings.wallet import as_mint
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -37,6 +39,9 @@ def read_provider(
     usual = usual_key(name, environ)
     key, variable = section.take("api_key", lambda text: key_of(text, environ), usual)
     warn_of_key(section, name, base_url, key, variable)
+    kind = section.take("kind", as_kind, "openai")
+    if kind == "routstr" and (key or variable):
+        section.problem("api_key", "is not for a node: the wallet gets and keeps its key")
     config = ProviderConfig(
         name=name,
         base_url=base_url or "",
@@ -45,12 +50,23 @@ def read_provider(
         models=_models(section),
         structured_output=section.take("structured_output", as_structured, "auto"),
         timeouts=_timeouts(section.section("timeouts")),
-        kind=section.take("kind", as_kind, "openai"),
+        kind=kind,
+        prepaid=read_prepaid(section) if kind == "routstr" else None,
         tier=section.take("tier", as_tier, "standard"),
-        auto_discover=section.take("auto_discover", as_truth, otherwise=False),
+        auto_discover=section.take("auto_discover", as_truth, otherwise=kind == "routstr"),
     )
     section.refuse_rest()
     return config
+
+
+def read_prepaid(section: Section) -> Prepaid:
+    """Return how a node is paid."""
+    usual = Prepaid()
+    limit = section.take("limit_sats", as_whole, usual.limit_sat)
+    topup = section.take("topup_sats", as_whole, min(usual.topup_sat, limit))
+    if topup > limit:
+        section.problem("topup_sats", "is more than limit_sats, which the node may have at most")
+    return Prepaid(topup_sat=topup, limit_sat=limit, mint=section.take("mint", as_mint, ""))
 
 
 def read_name(section: Section, name: str) -> str:

@@ -12,6 +12,8 @@ VERBS = {
     "receive": "take the coins of a token",
     "send": "make a token of coins: whoever has it has the money",
     "reclaim": "take back a token that nobody took",
+    "topup": "hand money over to a node, to pay for requests there",
+    "refund": "take back what a node has of yours",
     "history": "list what was done, the newest first",
     "check": "finish what a crash left behind, and compare every coin with what its mint says",
 }
@@ -19,6 +21,7 @@ _MODULES = {
     "holding": ("balance", "history"),
     "filling": ("invoice", "receive"),
     "giving": ("send", "reclaim"),
+    "prepaying": ("topup", "refund"),
     "checking": ("check",),
 }
 _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}

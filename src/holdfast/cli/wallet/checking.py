@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import asyncio
 
+from holdfast.app.paying import check_wallet
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
-from holdfast.cli.wallet.opening import with_wallet
-
-if TYPE_CHECKING:
-    from holdfast.routing.ecash.checking import Checked
-    from holdfast.routing.ecash.wallet import Wallet
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -20,13 +16,7 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Check the wallet."""
-
-    async def work(wallet: Wallet) -> Checked:
-        from holdfast.routing.ecash.checking import check  # noqa: PLC0415 - needs an extra
-
-        return await check(wallet)
-
-    checked = with_wallet(settings_of(arguments, output), work)
+    checked = asyncio.run(check_wallet(settings_of(arguments, output)))
     output.data({"done": list(checked.done), "problems": list(checked.problems)})
     for each in checked.done:
         output.line(each)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli.output import Output, moment, table
 from holdfast.cli.settings import settings_of
 from holdfast.cli.wallet.opening import told, with_wallet
+from holdfast.routing.cost import format_msat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from holdfast.routing.ecash.records import Operation
     from holdfast.routing.ecash.wallet import Wallet
@@ -58,11 +59,22 @@ def _balance(wallet: Wallet) -> dict[str, Any]:
         }
         for url in urls
     ]
+    accounts = wallet.store.accounts()
     return {
         "sats": sum(holdings.get((url, State.OURS), 0) for url in urls),
         "mints": mints,
-        "accounts_msat": dict(wallet.store.accounts()),
+        "nodes": _nodes(accounts),
+        "accounts_msat": dict(accounts),
     }
+
+
+def _nodes(accounts: Mapping[str, int]) -> list[dict[str, Any]]:
+    names = sorted({each.partition(":")[2] for each in accounts} - {""})
+    parts = ("node", "transit", "spent", "fees", "lost")
+    return [
+        {"node": name} | {f"{part}_msat": accounts.get(f"{part}:{name}", 0) for part in parts}
+        for name in names
+    ]
 
 
 def _show_balance(balance: dict[str, Any], output: Output) -> None:
@@ -71,6 +83,11 @@ def _show_balance(balance: dict[str, Any], output: Output) -> None:
     for row in balance["mints"]:
         held = f" and {row['held_sats']} on their way" if row["held_sats"] else ""
         output.line(f"  {row['sats']} sat{held} at {row['mint']}")
+    for row in balance["nodes"]:
+        has, spent, lost = (format_msat(row[f"{each}_msat"]) for each in ("node", "spent", "lost"))
+        transit = f", {format_msat(row['transit_msat'])} on its way" if row["transit_msat"] else ""
+        gone = f", {lost} lost" if row["lost_msat"] else ""
+        output.line(f"  {has} at node {row['node']}{transit}; {spent} spent there{gone}")
     if not balance["mints"]:
         output.note('there is no mint yet: write mints = ["https://..."] below [wallet]')
 

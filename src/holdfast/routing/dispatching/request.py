@@ -247,6 +247,7 @@ class Dispatch:
             stream=ask.stream,
             tier=choice.complexity.tier if choice else ask.tier or "",
             complexity=choice.complexity.score if choice else None,
+            provider=_first(self.plan),
         )
 
     def _caps(self) -> list[Cap]:
@@ -294,6 +295,11 @@ class Dispatch:
             hint="try again later; `holdfast route providers` shows the state of each",
             retry_after=None if soonest is None else max(soonest, 1000) / 1000,
         )
+
+
+def _first(plan: Plan) -> str:
+    """Return the provider that is asked first."""
+    return next((e.endpoint.provider for e in (*plan.candidates, *plan.waiting)), "")
 
 
 def _led_by(plan: Plan, first: tuple[str, str] | None) -> Plan:

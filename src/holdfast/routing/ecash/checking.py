@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from holdfast.errors import MintRefused, WalletError
 from holdfast.frozen import frozen
+from holdfast.routing.cost import format_msat
 from holdfast.routing.ecash.coins import MSAT
+from holdfast.routing.ecash.prepaying import Prepaying
 from holdfast.routing.ecash.records import WALLET, Kind, Operation, Phase, State
 from holdfast.routing.ecash.wallet import Wallet
 
@@ -38,7 +40,24 @@ async def check(wallet: Wallet) -> Checked:
             for each in wallet.store.open_operations()
             if each.phase in _UNFINISHED
         ]
-    return Checked(done=done, problems=[*problems, *faults_of(wallet)])
+    return Checked(done=done, problems=problems)
+
+
+async def look_after(node: Prepaying) -> Checked:
+    """Finish what was left behind at a node, and find out what requests cost that nobody saw the end of."""
+    done: list[str] = []
+    try:
+        async with node.working():
+            await node.settle()
+        if number := await node.explain():
+            done.append(f"{number} requests to node {node.name!r} of unknown cost are debited now")
+        standing = await node.standing()
+    except WalletError as error:
+        return Checked(done=done, problems=[error.message])
+    if not standing.missing_msat:
+        return Checked(done=done)
+    told = format_msat(standing.missing_msat)
+    return Checked(done=done, problems=[f"node {node.name!r} took {told} more than it charged for"])
 
 
 def faults_of(wallet: Wallet) -> list[str]:

@@ -11,16 +11,3 @@ class WalletConfig:
 
     mints: tuple[str, ...] = ()
     relays: tuple[str, ...] = ()
-
-
-@frozen
-class Prepaid:
-    """How a node is paid: `topup_sat` at a time, and never so that it has more than `limit_sat` of ours.
-
-    The limit is what is lost at most when the node vanishes. `mint` is the one that its coins are
-    of; empty for the usual one.
-    """
-
-    topup_sat: int = 100
-    limit_sat: int = 1_000
-    mint: str = ""

@@ -14,6 +14,10 @@ UPDATE operations SET phase = ?, message = ?, ended_ms = ? WHERE id = ?;
 -- What is handed over.
 UPDATE operations SET token = ? WHERE id = ?;
 
+-- name: set_mint
+-- Of which mint its coins are.
+UPDATE operations SET mint = ? WHERE id = ?;
+
 -- name: operation
 -- One of them.
 SELECT id, kind, phase, mint, amount, at_ms, ended_ms, node, quote, invoice, token, parent, message

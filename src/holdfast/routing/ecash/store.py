@@ -193,6 +193,10 @@ class Change:
             row = (coin.secret, mint, coin.keyset, coin.amount, coin.signature, state, operation)
             self._run("insert_coin", *row)
 
+    def set_mint(self, operation: int, mint: str) -> None:
+        """Say of which mint the coins of an operation are."""
+        self._run("set_mint", mint, operation)
+
     def take_coins(
         self, operation: int, coins: Iterable[Coin], before: State, after: State
     ) -> None:

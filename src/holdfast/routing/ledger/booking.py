@@ -244,7 +244,8 @@ class Booking:
         row = (
             bytes.fromhex(start.id), start.at_ms, start.owner, start.run_id, start.key_id,
             start.policy, start.model, start.request_class, start.stream, start.tier,
-            start.complexity, json.dumps(others) if others else None, self._process, amount,
+            start.complexity, json.dumps(others) if others else None, start.provider,
+            self._process, amount,
             amount or 0,
         )  # fmt: skip
         try:

@@ -84,6 +84,8 @@ class RequestStart:
     stream: bool = False
     tier: str = ""
     complexity: float | None = None
+    provider: str = ""
+    """Who is asked first: should the process die, that is who probably charged."""
 
 
 @frozen
@@ -181,3 +183,21 @@ class Spent:
     def held_msat(self) -> int:
         """All that a cap counts."""
         return self.settled_msat + self.reserved_msat + self.in_doubt_msat + self.unknown_msat
+
+
+class Unknown(NamedTuple):
+    """A request of which nobody knows the whole cost: what is held for the rest, and what is known."""
+
+    request_id: str
+    held_msat: int
+    known_msat: int
+
+
+@frozen
+class ProviderCharges:
+    """What a provider charged, over all time; `under_way` are requests that may be on their way to it."""
+
+    charged_msat: int = 0
+    calls: int = 0
+    unknown: tuple[Unknown, ...] = ()
+    under_way: int = 0

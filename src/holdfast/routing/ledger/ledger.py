@@ -19,6 +19,7 @@ from holdfast.routing.ledger.entries import (
     Cap,
     CapReached,
     NotOpen,
+    ProviderCharges,
     RequestEnd,
     RequestStart,
     Reservation,
@@ -27,7 +28,13 @@ from holdfast.routing.ledger.entries import (
     Spent,
 )
 from holdfast.routing.ledger.lengths import Lengths
-from holdfast.routing.ledger.reading import read_lengths, read_page, read_request, read_sums
+from holdfast.routing.ledger.reading import (
+    read_charges,
+    read_lengths,
+    read_page,
+    read_request,
+    read_sums,
+)
 from holdfast.routing.ledger.reports import Filters, GroupBy, Logged, Order, Page, SortBy, Sums
 from holdfast.routing.ledger.sessions import BookingSession, Reading, ReadingSession, Work
 from holdfast.routing.ledger.tallies import read_spent
@@ -216,6 +223,10 @@ class Ledger:
     async def spent(self, scope: Scope) -> Spent:
         """Return what a scope has spent and holds."""
         return await self._reader.submit(lambda connection: read_spent(connection, scope))
+
+    async def charges_of(self, provider: str) -> ProviderCharges:
+        """Return what a provider charged for all requests, and of which nobody knows it."""
+        return await self._reader.submit(lambda connection: read_charges(connection, provider))
 
     async def check(self) -> Sequence[str]:
         """Return a sentence for everything in the file that does not add up; it reads all of it."""

@@ -5,8 +5,8 @@
 -- A request on its way.
 INSERT INTO requests (
     request, at_ms, owner, run, key, policy, asked, class, stream, tier, complexity, other_scopes,
-    process, state, reserved_msat, held_msat
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?);
+    provider, process, state, reserved_msat, held_msat
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?);
 
 -- name: request_by_number
 -- What deciding about a request needs.
@@ -144,3 +144,29 @@ FROM conducts ORDER BY provider;
 -- name: write_conduct
 -- How a provider charged up to now.
 INSERT OR REPLACE INTO conducts VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: charges_of_provider
+-- What a provider is known to have charged, and for how many calls.
+SELECT coalesce(sum(charged_msat), 0), count(charged_msat) FROM attempts WHERE provider = ?;
+
+-- name: resolved_of_provider
+-- What was found out later, beyond what was known of the same requests.
+SELECT coalesce(sum(resolved_msat - (
+    SELECT coalesce(sum(charged_msat), 0) FROM attempts WHERE request = number
+)), 0), count(*) FROM requests
+WHERE resolved_msat IS NOT NULL AND (provider = ?1 OR EXISTS (
+    SELECT 1 FROM attempts
+    WHERE request = number AND attempts.provider = ?1 AND charged_msat IS NULL
+));
+
+-- name: unknown_of_provider
+-- Requests of which nobody knows what the provider charged, with what is held and what is known.
+SELECT lower(hex(request)), held_msat, debit_msat FROM requests
+WHERE unknown = 1 AND (provider = ?1 OR EXISTS (
+    SELECT 1 FROM attempts
+    WHERE request = number AND attempts.provider = ?1 AND charged_msat IS NULL
+)) ORDER BY number;
+
+-- name: open_of_provider
+-- How many requests may be on their way to the provider.
+SELECT count(*) FROM requests WHERE state = 0 AND provider = ?;

@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.routing.ledger.booking import IN_DOUBT, RELEASED, STATES
-from holdfast.routing.ledger.entries import Attempt
+from holdfast.routing.ledger.entries import Attempt, ProviderCharges, Unknown
 from holdfast.routing.ledger.file import QUERIES
 from holdfast.routing.ledger.lengths import Lengths
 from holdfast.routing.ledger.reports import Filters, GroupBy, Logged, Order, Page, SortBy, Sums
@@ -72,6 +72,25 @@ def read_lengths(connection: sqlite3.Connection) -> Lengths:
     for policy, model, request_class, tokens, cut_off in reversed(rows):
         lengths.learn(policy, model, request_class, tokens, cut_off=bool(cut_off))
     return lengths
+
+
+def read_charges(connection: sqlite3.Connection, provider: str) -> ProviderCharges:
+    """Return what a provider charged, in one moment of the file."""
+    connection.execute("BEGIN")
+    try:
+        told, later, (under_way,) = (
+            connection.execute(QUERIES[query], (provider,)).fetchone()
+            for query in ("charges_of_provider", "resolved_of_provider", "open_of_provider")
+        )
+        unknown = connection.execute(QUERIES["unknown_of_provider"], (provider,)).fetchall()
+    finally:
+        connection.execute("COMMIT")
+    return ProviderCharges(
+        charged_msat=told[0] + later[0],
+        calls=told[1] + later[1],
+        unknown=tuple(map(Unknown._make, unknown)),
+        under_way=under_way,
+    )
 
 
 def read_page(

@@ -70,6 +70,7 @@ class ChatProvider:
         self._discovers = config.auto_discover
         self._late: Callable[[str], Price | None] | None = None
         self._sent_headers: Mapping[str, str] | None = None
+        self._sent_key: str | None = None
 
     @property
     def name(self) -> str:
@@ -90,6 +91,14 @@ class ChatProvider:
         if self._late is not None and model not in self._models:
             return self._late(model)
         return self._models.get(model)
+
+    def key(self) -> str | None:
+        """Return the key to send, None if none is needed.
+
+        Raises:
+            ProviderRefused: there is none, or it is no key.
+        """
+        return checked_key(self._config)
 
     @property
     def config(self) -> ProviderConfig:
@@ -252,11 +261,10 @@ class ChatProvider:
         return await self._transport.send(path, headers=headers, body=body)
 
     def _headers(self, dialect: Dialect) -> Mapping[str, str]:
-        if self._sent_headers is None:
-            self._sent_headers = {
-                **dialect.headers(checked_key(self._config)),
-                "Accept-Encoding": "identity",
-            }
+        key = self.key()
+        if self._sent_headers is None or key != self._sent_key:
+            self._sent_headers = {**dialect.headers(key), "Accept-Encoding": "identity"}
+            self._sent_key = key
         return self._sent_headers
 
     async def _rejection(
