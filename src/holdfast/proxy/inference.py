@@ -270,6 +270,8 @@ def _place(provider: str, model: str) -> dict[str, str]:
 
 def _plain(text: str) -> str:
     """Return a text that a header can hold."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 

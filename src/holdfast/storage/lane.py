@@ -14,6 +14,7 @@ from holdfast.storage.outcomes import Outcome, Session
 from holdfast.storage.pledge import Pledge
 
 _MAX_GROUP = 1000
+_LATER_SECONDS = 0.005
 
 W = TypeVar("W")
 Answer = asyncio.Future[Any]
@@ -32,7 +33,8 @@ class Lane(Generic[W]):
     """One thread that serves requests in the order in which they came, in groups.
 
     A `Prompt` session serves them in the event loop that the lane was started in whenever it can:
-    those of one turn of the loop as a group. The thread has the rest.
+    those of one turn of the loop as a group. The thread has the rest. What is submitted for `later`
+    waits a few milliseconds for a group to go with.
     """
 
     def __init__(self, session: Session[W], place: str, name: str) -> None:
@@ -45,6 +47,8 @@ class Lane(Generic[W]):
         self._serving = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[Answer, W]] = []
+        self._is_due = False
+        self._later: asyncio.TimerHandle | None = None
         self._open = False
 
     async def start(self) -> None:
@@ -61,20 +65,19 @@ class Lane(Generic[W]):
             raise
         self._loop = loop if self._prompt else None
 
-    def submit(self, work: W) -> Answer:
+    def submit(self, work: W, *, later: bool = False) -> Answer:
         """Queue a request; the answer comes also if the caller does not wait for it."""
-        return self._hand_in(work, asyncio.get_running_loop().create_future())
+        return self._hand_in(work, asyncio.get_running_loop().create_future(), later=later)
 
     def promise(self, work: W) -> Answer:
         """Queue a request whose answer nobody can cancel."""
         return self._hand_in(work, Pledge(loop=asyncio.get_running_loop()))
 
-    def _hand_in(self, work: W, answer: Answer) -> Answer:
+    def _hand_in(self, work: W, answer: Answer, *, later: bool = False) -> Answer:
         loop = answer.get_loop()
         if loop is self._loop and self._open:  # nobody but this loop's thread comes here
-            if not self._waiting:
-                loop.call_soon(self._take_turn)
             self._waiting.append((answer, work))
+            self._plan(loop, later=later)
             return answer
         # With the lock nothing can be queued behind the request to stop.
         with self._lock:
@@ -84,6 +87,12 @@ class Lane(Generic[W]):
                 )
             self._queue.put((answer, work))
         return answer
+
+    def hurry(self) -> bool:
+        """Serve what waits for later now; tell whether nothing is left to the thread."""
+        if self._waiting:
+            self._take_turn()
+        return self._queue.empty() and not self._serving.locked()
 
     async def stop(self) -> None:
         """Serve what was accepted, close the session and return."""
@@ -101,8 +110,23 @@ class Lane(Generic[W]):
             self._queue.put((answer, None))
         return answer
 
+    def _plan(self, loop: asyncio.AbstractEventLoop, *, later: bool) -> None:
+        """See to it that what waits has its turn."""
+        if self._is_due:
+            return
+        if not later:
+            self._is_due = True
+            loop.call_soon(self._take_turn)
+        elif self._later is None:
+            self._later = loop.call_later(_LATER_SECONDS, self._take_later)
+
+    def _take_later(self) -> None:
+        self._later = None
+        self._take_turn()
+
     def _take_turn(self) -> None:
         """Serve what came in this turn of the loop, here if that can be, else in the thread."""
+        self._is_due = False
         if not self._waiting:  # the lane was stopped
             return
         group = [work for _, work in self._waiting]

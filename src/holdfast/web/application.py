@@ -23,6 +23,9 @@ from holdfast.web.http import (
     send_streaming,
 )
 
+_UNWATCHED_SECONDS = 0.02
+"""How long a request is served before its client is watched: less than it may go on without one."""
+
 
 class Routes(Protocol):
     """Some of the paths of the port."""
@@ -108,20 +111,28 @@ class Application:
 class _Leaving:
     """Cancels the current task when the client goes away, unless it is forgotten before.
 
-    A task that serves another one costs twice what this does.
+    A task that serves another one costs twice what this does; and what is answered at once is not
+    watched at all.
     """
 
     def __init__(self, request: Request) -> None:
         self.is_cause = False
+        self._request = request
         self._serving = asyncio.current_task()
-        self._watching = asyncio.ensure_future(request.left())
-        self._watching.add_done_callback(self._leave)
+        self._watching: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_UNWATCHED_SECONDS, self._watch)
 
     def forget(self) -> None:
         if self.is_cause and self._serving is not None:
             self._serving.uncancel()
         self._serving = None
-        self._watching.cancel()
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _watch(self) -> None:
+        self._watching = asyncio.ensure_future(self._request.left())
+        self._watching.add_done_callback(self._leave)
 
     def _leave(self, watching: asyncio.Task[None]) -> None:
         if not watching.cancelled():

@@ -57,6 +57,7 @@ async def serve(
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nobody asks whom a proxy in front of us speaks for
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
     await Server(config).serve(sockets=[listener])

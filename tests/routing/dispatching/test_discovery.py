@@ -28,7 +28,7 @@ from holdfast.routing.seam import Price
 from holdfast.settings import load_settings
 from holdfast.testing.clock import ManualClock
 from holdfast.tracing.billing.money import Exchange
-from holdfast.tracing.tracer import Nowhere, Tracer
+from holdfast.tracing.tracer import Tracer
 from holdfast.web.http import Request
 from tests.routing.dispatching.kit import say
 from tests.routing.kit import answering, endpoint
@@ -253,7 +253,7 @@ async def passes(clock: ManualClock, market: Market, seconds: float) -> None:
 async def kept(folder, clock: ManualClock):
     """Give the dispatcher of the project in a folder, whose prices are kept up."""
     settings = load_settings(folder, {})
-    router = build_router(settings, Tracer(clock=clock, sink=Nowhere()), clock)
+    router = build_router(settings, Tracer(clock=clock), clock)
     try:
         async with keeping_models(settings, router.dispatcher, clock):
             yield router.dispatcher

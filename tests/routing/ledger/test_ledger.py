@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -12,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import StorageCorrupt, StorageTooNew, StorageUnavailable, UsageError
+from holdfast.errors import (
+    StorageCorrupt,
+    StorageError,
+    StorageTooNew,
+    StorageUnavailable,
+    UsageError,
+)
 from holdfast.ids import new_run_id
 from holdfast.routing.ledger.entries import (
     CapReached,
@@ -313,3 +320,71 @@ async def test_a_closed_ledger_and_a_foreign_file_say_so(tmp_path):
         await Ledger.open(tmp_path / "ledger.db")
     with pytest.raises(StorageUnavailable):
         await Ledger.open(tmp_path)
+
+
+async def test_what_is_settled_soon_is_seen_by_whoever_looks(ledger):
+    first, second = await held(ledger), await held(ledger)
+    await ledger.settle_soon(first, end(300))
+    assert await ledger.spent(TOTAL) == Spent(settled_msat=300, reserved_msat=1000, requests=1)
+    await ledger.settle_soon(second, end(400))
+    logged = await ledger.request(second.request_id)
+    assert (logged.state, logged.charged_msat) == ("settled", 400)
+    assert not await ledger.check()
+
+
+async def test_what_is_settled_soon_is_booked_with_the_next_request(ledger):
+    got = await held(ledger, 600, cap(1000))
+    await ledger.settle_soon(got, end(100))
+    assert isinstance(await ledger.reserve(start(), 900, [cap(1000)]), Reservation)
+
+
+async def test_what_is_settled_soon_is_booked_without_any_other_request(tmp_path):
+    async with (
+        await Ledger.open(tmp_path / "ledger.db") as ledger,
+        await Ledger.open(tmp_path / "ledger.db") as other,
+    ):
+        await ledger.settle_soon(await held(ledger), end(300))
+        async with asyncio.timeout(5):
+            while (await other.spent(TOTAL)).settled_msat != 300:  # noqa: ASYNC110 - another's file
+                await asyncio.sleep(0.001)
+
+
+async def test_closing_books_what_was_to_be_settled_soon(tmp_path):
+    async with await Ledger.open(tmp_path / "ledger.db") as ledger:
+        await ledger.settle_soon(await held(ledger), end(300))
+    async with await Ledger.open(tmp_path / "ledger.db") as ledger:
+        assert await ledger.spent(TOTAL) == Spent(settled_msat=300, requests=1)
+
+
+@pytest.mark.parametrize("when", ["next request", "closing"])
+async def test_a_settlement_that_fails_behind_its_answer_is_told(tmp_path, when):
+    ledger = await Ledger.open(tmp_path / "ledger.db")
+    got = await held(ledger)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as spoiler:
+        spoiler.execute("ALTER TABLE attempts RENAME TO lost")
+    await ledger.settle_soon(got, end(300))
+    if when == "closing":
+        with pytest.raises(StorageError, match="attempts"):
+            await ledger.close()
+        return
+    await ledger.spent(TOTAL)
+    with pytest.raises(StorageError, match="attempts"):
+        await ledger.reserve(start(), 1)
+    await ledger.close()
+
+
+async def test_a_ledger_that_waits_for_the_disk_settles_before_the_answer(tmp_path):
+    async with (
+        await Ledger.open(tmp_path / "ledger.db", ack="disk") as ledger,
+        await Ledger.open(tmp_path / "ledger.db") as other,
+    ):
+        await ledger.settle_soon(await held(ledger), end(300))
+        assert (await other.spent(TOTAL)).settled_msat == 300
+
+
+async def test_who_charges_more_than_he_quoted_is_judged_before_the_next_request(ledger):
+    dear = end(30_000)
+    dear = replace(dear, attempts=(replace(dear.attempts[0], quoted_msat=10_000),))
+    for _ in range(LIMIT):
+        await ledger.settle_soon(await held(ledger), dear)
+    assert "node" in ledger.distrusted

@@ -276,7 +276,7 @@ class Dispatch:
             message=_reason(error) or self.ask.note,
             cut_off=self.cut_off,
         )
-        await ledger.settle(held, end)
+        await ledger.settle_soon(held, end)
 
     async def _pause(self, turn: int) -> None:
         soonest = self._all.board.soonest(e.endpoint.place for e in self.plan.candidates) or 0

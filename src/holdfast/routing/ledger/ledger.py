@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,6 +18,7 @@ from holdfast.routing.ledger.conducts import read_conducts
 from holdfast.routing.ledger.entries import (
     OK,
     Amount,
+    Attempt,
     Cap,
     CapReached,
     NotOpen,
@@ -68,11 +71,15 @@ class Ledger:
         reader: Lane[Reading],
         session: BookingSession,
         exchange: Exchange | None,
+        *,
+        waits_for_disk: bool,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._session = session
         self._exchange = exchange
+        self._waits_for_disk = waits_for_disk
+        self._unbooked: BaseException | None = None
         self.lengths = Lengths()
         """How long answers are; learned from what is settled here, and from the log when it is opened."""
         self.distrusted: Mapping[str, str] = {}
@@ -107,7 +114,7 @@ class Ledger:
         except BaseException:
             await writer.stop()
             raise
-        ledger = cls(writer, reader, session, exchange)
+        ledger = cls(writer, reader, session, exchange, waits_for_disk=ack == "disk")
         ledger.lengths = await reader.submit(read_lengths)
         await ledger.conducts()
         return ledger
@@ -118,6 +125,7 @@ class Ledger:
             await self._reader.stop()
         finally:
             await self._writer.stop()
+        self._raise_unbooked()
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,6 +155,7 @@ class Ledger:
         _check_id(start.id)
         if isinstance(amount_msat, int):
             _check_amount(amount_msat)
+        self._raise_unbooked()
         taken = tuple(caps)
         try:
             return await self._writer.submit(
@@ -177,16 +186,48 @@ class Ledger:
         Raises:
             UsageError: a charge is negative or absurd.
         """
-        for attempt in end.attempts:
-            for amount in (attempt.charged_msat, attempt.quoted_msat):
-                if amount is not None:
-                    _check_amount(amount)
+        _check_charges(end)
         settled = await self._writer.submit(lambda booking: booking.settle(reservation, end))
         if isinstance(settled, Settled):
             self._learn(reservation.start, end)
             if settled.distrusted:
                 await self.conducts()
         return settled
+
+    async def settle_soon(self, reservation: Reservation, end: RequestEnd) -> None:
+        """Settle a request whose answer need not wait for it.
+
+        It is booked with the next one, or a few milliseconds later. It is waited for with `ack="disk"`,
+        and where somebody charged more than he quoted, so that he may be distrusted at once. Until then the amount is held, so that no cap is passed, and if the process dies the
+        request is in doubt. A failure is raised by the next `reserve`.
+        """
+        if self._waits_for_disk or any(map(_is_dearer, end.attempts)):
+            await self.settle(reservation, end)
+            return
+        _check_charges(end)
+        booked = self._writer.submit(lambda booking: booking.settle(reservation, end), later=True)
+        booked.add_done_callback(partial(self._note_settled, reservation.start, end))
+
+    def _note_settled(
+        self, start: RequestStart, end: RequestEnd, booked: asyncio.Future[Settled | NotOpen]
+    ) -> None:
+        if booked.cancelled():
+            return
+        if (error := booked.exception()) is not None:
+            self._unbooked = error
+        elif isinstance(booked.result(), Settled):
+            self._learn(start, end)
+
+    def _raise_unbooked(self) -> None:
+        error, self._unbooked = self._unbooked, None
+        if error is not None:
+            raise error
+
+    async def _read(self, reading: Callable[[sqlite3.Connection], T]) -> T:
+        """Read what is booked, all that was settled before included."""
+        if not self._writer.hurry():
+            await self._writer.submit(lambda _: None)
+        return await self._reader.submit(reading)
 
     async def release(self, reservation: Reservation, reason: str) -> NotOpen | None:
         """Give back all that was held: nothing was sent. `reason` is logged."""
@@ -210,7 +251,7 @@ class Ledger:
 
     async def conducts(self) -> Mapping[str, Conduct]:
         """Return how each provider charged against what it quoted; `distrusted` is as new then."""
-        told: Mapping[str, Conduct] = await self._reader.submit(read_conducts)
+        told: Mapping[str, Conduct] = await self._read(read_conducts)
         self.distrusted = {name: each.distrust for name, each in told.items() if each.distrust}
         return told
 
@@ -222,7 +263,7 @@ class Ledger:
 
     async def spent(self, scope: Scope) -> Spent:
         """Return what a scope has spent and holds."""
-        return await self._reader.submit(lambda connection: read_spent(connection, scope))
+        return await self._read(lambda connection: read_spent(connection, scope))
 
     async def charges_of(self, provider: str) -> ProviderCharges:
         """Return what a provider charged for all requests, and of which nobody knows it."""
@@ -230,15 +271,13 @@ class Ledger:
 
     async def check(self) -> Sequence[str]:
         """Return a sentence for everything in the file that does not add up; it reads all of it."""
-        return await self._reader.submit(find_faults)
+        return await self._read(find_faults)
 
     async def request(self, request_id: str) -> Logged | None:
         """Return a request with its attempts, None if it is not in the ledger."""
         _check_id(request_id)
         exchange = self._exchange
-        return await self._reader.submit(
-            lambda connection: read_request(connection, request_id, exchange)
-        )
+        return await self._read(lambda connection: read_request(connection, request_id, exchange))
 
     async def requests(
         self,
@@ -255,7 +294,7 @@ class Ledger:
             UsageError: there is no such page, member to sort by, order or state.
         """
         wanted = filters or Filters()
-        return await self._reader.submit(
+        return await self._read(
             lambda connection: read_page(
                 connection,
                 page=page,
@@ -282,7 +321,7 @@ class Ledger:
             UsageError: there are no such groups.
         """
         wanted = Filters(since_ms=since_ms, until_ms=until_ms, model=model, provider=provider)
-        return await self._reader.submit(
+        return await self._read(
             lambda connection: read_sums(
                 connection, filters=wanted, group_by=group_by, exchange=self._exchange
             )
@@ -303,6 +342,18 @@ def _check_id(text: str) -> None:
         raise UsageError(
             f"{text!r} is no id of a request", hint="it is 32 lower-case hexadecimal digits"
         )
+
+
+def _is_dearer(attempt: Attempt) -> bool:
+    charged, quoted = attempt.charged_msat, attempt.quoted_msat
+    return charged is not None and quoted is not None and charged > quoted
+
+
+def _check_charges(end: RequestEnd) -> None:
+    for attempt in end.attempts:
+        for amount in (attempt.charged_msat, attempt.quoted_msat):
+            if amount is not None:
+                _check_amount(amount)
 
 
 def _check_amount(msat: int) -> None:
