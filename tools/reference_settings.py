@@ -56,7 +56,7 @@ MEANINGS = {
     "money.bitcoin_in": "The same of other currencies, in which prices may be written and providers may say what "
     "they charged: `bitcoin_in = { USD = { 2026-11-01 = 95000 } }`.",
     "providers.NAME.base_url": "The address of an endpoint, of an OpenAI-compatible one without "
-    "`/chat/completions`. Must be given.",
+    "`/chat/completions`. Must be given, but for the kind `litellm`.",
     "providers.NAME.api_key": "`${VARIABLE}` for the value of an environment variable; a key in the file "
     "itself works and is warned of. Without it the variable `HOLDFAST_NAME_API_KEY`, where it is set.",
     "providers.NAME.models": "The models that may be asked for: a list of names, or a table with prices "
@@ -68,7 +68,12 @@ MEANINGS = {
     "providers.NAME.timeouts.idle": "The longest silence after that, in seconds.",
     "providers.NAME.timeouts.total": "Seconds for the whole answer. Without it it may take as long as it takes.",
     "providers.NAME.kind": "The wire format of the endpoint: `openai` (chat completions), `anthropic` "
-    "(messages), `gemini` or `ollama`. `routstr` is a node that speaks as OpenAI does and is paid with ecash.",
+    "(messages), `gemini` or `ollama`. `routstr` is a node that speaks as OpenAI does and is paid with ecash; "
+    "`litellm` is the library, for all others, and needs `holdfast[litellm]`.",
+    "providers.NAME.prefix": "Only for `litellm`: what it calls the provider, such as `bedrock`. The model is asked for as "
+    "`PREFIX/MODEL`.",
+    "providers.NAME.options": "Only for `litellm`: a table of further arguments for it, such as `aws_region_name`; "
+    "`${VARIABLE}` for the value of an environment variable.",
     "providers.NAME.tier": "How able its models are held to be: `local`, `standard` or `frontier`.",
     "providers.NAME.auto_discover": "Whether the endpoint is asked which models it has, and what they cost.",
     "providers.NAME.models.MODEL.cache_read_sats_per_million": "The price of a million tokens in that the "

@@ -14,16 +14,15 @@ from typing import Any
 import aiohttp
 import uvicorn
 
+from holdfast.app.services import provider_of
 from holdfast.clock import SystemClock
 from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.routes import FACES, ProxyRoutes
 from holdfast.routing.checking.checker import Checker, JudgeFor
 from holdfast.routing.checking.kept import KeptEvidence
 from holdfast.routing.config import ProviderConfig, RoutingConfig, Timeouts
-from holdfast.routing.dialects.anthropic import Anthropic
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.reports import Logged
-from holdfast.routing.providers.chat import ChatProvider
 from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.router import Router
 from holdfast.routing.seam import Price
@@ -190,15 +189,7 @@ async def proxy_of(
 ) -> AsyncIterator[Proxy]:
     """Serve providers on a free port until the end of the block; with a judge, answers are checked."""
     clock = SystemClock()
-    providers = [
-        ChatProvider(
-            each,
-            clock=clock,
-            dialect=Anthropic() if each.kind == "anthropic" else None,
-            money=money,
-        )
-        for each in configs
-    ]
+    providers = [provider_of(each, clock, money) for each in configs]
     tracer = Tracer(clock=clock, sink=Kept())
     async with await Ledger.open(folder / "ledger.db") as ledger:
         router = Router(providers, tracer, config=routing, clock=clock, ledger=ledger)

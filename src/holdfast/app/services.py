@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from holdfast.agents.nodes import Services
     from holdfast.agents.workflow import Workflow
     from holdfast.routing.breakers.board import Board
+    from holdfast.routing.config import ProviderConfig
     from holdfast.routing.dialects.seam import Dialect
     from holdfast.routing.ledger.ledger import Ledger
     from holdfast.routing.router import Router
     from holdfast.routing.seam import Provider
+    from holdfast.tracing.billing.money import Exchange as Money
     from holdfast.tracing.tracer import Tracer
 
     Exchange = Callable[[Sequence[Provider]], Sequence[Provider]]
@@ -90,13 +92,12 @@ def build_router(
         StorageTooNew: a newer version wrote what is known of them.
     """
     from holdfast.app.traces import exchange_of  # noqa: PLC0415
-    from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
     from holdfast.routing.providers.extract import ExtractProvider  # noqa: PLC0415
     from holdfast.routing.router import Router  # noqa: PLC0415
 
     money = exchange_of(settings)
     configured: Sequence[Provider] = [
-        ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind), money=money)
+        provider_of(config, clock, money)
         if config.prepaid is None
         else paid_provider(settings, config, clock, ledger, money)
         for config in settings.providers
@@ -148,6 +149,19 @@ async def open_ledger(settings: Settings) -> AsyncGenerator[Ledger | None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     async with await Ledger.open(path, exchange=exchange_of(settings)) as ledger:
         yield ledger
+
+
+def provider_of(config: ProviderConfig, clock: Clock, money: Money | None) -> Provider:
+    """Return what asks a configured endpoint."""
+    from holdfast.routing.config import LITELLM  # noqa: PLC0415
+
+    if config.kind == LITELLM:
+        from holdfast.routing.providers.foreign.provider import ForeignProvider  # noqa: PLC0415
+
+        return ForeignProvider(config, clock=clock)
+    from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
+
+    return ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind), money=money)
 
 
 def _dialect_of(kind: str) -> Dialect | None:

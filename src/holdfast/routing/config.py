@@ -13,8 +13,11 @@ from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.seam import Price, Tier, Traits
 from holdfast.routing.selection.policies import Policy, Strategy
 
-KINDS: Final = ("openai", "anthropic", "gemini", "ollama", "routstr")
-"""The wire formats that endpoints are spoken to in; `routstr` is that of OpenAI, paid with ecash."""
+LITELLM: Final = "litellm"
+"""The kind of an endpoint that is asked through the library of that name."""
+
+KINDS: Final = ("openai", "anthropic", "gemini", "ollama", "routstr", LITELLM)
+"""The wire formats of endpoints; `routstr` is OpenAI's, paid with ecash, and litellm a library for others."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 StructuredOutput = Literal["auto", "json_schema", "none"]
 """Whether an endpoint constrains replies to a JSON Schema: try and see, always, never."""
@@ -56,6 +59,8 @@ class ProviderConfig:
     endpoint without any is asked for every model. `key_variable` is the environment variable
     that `api_key` was to be read from: set with no `api_key`, the variable is missing. `kind` is
     the wire format, `prepaid` how a node is paid; `auto_discover` asks the endpoint which models it has.
+    `prefix` and `options` are those of litellm: the name of its provider, and further arguments, which
+    may be secret.
     """
 
     name: str
@@ -69,6 +74,8 @@ class ProviderConfig:
     prepaid: Prepaid | None = None
     tier: Tier = "standard"
     auto_discover: bool = False
+    prefix: str = ""
+    options: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def traits(self) -> Traits:

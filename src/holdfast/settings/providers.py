@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
-from holdfast.routing.config import KINDS, LOOPBACK, Prepaid, ProviderConfig, Timeouts
+from holdfast.routing.config import KINDS, LITELLM, LOOPBACK, Prepaid, ProviderConfig, Timeouts
 from holdfast.routing.seam import TIERS, Price, Tier
+from holdfast.settings.foreign import as_prefix, check_kind, read_options
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
     as_address,
@@ -34,12 +35,12 @@ def read_provider(
         return None
     read_name(section, name)
     base_url = section.take("base_url", as_address, None)
-    if "base_url" not in section.table:
+    kind = section.take("kind", as_kind, "openai")
+    if "base_url" not in section.table and kind != LITELLM:
         section.problem("base_url", "is missing")
     usual = usual_key(name, environ)
     key, variable = section.take("api_key", lambda text: key_of(text, environ), usual)
     warn_of_key(section, name, base_url, key, variable)
-    kind = section.take("kind", as_kind, "openai")
     if kind == "routstr" and (key or variable):
         section.problem("api_key", "is not for a node: the wallet gets and keeps its key")
     config = ProviderConfig(
@@ -54,7 +55,10 @@ def read_provider(
         prepaid=read_prepaid(section) if kind == "routstr" else None,
         tier=section.take("tier", as_tier, "standard"),
         auto_discover=section.take("auto_discover", as_truth, otherwise=kind == "routstr"),
+        prefix=section.take("prefix", as_prefix, ""),
+        options=read_options(section.section("options"), environ),
     )
+    check_kind(section, config)
     section.refuse_rest()
     return config
 

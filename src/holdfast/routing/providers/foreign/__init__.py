@@ -1,0 +1,1 @@
+"""Endpoints that have no dialect of ours, through the library `litellm` (an extra)."""
