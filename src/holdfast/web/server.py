@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
@@ -60,4 +62,23 @@ async def serve(
         proxy_headers=False,  # nobody asks whom a proxy in front of us speaks for
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    await Server(config).serve(sockets=[listener])
+    with _calm_collector():
+        await Server(config).serve(sockets=[listener])
+
+
+@contextmanager
+def _calm_collector() -> Generator[None]:
+    """Look for cycles of garbage a tenth as often, and not in what was there from the beginning.
+
+    A request makes some hundred objects that are gone with it; looking through them each time is 6 %
+    of what it costs.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(before[0] * 10, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
