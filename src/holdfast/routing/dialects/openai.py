@@ -26,9 +26,10 @@ from holdfast.tracing.billing.usage import usage_of
 from holdfast.tracing.meaning import TokenUsage
 
 _DONE = b"[DONE]"
-_EXTENSIONS = frozenset(
+EXTENSIONS = frozenset(
     {"cache_control", "extra_content", "is_error", "reasoning_content", "reasoning_details"}
 )
+"""What the form inside has in messages, on top of OpenAI's; an answer can do without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ def _without(value: object) -> object:
     fields = as_object(value)
     if not fields:
         return value
-    made = {name: inner for name, inner in fields.items() if name not in _EXTENSIONS}
+    made = {name: inner for name, inner in fields.items() if name not in EXTENSIONS}
     for name in ("content", "tool_calls"):
         if isinstance(made.get(name), list):
             made[name] = _plain(made[name])

@@ -20,7 +20,7 @@ from holdfast.errors import ErrorInAnswer, ProviderError, ProviderRefused, Provi
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.cost import cost_msat
 from holdfast.routing.dialects import failing
-from holdfast.routing.dialects.openai import OpenAI
+from holdfast.routing.dialects.openai import EXTENSIONS, OpenAI
 from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.faults import Fault
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 _LISTS = {"ollama": "/v1/models"}
 """Where an endpoint of a kind lists its models, if not below its base address."""
 _MAX_ERROR_BYTES = 64 * 1024
+_UNKNOWN = re.compile(
+    r"unknown|unrecogni[sz]ed|unsupported|unexpected|not (supported|permitted|allowed)|extra (inputs|fields)"
+)
+"""How endpoints say that a field is none of theirs; a bare name may be about its value."""
 _SCHEMA_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -47,6 +51,7 @@ class Habits:
     schema: bool = True
     usage: bool = True
     completion_tokens: bool = False
+    extensions: bool = True
 
 
 class ChatProvider:
@@ -249,7 +254,9 @@ class ChatProvider:
         if habits == Habits():
             return _PLAIN
         return OpenAI(
-            stream_usage=habits.usage, completion_tokens=habits.completion_tokens, extensions=True
+            stream_usage=habits.usage,
+            completion_tokens=habits.completion_tokens,
+            extensions=habits.extensions,
         )
 
     async def _send(self, dialect: Dialect, path: str, body: bytes | None) -> Answer:
@@ -341,6 +348,8 @@ def adapt(habits: Habits, message: str, may_drop_schema: bool) -> Habits | None:
         return replace(habits, completion_tokens=True)
     if "stream_options" in text and habits.usage:
         return replace(habits, usage=False)
+    if habits.extensions and _UNKNOWN.search(text) and any(each in text for each in EXTENSIONS):
+        return replace(habits, extensions=False)
     if ("response_format" in text or "json_schema" in text) and habits.schema and may_drop_schema:
         return replace(habits, schema=False)
     return None
