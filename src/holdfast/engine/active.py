@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import StrEnum
+from types import MappingProxyType
 
 from holdfast.clock import Clock
 from holdfast.engine.attempts import StepCall, StepInfo, try_step
@@ -20,6 +21,8 @@ QUIET_SECONDS = 0.01
 """How long a run must do nothing but wait for answers before it is unloaded."""
 
 AGAIN, FAIL = "again", "fail"
+_NOTHING: Meta = MappingProxyType({})
+"""What most steps tell of themselves: one for all, not a mapping a step."""
 
 
 class Stop(StrEnum):
@@ -109,7 +112,7 @@ class ActiveRun:
                 attempts=info.attempt,
                 result=result,
                 error=error,
-                meta=info.meta,
+                meta=info.meta or _NOTHING,
             )
             await self.journal.append(done)
         finally:
