@@ -68,6 +68,11 @@ FIGURES = (
     ),
     Figure(name="workflow_steps_per_s", meaning="ours: a workflow file that loops, steps/s"),
     Figure(name="concurrent_steps_per_s", meaning="ours: steps/s of 40 runs at once"),
+    Figure(
+        name="concurrent_vs_floor",
+        meaning="the same against a loop that only encodes, chains and syncs steps",
+    ),
+    Figure(name="floor_vs_best_peer", meaning="what that loop reaches against the peers"),
     Figure(name="concurrent_langgraph_sync_per_s", meaning="LangGraph, invoke in 40 threads"),
     Figure(name="concurrent_langgraph_async_per_s", meaning="LangGraph, ainvoke, 40 at once"),
     Figure(name="concurrent_dbos_sync_per_s", meaning="DBOS, plain functions, 40 at once"),
@@ -119,6 +124,7 @@ def _steps(plan: Plan) -> Values:
     contenders = {
         "ours": ours("steps", plan.folder, **amount),
         "raw": ours("raw_sqlite", plan.folder, steps=plan.steps, size=STEP_BYTES),
+        "floor": ours("floor", plan.folder, **amount),
     }
     if plan.with_peers:
         contenders["langgraph"] = peer("langgraph_steps", plan.folder, **amount)
@@ -138,6 +144,8 @@ def _steps(plan: Plan) -> Values:
         "serial_vs_best_async_peer": middle_ratio(rounds, ours_serial, coroutines),
         "concurrent_vs_best_peer": middle_ratio(rounds, ours_at_once, at_once),
         "concurrent_vs_best_async_peer": middle_ratio(rounds, ours_at_once, at_once[:2]),
+        "concurrent_vs_floor": middle_ratio(rounds, ours_at_once, [("floor", "concurrent")]),
+        "floor_vs_best_peer": middle_ratio(rounds, ("floor", "concurrent"), at_once),
         "serial_vs_raw_sqlite": middle_ratio(rounds, ours_serial, [("raw", "serial")]),
         "serial_steps_per_s": middle(rounds, "ours", "serial"),
         "workflow_steps_per_s": middle(rounds, "ours", "workflow"),

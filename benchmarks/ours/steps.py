@@ -38,9 +38,12 @@ async def measure(request: Request, folder: Path) -> Mapping[str, float]:
 
 async def _timed(runtime: Runtime, *, steps: int, runs: int) -> float:
     begin = time.perf_counter()
-    ids = [await runtime.engine.start("steps", {"steps": steps}) for _ in range(runs)]
-    await asyncio.gather(*map(runtime.engine.settle, ids))
+    await asyncio.gather(*(_run(runtime, steps) for _ in range(runs)))
     return steps * runs / (time.perf_counter() - begin)
+
+
+async def _run(runtime: Runtime, steps: int) -> None:
+    await runtime.engine.settle(await runtime.engine.start("steps", {"steps": steps}))
 
 
 async def _timed_workflow(runtime: Runtime, steps: int) -> float:
