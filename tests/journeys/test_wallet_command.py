@@ -110,3 +110,25 @@ def test_ctrl_c_while_waiting_for_a_payment_loses_nothing(project, unpaid_mint):
     assert (done.code, "Traceback" in done.err) == (130, False)
     (kept,) = project.run("wallet", "history", "--json").data["operations"]
     assert (kept["kind"], kept["phase"]) == ("invoice", "awaiting")
+
+
+def test_nodes_are_shown_and_become_providers_only_when_they_are_accepted(tmp_path):
+    from holdfast.clock import SystemClock
+    from holdfast.routing.ecash.records import FoundNode
+    from holdfast.routing.ecash.store import WalletStore
+
+    project = Project(tmp_path)
+    assert project.run("wallet", "nodes").out.startswith("no nodes are known")
+    assert "nobody to ask" in project.run("wallet", "nodes", "--search").err
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    store = WalletStore(tmp_path / ".holdfast" / "wallet.db", SystemClock())
+    with store.change() as change:
+        change.write_found(FoundNode(url=url, name="Desk", mints=("https://m",), source="relay"))
+    store.close()
+    assert url in project.run("wallet", "nodes").out
+    assert "desk" not in project.run("route", "providers").out
+    project.run("wallet", "accept", url, "--name", "desk", "--limit", "300")
+    assert "desk" in project.run("route", "providers").out
+    assert project.run("wallet", "nodes", "--json").data["nodes"][0]["limit_sats"] == 300
+    project.run("wallet", "accept", url, "--never")
+    assert "desk" not in project.run("route", "providers").out

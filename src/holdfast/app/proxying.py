@@ -9,6 +9,7 @@ from holdfast.app.discovering import keeping_models
 from holdfast.app.overseeing import overseeing
 from holdfast.app.services import build_router, open_ledger
 from holdfast.app.traces import open_tracer
+from holdfast.app.wallets import with_accepted
 from holdfast.clock import Clock, SystemClock
 from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.routes import ProxyRoutes
@@ -22,7 +23,7 @@ async def open_proxy(
     settings: Settings, *, clock: Clock | None = None
 ) -> AsyncGenerator[Sequence[Routes]]:
     """Open router, ledger and tracer, and give the routes of the proxy."""
-    clock = clock or SystemClock()
+    clock, settings = clock or SystemClock(), with_accepted(settings)
     async with AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings, clock))
         ledger = await stack.enter_async_context(open_ledger(settings))

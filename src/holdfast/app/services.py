@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.app.discovering import keeping_models
 from holdfast.app.overseeing import overseeing
 from holdfast.app.places import faces_folder
-from holdfast.app.wallets import paid_provider
+from holdfast.app.wallets import paid_provider, with_accepted
 from holdfast.clock import Clock, SystemClock
 from holdfast.settings import Settings
 
@@ -64,6 +64,7 @@ async def open_services(
     settings: Settings, tracer: Tracer, clock: Clock, exchange: Exchange | None, owner: str
 ) -> AsyncGenerator[Services]:
     """Build what nodes need, with a ledger where there are providers that may cost, and close it."""
+    settings = with_accepted(settings)
     async with AsyncExitStack() as stack:
         ledger = None
         if settings.providers:

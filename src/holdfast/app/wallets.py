@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.app.places import faces_folder
 from holdfast.clock import Clock, SystemClock
 from holdfast.errors import UsageError
+from holdfast.frozen import replace
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,9 +57,38 @@ def wallet_of(settings: Settings, clock: Clock) -> Wallet:
     return Wallet(path, mints=config.mints, clock=clock)
 
 
+def with_accepted(settings: Settings) -> Settings:
+    """Return settings with the nodes that a person accepted among the providers."""
+    path = wallet_path(settings)
+    if path is None or not path.exists():
+        return settings
+    from holdfast.routing.config import Prepaid, ProviderConfig  # noqa: PLC0415 - with a wallet
+    from holdfast.routing.ecash.store import WalletStore  # noqa: PLC0415 - as above
+
+    store = WalletStore(path, SystemClock())
+    try:
+        accepted = [each for each in store.found() if each.accepted]
+    finally:
+        store.close()
+    names = {each.name for each in settings.providers}
+    more = [
+        ProviderConfig(
+            name=each.accepted,
+            base_url=each.url,
+            kind="routstr",
+            prepaid=Prepaid(topup_sat=each.topup_sat, limit_sat=each.limit_sat),
+            auto_discover=True,
+        )
+        for each in accepted
+        if each.accepted not in names
+    ]
+    return replace(settings, providers=(*settings.providers, *more)) if more else settings
+
+
 def nodes_of(settings: Settings) -> Sequence[ProviderConfig]:
     """Return the nodes that the project pays."""
-    return [each for each in settings.providers if each.prepaid is not None]
+    every = with_accepted(settings).providers
+    return [each for each in every if each.prepaid is not None]
 
 
 def node_named(settings: Settings, name: str) -> ProviderConfig:

@@ -21,7 +21,7 @@ from holdfast.routing.ecash.wallet import Wallet
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.router import Router
 from holdfast.routing.seam import Message, ModelRequest, Price
-from holdfast.tracing.tracer import Nowhere, Tracer
+from holdfast.tracing.tracer import Tracer
 from tests.routing.ecash.kit import DyingWeb, Killed, assert_sound, fill, in_sats, sats, wallet_of
 from tests.servers.routstr import Node, routstr_node
 
@@ -56,7 +56,7 @@ async def paying(
     async with await Ledger.open(folder / "ledger.db") as ledger:
         wallet = Wallet(folder / "wallet.db", mints=[node.mint], clock=SystemClock())
         balance = Prepaying(wallet, "desk", node.url, config.prepaid or Prepaid(), book=ledger)
-        tracer = Tracer(clock=SystemClock(), sink=Nowhere())
+        tracer = Tracer(clock=SystemClock())
         router = Router([provider_of(config, balance)], tracer, ledger=ledger)
         try:
             yield router, balance, wallet, ledger

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from holdfast.app.discovering import prepare_models
 from holdfast.app.overseeing import overseeing
 from holdfast.app.services import build_router, ledger_path, open_ledger
+from holdfast.app.wallets import with_accepted
 from holdfast.clock import SystemClock
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
@@ -24,7 +25,7 @@ def with_dispatcher(settings: Settings, action: Callable[[Dispatcher], T]) -> T:
     """Look at what would lead requests of this project; no model is asked, and nothing is logged."""
     from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
 
-    clock = SystemClock()
+    clock, settings = SystemClock(), with_accepted(settings)
     tracer = Tracer(clock=clock)
 
     async def look(ledger: Ledger | None) -> T:

@@ -14,6 +14,8 @@ VERBS = {
     "reclaim": "take back a token that nobody took",
     "topup": "hand money over to a node, to pay for requests there",
     "refund": "take back what a node has of yours",
+    "nodes": "list nodes that others told of; none is paid before you accept it",
+    "accept": "make a node a provider that may be paid, or no longer",
     "history": "list what was done, the newest first",
     "check": "finish what a crash left behind, and compare every coin with what its mint says",
 }
@@ -22,6 +24,7 @@ _MODULES = {
     "filling": ("invoice", "receive"),
     "giving": ("send", "reclaim"),
     "prepaying": ("topup", "refund"),
+    "finding": ("nodes", "accept"),
     "checking": ("check",),
 }
 _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}
