@@ -365,3 +365,19 @@ def test_mistakes_in_a_routing_file_are_told_with_its_name_and_place(tmp_path):
     assert "routing.file: its provider 'anything' is in another table too" in message
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings(write(tmp_path, '[routing]\nfile = "gone.toml"\n'), {})
+
+
+@pytest.mark.parametrize("amount", ["1e-999999999", "1e999999999", "1e-31"])
+def test_an_amount_beyond_all_sense_is_refused_at_once(tmp_path, amount):
+    told = problems(
+        tmp_path,
+        f"[routing]\nwait_seconds = {amount}\n[money]\ncurrency = 'EUR'\n"
+        f"bitcoin = {{ 2026-01-01 = {amount} }}\n",
+    )
+    assert told.count("must be a number of a sensible size") == 2
+
+
+def test_the_ledger_is_as_safe_as_was_said_of_the_store_and_survives_kills_otherwise(tmp_path):
+    assert load_settings(tmp_path, {}).ledger_ack == "os"
+    assert load_settings(tmp_path, {"HOLDFAST_ACK": "disk"}).ledger_ack == "disk"
+    assert load_settings(tmp_path, {}, ack="memory").ledger_ack == "memory"

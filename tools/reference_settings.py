@@ -19,7 +19,7 @@ MEANINGS = {
     "store": "The store: `sqlite:PATH` (one file; a relative path begins at the folder of "
     "`holdfast.toml`) or `memory://` (gone with the process).",
     "ack": "What an acknowledged write survives: `disk` a power cut, `os` the death of the process, "
-    "`memory` nothing.",
+    "`memory` nothing. Where it is set the ledger of model calls follows it, else that survives the death of the process.",
     "model": "The model of nodes that name none, where their workflow names none either. Without it the "
     "first model of the first provider that names any, else `offline/extract`.",
     "engine.lease_seconds": "How long a process that does not answer any more keeps its runs. On one "
@@ -90,6 +90,8 @@ MEANINGS = {
     "between two rounds only.",
     "routing.discover_seconds": "How often providers with `auto_discover` are asked for their models and "
     "prices; each process a tenth sooner or later.",
+    "routing.untold_max_tokens": "The most tokens out of a request under a budget that names no limit itself, where its "
+    "model has no lower one and answers to such requests were not longer.",
     "routing.stale_seconds": "How long what they said counts where they do not answer.",
     "routing.wait_seconds": "How long a request waits at most for another's probe, when all circuits are open.",
     "routing.breaker.failures": "After how many failures in a row an endpoint is left alone.",

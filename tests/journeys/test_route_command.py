@@ -117,9 +117,9 @@ def test_a_fresh_folder_is_told_what_to_do(project: Project) -> None:
     assert done.code == 0
     assert "add [providers.NAME] to holdfast.toml" in done.out
     for verb in ("stats", "requests"):
-        done = project.run("route", verb)
-        assert done.code == 2
-        assert "no model call was logged here yet" in done.err
+        text, _ = both(project, "route", verb)
+        assert text.out == "no model call was logged here yet\n"
+    assert not (project.folder / ".holdfast").exists()
 
 
 def test_check_names_the_variable_that_is_missing(offline: Project) -> None:
@@ -243,11 +243,21 @@ def test_a_budget_that_is_used_up_stops_runs_and_clients_before_anything_is_sent
         assert "the budget of 0.01 sat for everything does not allow another" in done.err
         assert "raise the budget, or ask for less" in done.err
         assert "retry" not in done.err
-        with proxied(project) as (address, _):
+        with proxied(project) as (address, process):
             status, _, body = ask(address, CHAT)
             assert status == 402
             assert "for everything does not allow" in json.loads(body)["error"]["message"]
+            status, _, _ = ask(address, {**CHAT, "model": "smal"})
+            assert status == 404
+            stop(process, signal.SIGINT)
         assert desk.exchanges == []
+    text, data = both(project, "route", "requests", "--outcome", "refused", "--ascending")
+    assert [each["asked_model"] for each in data["requests"]] == ["small", "small", "smal"]
+    assert [each["charged_msat"] for each in data["requests"]] == [0, 0, 0]
+    assert "refused     smal " in text.out
+    assert "no configured provider serves the model 'smal'" in text.out
+    text, _ = both(project, "route", "stats", "--by", "outcome")
+    assert text.out.startswith("refused                          0 requests, 3 refused, ")
 
 
 def test_ctrl_c_ends_the_proxy_with_130_and_in_silence(offline: Project) -> None:

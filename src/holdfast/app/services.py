@@ -148,7 +148,9 @@ async def open_ledger(settings: Settings) -> AsyncGenerator[Ledger | None]:
         yield None
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    async with await Ledger.open(path, exchange=exchange_of(settings)) as ledger:
+    async with await Ledger.open(
+        path, ack=settings.ledger_ack, exchange=exchange_of(settings)
+    ) as ledger:
         yield ledger
 
 

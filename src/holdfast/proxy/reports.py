@@ -6,46 +6,57 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
-from holdfast.clock import Clock
 from holdfast.errors import UsageError
 from holdfast.frozen import members_of
 from holdfast.routing.dialects.seam import Document
+from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.ledger.ledger import Ledger
-from holdfast.routing.ledger.reports import Filters
+from holdfast.routing.ledger.reports import Filters, SortBy
 from holdfast.routing.seam import Usage
 from holdfast.web.http import Refused
 
 _RANGES: Final = {"last_1h": 3_600, "last_24h": 86_400, "last_7d": 604_800, "last_30d": 2_592_000}
-_SORTS: Final = {"timestamp": "at", "cost_sats": "cost", "latency_ms": "latency"}
+_SORTS: Final[Mapping[str, SortBy]] = {
+    "timestamp": "at",
+    "cost_sats": "cost",
+    "latency_ms": "latency",
+    "tokens": "tokens",
+}
+_NAMES: Final = {
+    "model": "model", "provider": "provider", "owner": "owner", "policy": "policy", "tier": "tier",
+    "asked_tier": "asked_tier", "run": "run_id", "key": "key_id", "outcome": "outcome", "state": "state",
+}  # fmt: skip
+"""Parameters that name what requests must have, and what the ledger calls them."""
+_SHARED: Final = frozenset({*_NAMES, "range", "since", "until", "streaming", "success"})
+_STATS: Final = _SHARED | {"group_by"}
+_REQUESTS: Final = _SHARED | {"page", "per_page", "sort", "order"}
 
 
 class Reports:
     """Answers questions about what was asked."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, dispatcher: Dispatcher) -> None:
         self._ledger = ledger
-        self._clock = clock
+        self._dispatcher = dispatcher
 
     async def stats(self, query: Mapping[str, str]) -> Document:
-        """Return sums: `range` or `since` and `until`, `model`, `provider`, `group_by`.
+        """Return sums: `range` or `since` and `until`, filters, `group_by`.
 
         Raises:
-            Refused: 400 for a parameter that is none.
+            Refused: 400 for a parameter that is none, 404 for a model or a provider that nobody knows.
         """
-        since_ms, until_ms = self._range(query)
+        filters = self._filters(query, _STATS)
+        await self._check_known(filters)
         try:
             groups = await self._ledger.stats(
-                since_ms,
-                until_ms,
-                model=query.get("model"),
-                provider=query.get("provider"),
-                group_by=cast("Any", query.get("group_by")),
+                filters, group_by=cast("Any", query.get("group_by", "").replace("-", "_") or None)
             )
         except UsageError as error:
             raise Refused(400, f"{error.message}; {error.hint}") from error
         return {
-            "since_ms": since_ms,
-            "until_ms": until_ms,
+            "since_ms": filters.since_ms,
+            "until_ms": filters.until_ms,
+            "currency": self._ledger.currency or None,
             "groups": [_plain(each) for each in groups],
         }
 
@@ -55,23 +66,15 @@ class Reports:
         Raises:
             Refused: as above.
         """
-        since_ms, until_ms = self._range(query)
-        filters = Filters(
-            since_ms=since_ms,
-            until_ms=until_ms,
-            model=query.get("model"),
-            provider=query.get("provider"),
-            owner=query.get("owner"),
-            policy=query.get("policy"),
-            stream=_truth(query, "streaming"),
-            success=_truth(query, "success"),
-        )
+        filters = self._filters(query, _REQUESTS)
         sort = query.get("sort", "timestamp")
+        if sort not in _SORTS:
+            raise Refused(400, f"sort must be one of {', '.join(_SORTS)}, not {sort!r}")
         try:
             page = await self._ledger.requests(
                 _whole(query, "page", 1),
                 _whole(query, "per_page", 20),
-                sort=cast("Any", _SORTS.get(sort, sort)),
+                sort=_SORTS[sort],
                 order=cast("Any", query.get("order", "desc")),
                 filters=filters,
             )
@@ -81,17 +84,55 @@ class Reports:
             "page": page.page,
             "per_page": page.per_page,
             "total": page.total,
+            "currency": self._ledger.currency or None,
             "requests": [_plain(each) for each in page.requests],
         }
+
+    def _filters(self, query: Mapping[str, str], known: frozenset[str]) -> Filters:
+        if unknown := sorted(query.keys() - known):
+            raise Refused(
+                400, f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(known))}"
+            )
+        since_ms, until_ms = self._range(query)
+        named = {member: query.get(name) for name, member in _NAMES.items()}
+        return Filters(
+            since_ms=since_ms,
+            until_ms=until_ms,
+            stream=_truth(query, "streaming"),
+            success=_truth(query, "success"),
+            **cast("dict[str, Any]", named),
+        )
+
+    async def _check_known(self, filters: Filters) -> None:
+        """Refuse the name of a model or a provider that is neither configured nor logged."""
+        model, provider = filters.model, filters.provider
+        if model and model not in self._models() and not await self._ledger.knows(model=model):
+            raise Refused(
+                404, f"the model {model!r} is neither configured nor was it ever asked for"
+            )
+        providers = self._dispatcher.providers
+        if (
+            provider
+            and provider not in providers
+            and not await self._ledger.knows(provider=provider)
+        ):
+            raise Refused(
+                404, f"the provider {provider!r} is neither configured nor did it ever serve"
+            )
+
+    def _models(self) -> set[str]:
+        return {name for each in self._dispatcher.providers.values() for name in each.models()}
 
     def _range(self, query: Mapping[str, str]) -> tuple[int, int | None]:
         named = query.get("range", "last_7d")
         if named not in _RANGES:
             raise Refused(400, f"range must be one of {', '.join(_RANGES)}, not {named!r}")
-        since = _moment(query, "since")
+        since, until = _moment(query, "since"), _moment(query, "until")
         if since is None:
-            since = self._clock.now_ms() - _RANGES[named] * 1000
-        return since, _moment(query, "until")
+            since = (until or self._dispatcher.clock.now_ms()) - _RANGES[named] * 1000
+        if until is not None and since >= until:
+            raise Refused(400, "until must be after since")
+        return since, until
 
 
 def _moment(query: Mapping[str, str], name: str) -> int | None:
@@ -130,6 +171,9 @@ def _plain(record: object) -> Document:
         value = cast("object", getattr(record, name))
         if isinstance(value, Usage):
             told["usage"] = _plain(value)
-        elif name not in ("attempts", "micros"):
+        elif name == "micros":
+            told["cost_in_currency"] = None if value is None else cast("int", value) / 1_000_000
+        elif name != "attempts":
             told[name] = value
-    return told
+    debit = told.get("debit_msat")
+    return told | ({"cost_sats": debit / 1000} if isinstance(debit, int) else {})

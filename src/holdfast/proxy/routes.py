@@ -128,7 +128,7 @@ class ProxyRoutes:
     def _reports(self) -> Reports:
         if self._dispatcher.ledger is None:
             raise Refused(404, "this proxy keeps no ledger")
-        return Reports(self._dispatcher.ledger, self._dispatcher.clock)
+        return Reports(self._dispatcher.ledger, self._dispatcher)
 
 
 def _face_of(request: Request) -> Face:

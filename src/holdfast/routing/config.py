@@ -13,6 +13,8 @@ from holdfast.routing.quality.rules import QualityRules
 from holdfast.routing.seam import Price, Tier, Traits
 from holdfast.routing.selection.policies import Policy, Strategy
 
+UNTOLD_OUTPUT: Final = 16_384
+"""The limit of tokens under a budget for a request that names none."""
 LITELLM: Final = "litellm"
 """The kind of an endpoint that is asked through the library of that name."""
 
@@ -109,7 +111,8 @@ class RoutingConfig:
     All endpoints of a model are tried `rounds` times; only between two rounds is there a pause. Whoever
     finds all circuits open waits `wait_seconds` at most for somebody's probe. Providers with
     `auto_discover` are asked for their models and prices every `discover_seconds`; what they said counts for
-    `stale_seconds` where they do not answer.
+    `stale_seconds` where they do not answer. A request under a budget that names no limit of tokens has
+    `untold_max_tokens` at most, or that of its model where that is known and less.
     """
 
     strategy: Strategy = "cheapest"
@@ -117,6 +120,7 @@ class RoutingConfig:
     wait_seconds: float = 10.0
     discover_seconds: float = 600.0
     stale_seconds: float = 3600.0
+    untold_max_tokens: int = UNTOLD_OUTPUT
     breaker: Rules = field(default_factory=Rules)
     policies: tuple[Policy, ...] = ()
     budgets: Budgets = field(default_factory=Budgets)

@@ -53,7 +53,7 @@ class Settings:
     """Everything that can be set.
 
     `root` is the folder of `holdfast.toml` or, without one, where the search for it began. A path
-    in `store` is absolute. `model` is None where no default was set. `lease_seconds` is how long
+    in `store` is absolute. `ledger_ack` is `ack` where that was said: money is then as safe as all else. `model` is None where no default was set. `lease_seconds` is how long
     a silent process keeps a run, `concurrency` how many steps of one process run at once. `tracing`
     `routing`, `proxy`, `wallet`, `money` and `prices` (by model, as `PriceTable.read` takes them) are None where nothing was said
     about them. `warnings` are sentences to show once.
@@ -64,6 +64,7 @@ class Settings:
     tools: ToolSettings
     file: Path | None = None
     ack: Ack = "disk"
+    ledger_ack: Ack = "os"
     model: str | None = None
     lease_seconds: float = 15.0
     concurrency: int = 40
@@ -106,6 +107,8 @@ def load_settings(
     if traces := environ.get(TRACES_VARIABLE):
         values["tracing"] = _with_store(values.get("tracing"), _absolute(traces, start))
     values |= _from_caller(found, start, overrides)
+    if "ack" in values:
+        values["ledger_ack"] = values["ack"]
     found.raise_all()
     known = cast("dict[str, Any]", values)  # each was checked where it was read
     return Settings(root=root, file=file, warnings=tuple(found.warnings), **known)

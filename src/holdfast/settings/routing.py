@@ -45,6 +45,7 @@ def read_routing(
         rounds=section.take("rounds", as_whole, usual.rounds),
         wait_seconds=section.take("wait_seconds", as_seconds, usual.wait_seconds),
         discover_seconds=section.take("discover_seconds", as_seconds, usual.discover_seconds),
+        untold_max_tokens=section.take("untold_max_tokens", as_whole, usual.untold_max_tokens),
         stale_seconds=section.take("stale_seconds", as_seconds, usual.stale_seconds),
         breaker=_breaker(section.section("breaker")),
         policies=_policies(section.section("policies")),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Table = Mapping[str, object]
 _MOST = 10**12
+_MOST_EXPONENT = 30
 _VARIABLE = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
 
 
@@ -61,7 +62,9 @@ def _amount(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004 - all checks raise the same
     number = Decimal(str(value))
-    if not number.is_finite() or abs(number) > _MOST:
+    # The size of the exponent first: a whole number of 1e999999999 would fill the memory.
+    fits = number.is_finite() and (not number or abs(number.adjusted()) <= _MOST_EXPONENT)
+    if not fits or abs(number) > _MOST:
         raise ValueError("must be a number of a sensible size")
     return number
 

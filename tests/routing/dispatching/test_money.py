@@ -7,7 +7,9 @@ import random
 
 import pytest
 
-from holdfast.errors import BudgetExceeded, ProviderUnavailable
+from holdfast.errors import BudgetExceeded, NoProvider, ProviderUnavailable, UsageError
+from holdfast.frozen import replace
+from holdfast.routing.breakers.board import Place
 from holdfast.routing.cost import most_msat
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.request import Dispatch
@@ -116,6 +118,126 @@ async def test_a_refusal_says_whether_other_requests_hold_money_that_may_come_ba
         with pytest.raises(BudgetExceeded) as refused:
             await Dispatch(dispatcher, ask).__aenter__()
         assert refused.value.others_hold
+
+
+@pytest.mark.parametrize("strategy", ["cheapest", "round_robin"])
+async def test_an_endpoint_without_a_price_is_passed_over_under_a_budget(tmp_path, strategy):
+    ask = Ask(model="m", size=100, max_tokens=10, strategy=strategy)
+    cap = 100 * most_msat(price(1), 100, 10)
+    async with leading(tmp_path, cap, None, price(1), None) as dispatcher:
+        asked = []
+
+        async def down(call) -> None:
+            asked.append(call.candidate.endpoint.provider)
+            raise ProviderUnavailable("it is down", fault=Fault.CONNECT)
+
+        for _ in range(3):
+            with pytest.raises(ProviderUnavailable, match="it is down"):
+                async with Dispatch(dispatcher, ask) as dispatch:
+                    await dispatch.run(down)
+        assert set(asked) == {"p1"}
+        with pytest.raises(BudgetExceeded, match="of which nobody knows the price"):
+            await Dispatch(dispatcher, replace(ask, model="p0/m")).__aenter__()
+
+
+async def test_whoever_has_no_money_for_another_call_is_told_why_the_first_was_not_enough(tmp_path):
+    ask = Ask(model="m", size=100, max_tokens=10)
+    async with leading(tmp_path, most_msat(price(1), 100, 10), price(1), price(1)) as dispatcher:
+
+        async def broke(call) -> None:
+            raise ProviderUnavailable("it broke off", fault=Fault.TRUNCATED)
+
+        with pytest.raises(BudgetExceeded) as refused:
+            async with Dispatch(dispatcher, ask) as dispatch:
+                await dispatch.run(broke)
+        assert refused.value.message.startswith(
+            "it broke off; no other endpoint was asked: the bud"
+        )
+        assert isinstance(refused.value.__cause__, ProviderUnavailable)
+        (row,) = (await dispatcher.ledger.requests()).requests
+        assert row.message == refused.value.message[:300]
+
+
+async def rows_of(dispatcher) -> list[tuple]:
+    await dispatcher.ledger.sweep()  # what is written comes in order
+    page = await dispatcher.ledger.requests(order="asc")
+    return [(r.outcome, r.asked_model, r.charged_msat, r.message[:22]) for r in page.requests]
+
+
+async def test_whoever_is_not_let_in_leaves_a_line_with_the_reason(tmp_path):
+    async with leading(tmp_path, 10, price(1)) as dispatcher:
+        with pytest.raises(NoProvider):
+            Dispatch(dispatcher, Ask(model="another", size=1))
+        with pytest.raises(UsageError):
+            Dispatch(dispatcher, Ask(model="m", size=1, policy="unheard-of"))
+        with pytest.raises(BudgetExceeded):
+            await Dispatch(dispatcher, Ask(model="m", size=100, max_tokens=10)).__aenter__()
+        with pytest.raises(NoProvider):
+            Dispatch(dispatcher, Ask(model="x" * 10_000, size=1))
+        assert await rows_of(dispatcher) == [
+            ("refused", "another", 0, "no configured provider"),
+            ("refused", "m", 0, "there is no routing po"),
+            ("refused", "m", 0, "the budget of 0.01 sat"),
+            ("refused", "x" * 200, 0, "no configured provider"),
+        ]
+
+
+async def test_whoever_finds_all_left_alone_or_leaves_before_a_call_is_told_apart(tmp_path):
+    ask = Ask(model="m", size=1, max_tokens=1)
+    async with leading(tmp_path, None, price(1)) as dispatcher:
+        with pytest.raises(asyncio.CancelledError):
+            async with Dispatch(dispatcher, ask):
+                raise asyncio.CancelledError
+        dispatcher.board.force(Place("p0"), "open")
+        with pytest.raises(ProviderUnavailable):
+            async with Dispatch(dispatcher, ask) as dispatch:
+                await dispatch.run(lambda _call: asyncio.sleep(0))
+        assert await rows_of(dispatcher) == [
+            ("cancelled", "m", 0, "CancelledError"),
+            ("refused", "m", 0, "every endpoint that se"),
+        ]
+
+
+async def teach(dispatcher, tokens: int) -> None:
+    async def answer(call) -> None:
+        call.succeed(Usage(input_tokens=1, output_tokens=tokens))
+
+    for _ in range(8):
+        async with Dispatch(dispatcher, Ask(model="m", size=1, max_tokens=tokens)) as dispatch:
+            await dispatch.run(answer)
+    await dispatcher.ledger.spent(TOTAL)  # what is booked with the next one is learned then
+
+
+async def held_tokens(dispatcher, ask: Ask) -> int | None:
+    async with Dispatch(dispatcher, ask) as dispatch:
+        return dispatch._held.max_tokens
+
+
+async def test_a_request_without_a_limit_may_have_what_its_model_can_or_twice_what_was_learned(
+    tmp_path,
+):
+    plenty, ask = 10**12, Ask(model="m", size=1)
+    async with leading(tmp_path, plenty, price(1)) as dispatcher:
+        assert await held_tokens(dispatcher, ask) == 16_384
+        dispatcher.providers["p0"].limits = {"m": 4_096}
+        assert await held_tokens(dispatcher, ask) == 4_096
+        dispatcher.providers["p0"].limits = {"m": 99_999}
+        assert await held_tokens(dispatcher, ask) == 16_384
+        await teach(dispatcher, 300)
+        assert await held_tokens(dispatcher, ask) == 600
+        assert await held_tokens(dispatcher, replace(ask, max_tokens=5_000)) == 5_000
+
+
+async def test_a_refusal_says_how_many_tokens_it_is_about_and_how_to_ask_for_fewer(tmp_path):
+    async with leading(tmp_path, 100, price(1)) as dispatcher:
+        with pytest.raises(BudgetExceeded) as refused:
+            await Dispatch(dispatcher, Ask(model="m", size=1)).__aenter__()
+        assert "set max_tokens: without it money for 2000 tokens out is held" in refused.value.hint
+        with pytest.raises(BudgetExceeded) as refused:
+            await Dispatch(dispatcher, Ask(model="m", size=1, max_tokens=99)).__aenter__()
+        assert refused.value.hint == "raise the budget, or ask for less"
+        async with Dispatch(dispatcher, Ask(model="m", size=1, max_tokens=20)) as dispatch:
+            assert dispatch.plan.candidates
 
 
 async def test_without_a_budget_calls_of_any_price_are_made_one_after_another(tmp_path):

@@ -191,16 +191,16 @@ async def test_a_request_is_read_back_with_its_attempts(ledger):
         policy="cheap", request_class="chat", stream=True, tier="local", complexity=0.25
     )
     got = await ledger.reserve(request, 1000)
-    told = end(300, 200)
+    told = replace(end(300, 200), tier="frontier")
     await ledger.settle(got, told)
     logged = await ledger.request(request.id)
     assert (logged.id, logged.asked_model, logged.policy) == (request.id, "gpt", "cheap")
-    assert (logged.request_class, logged.stream, logged.tier, logged.complexity) == (
+    assert (logged.request_class, logged.stream, logged.asked_tier, logged.complexity) == (
         "chat", True, "local", 0.25,
     )  # fmt: skip
     assert (logged.reserved_msat, logged.charged_msat, logged.quoted_msat) == (1000, 500, 500)
     assert (logged.retries, logged.usage.input_tokens, logged.state) == (1, 20, "settled")
-    assert logged.attempts == told.attempts
+    assert (logged.attempts, logged.tier) == (told.attempts, "frontier")
 
 
 async def test_pages_are_sorted_filtered_and_counted(ledger):
@@ -241,9 +241,11 @@ async def test_sums_are_by_group_and_in_a_currency_by_the_rate_of_each_day(tmp_p
         days = await ledger.stats(group_by="day")
         assert [each.group for each in days] == ["2026-11-26", "2026-11-27"]
         assert [each.micros for each in days] == [1_000_000, 2_000_000]
-        (model,) = await ledger.stats(AT + 1, group_by="model", model="gpt", provider="node")
+        (model,) = await ledger.stats(
+            Filters(since_ms=AT + 1, model="gpt", provider="node"), group_by="model"
+        )
         assert (model.group, model.requests, model.mean_latency_ms) == ("gpt", 1, 20)
-        assert await ledger.stats(until_ms=AT) == []
+        assert await ledger.stats(Filters(until_ms=AT)) == []
         with pytest.raises(UsageError, match="group_by"):
             await ledger.stats(group_by="secret")
 

@@ -123,13 +123,15 @@ def test_all_mistakes_in_prices_are_told_at_once() -> None:
             {
                 "a": 3, "b": {"input": 1}, "c": price(reasonin=3), "d": {**price(), "since": "soon"},
                 "e": {**price(), "input": "much"}, "f": {**price(), "input": -1},
-                "g": {**price(), "currency": 5},
+                "g": {**price(), "currency": 5}, "h": {**price(), "input": Decimal("1e-999999999")},
+                "i": {**price(), "request": "1e999999999"},
             }
         )  # fmt: skip
     for said in (
         "prices.a: must be a table", "prices.b: input and output must be given",
         "prices.c: unknown 'reasonin'", "prices.d: since must be a day", "prices.e: input must be",
         "prices.f: input must be a sensible", "prices.g: currency must be",
+        "prices.h: input must be a sensible", "prices.i: request must be a sensible",
     ):  # fmt: skip
         assert said in told.value.message
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from holdfast.routing.ledger.ledger import Ledger
 
 T = TypeVar("T")
+NOTHING_YET = "no model call was logged here yet"
+_WHO_LOGS = "calls of workflows and of `holdfast proxy` are, as soon as there is a provider"
 
 
 def with_dispatcher(settings: Settings, action: Callable[[Dispatcher], T]) -> T:
@@ -47,11 +49,16 @@ def with_ledger(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) ->
         UsageError: nothing was logged here yet.
     """
     if not _has_ledger(settings):
-        raise UsageError(
-            "no model call was logged here yet",
-            hint="calls of workflows and of `holdfast proxy` are, as soon as there is a provider",
-        )
+        raise UsageError(NOTHING_YET, hint=_WHO_LOGS)
+    return _with(settings, action)
 
+
+def look_into_ledger(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) -> T | None:
+    """Ask the ledger of the project something; None where nothing was logged yet."""
+    return _with(settings, action) if _has_ledger(settings) else None
+
+
+def _with(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) -> T:
     async def work() -> T:
         async with open_ledger(settings) as ledger:
             assert ledger is not None

@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.output import Output, moment
-from holdfast.cli.route.opening import with_ledger
+from holdfast.cli.route.opening import NOTHING_YET, look_into_ledger
 from holdfast.cli.settings import settings_of
+from holdfast.cli.times import read_time
 from holdfast.clock import SystemClock
+from holdfast.errors import UsageError
 from holdfast.frozen import members_of
 from holdfast.routing.cost import format_msat
 
 if TYPE_CHECKING:
-    from holdfast.routing.ledger.reports import Logged, Sums
+    from holdfast.routing.ledger.ledger import Ledger
+    from holdfast.routing.ledger.reports import Filters, Logged, Page, Sums
 
 _HOURS_MS = 3_600_000
-_GROUPS = ("model", "tier", "provider", "policy", "owner", "day")
+_GROUPS = (
+    "model", "tier", "asked-tier", "provider", "policy", "owner", "key", "outcome", "day",
+)  # fmt: skip
+_SORTS = {"time": "at", "cost": "cost", "latency": "latency", "tokens": "tokens"}
+_NAMES = ("model", "provider", "owner", "policy", "tier")
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
+    for name in _NAMES:
+        parser.add_argument(f"--{name}", metavar="NAME", help=f"only of this {name}")
+    parser.add_argument("--since", metavar="TIME", help="asked then or later: 2h, 3d, ISO 8601")
+    parser.add_argument("--until", metavar="TIME", help="asked before: 2h, 3d, ISO 8601")
     if verb == "stats":
         parser.add_argument("--by", choices=_GROUPS, default="model", help="what to sum by")
-        parser.add_argument("--hours", type=float, default=168, help="how far back (default 168)")
+        parser.add_argument(
+            "--hours", type=float, default=168, help="how far back without --since (default 168)"
+        )
         parser.set_defaults(verb_action=_stats)
     else:
         parser.add_argument("--page", type=int, default=1, metavar="N", help="which page")
         parser.add_argument("--per-page", type=int, default=20, metavar="N", help="at most 100")
-        parser.add_argument("--model", help="only of this model")
-        parser.add_argument("--provider", help="only of this provider")
+        parser.add_argument("--run", dest="run_id", metavar="ID", help="only of this run")
+        parser.add_argument("--key", metavar="ID", help="only of this key")
+        parser.add_argument(
+            "--outcome", metavar="WORD", help="only with it: ok, refused, timeout, ..."
+        )
         parser.add_argument("--failed", action="store_true", help="only those that failed")
+        parser.add_argument("--streamed", action="store_true", help="only those that were streamed")
+        parser.add_argument(
+            "--sort", choices=tuple(_SORTS), default="time", help="what to order by"
+        )
+        parser.add_argument("--ascending", action="store_true", help="the least first")
         parser.set_defaults(verb_action=_requests)
 
 
@@ -41,61 +62,114 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _stats(arguments: argparse.Namespace, output: Output) -> int:
-    since_ms = SystemClock().now_ms() - round(arguments.hours * _HOURS_MS)
-    groups = with_ledger(
-        settings_of(arguments, output),
-        lambda ledger: ledger.stats(since_ms, group_by=arguments.by),
+    filters = _filters(arguments, round(arguments.hours * _HOURS_MS))
+    by: Any = arguments.by.replace("-", "_")
+
+    async def ask(ledger: Ledger) -> tuple[str, list[Sums]]:
+        return ledger.currency, [*await ledger.stats(filters, group_by=by)]
+
+    found = look_into_ledger(settings_of(arguments, output), ask)
+    currency, groups = found or ("", [])
+    output.data(
+        {
+            "by": arguments.by,
+            "currency": currency or None,
+            "groups": [_record(each) for each in groups],
+        }
     )
-    output.data({"by": arguments.by, "groups": [_record(each) for each in groups]})
     for each in groups:
-        output.line(f"{each.group or '(none)':32} {_sums(each)}")
+        output.line(f"{each.group or '(none)':32} {_sums(each, currency)}")
     if not groups:
-        output.line("no requests in this time")
+        output.line(NOTHING_YET if found is None else "no requests in this time")
     return 0
 
 
 def _requests(arguments: argparse.Namespace, output: Output) -> int:
-    from holdfast.routing.ledger.reports import Filters  # noqa: PLC0415
+    filters = _filters(arguments, None)
+    order: Any = "asc" if arguments.ascending else "desc"
+    sort: Any = _SORTS[arguments.sort]
 
-    filters = Filters(
-        model=arguments.model,
-        provider=arguments.provider,
-        success=False if arguments.failed else None,
-    )
-    page = with_ledger(
-        settings_of(arguments, output),
-        lambda ledger: ledger.requests(arguments.page, arguments.per_page, filters=filters),
-    )
+    async def ask(ledger: Ledger) -> tuple[str, Page]:
+        page, size = arguments.page, arguments.per_page
+        found = await ledger.requests(page, size, sort=sort, order=order, filters=filters)
+        return ledger.currency, found
+
+    found = look_into_ledger(settings_of(arguments, output), ask)
+    if found is None:
+        output.data({"page": arguments.page, "total": 0, "currency": None, "requests": []})
+        output.line(NOTHING_YET)
+        return 0
+    currency, page = found
     output.data(
         {
             "page": page.page,
             "total": page.total,
+            "currency": currency or None,
             "requests": [_record(each) for each in page.requests],
         }
     )
     for each in page.requests:
-        output.line(_request(each))
+        output.line(_request(each, currency))
     output.line(f"page {page.page}: {len(page.requests)} of {page.total} requests")
     return 0
 
 
-def _sums(each: Sums) -> str:
+def _filters(arguments: argparse.Namespace, back_ms: int | None) -> Filters:
+    """Return which requests are meant; without another beginning those of the last `back_ms`.
+
+    Raises:
+        UsageError: a time is none, or the end is before the beginning.
+    """
+    from holdfast.routing.ledger.reports import Filters  # noqa: PLC0415
+
+    now_ms = SystemClock().now_ms()
+    since_ms, until_ms = (read_time(each, now_ms) for each in (arguments.since, arguments.until))
+    if since_ms is None and back_ms is not None:
+        since_ms = (until_ms or now_ms) - back_ms
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise UsageError("--until is not after --since", hint="no request can be in that time")
+    if arguments.verb == "stats":
+        only: dict[str, Any] = {}
+    else:
+        only = {
+            "run_id": arguments.run_id,
+            "key_id": arguments.key,
+            "outcome": arguments.outcome,
+            "success": False if arguments.failed else None,
+            "stream": True if arguments.streamed else None,
+        }
+    named = {name: getattr(arguments, name) for name in _NAMES}
+    return Filters(since_ms=since_ms, until_ms=until_ms, **named, **only)
+
+
+def _sums(each: Sums, currency: str) -> str:
     unknown = f", {each.unknown_requests} of unknown cost" if each.unknown_requests else ""
     failed = f", {each.failed} failed" if each.failed else ""
+    refused = f", {each.refused} refused" if each.refused else ""
     latency = "" if each.mean_latency_ms is None else f", {each.mean_latency_ms:.0f} ms on average"
     return (
-        f"{each.requests} request{'' if each.requests == 1 else 's'}{failed}, {each.input_tokens} tokens in, "
-        f"{each.output_tokens} out, {format_msat(each.debit_msat)}{unknown}{latency}"
+        f"{each.requests} request{'' if each.requests == 1 else 's'}{failed}{refused}, "
+        f"{each.input_tokens} tokens in, {each.output_tokens} out, "
+        f"{_money(each.debit_msat, each.micros, currency)}{unknown}{latency}"
     )
 
 
-def _request(each: Logged) -> str:
+def _request(each: Logged, currency: str) -> str:
     served = f"{each.provider}/{each.model}" if each.provider else each.asked_model
     took = "" if each.latency_ms is None else f"{each.latency_ms} ms"
+    cost = _money(each.charged_msat, each.micros, currency)
+    why = f"  {each.message}" if each.outcome == "refused" else ""
     return (
         f"{moment(each.at_ms)}  {each.id[:8]}  {each.outcome or each.state:10}  "
-        f"{served:32}  {format_msat(each.charged_msat):>14}  {took}"
+        f"{served:32}  {cost:>14}  {took}{why}".rstrip()
     )
+
+
+def _money(msat: int | None, micros: int | None, currency: str) -> str:
+    """Return an amount in sats and, where there is a rate, in the currency beside it."""
+    if msat is None or micros is None:
+        return format_msat(msat)
+    return f"{format_msat(msat)} ({micros / 1e6:.4f} {currency})"
 
 
 def _record(record: object) -> dict[str, object]:

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from holdfast.clock import Clock
-from holdfast.errors import NoProvider, UsageError
+from holdfast.errors import HoldfastError, NoProvider, UsageError
 from holdfast.frozen import replace
 from holdfast.routing.breakers.board import Board
 from holdfast.routing.config import Budgets, RoutingConfig
 from holdfast.routing.dispatching.asking import Ask, policy_of
 from holdfast.routing.dispatching.modelling import choose
 from holdfast.routing.dispatching.overseeing import Overseer
-from holdfast.routing.ledger.entries import Cap, Scope
+from holdfast.routing.ledger.entries import Cap, RequestStart, Scope
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.lengths import DEFAULT, Sample
 from holdfast.routing.quality.checks import Check, all_of
@@ -21,13 +21,15 @@ from holdfast.routing.quality.evidence import Evidence, NoEvidence
 from holdfast.routing.seam import Account, Provider
 from holdfast.routing.selection.choosing import ANY, Chooser, Plan, Wanted
 from holdfast.routing.selection.conversations import Conversations, conversation_key
-from holdfast.routing.selection.endpoints import Catalogue, Offer
+from holdfast.routing.selection.endpoints import Catalogue, Endpoint, Offer
 from holdfast.routing.selection.expected import Tokens
 from holdfast.routing.selection.speed import Speeds
 from holdfast.tracing.tracer import Tracer
 
 _LISTED = 20
 """How many models of a provider a message names."""
+_MOST_MESSAGE = 300
+"""Characters of a reason that are logged."""
 
 
 class Dispatcher:
@@ -124,6 +126,16 @@ class Dispatcher:
         if self.ledger is None:
             return DEFAULT
         return self.ledger.lengths.sample(policy, ask.model, ask.request_class)
+
+    def most_output(self, endpoint: Endpoint) -> int | None:
+        """Return the most tokens that a model puts out, None if nobody says."""
+        limits: Mapping[str, int] = getattr(self.providers[endpoint.provider], "limits", {})
+        return limits.get(endpoint.model)
+
+    def refuse(self, start: RequestStart, error: HoldfastError) -> None:
+        """Log a request that is not let in."""
+        if self.ledger is not None:
+            self.ledger.refuse(start, error.message[:_MOST_MESSAGE])
 
     def caps(self, account: Account) -> Sequence[Cap]:
         """Return the budgets that a request of an account is under."""

@@ -10,16 +10,19 @@ from typing import Self, TypeVar
 from holdfast.errors import BudgetExceeded, HoldfastError, ProviderError, ProviderUnavailable
 from holdfast.frozen import replace
 from holdfast.ids import new_run_id
-from holdfast.routing.cost import dearest_rates, total
+from holdfast.routing.cost import total
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.calls import Call
 from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.dispatching.holding import covers, dearest, start_of, times
 from holdfast.routing.dispatching.sparing import spare
 from holdfast.routing.faults import PASSED_OVER, Fault
-from holdfast.routing.ledger.amounts import amount_to_reserve
+from holdfast.routing.ledger.amounts import amount_to_reserve, likely_tokens
 from holdfast.routing.ledger.booking import day_scope
 from holdfast.routing.ledger.entries import (
+    CANCELLED,
     OK,
+    REFUSED,
     Attempt,
     Cap,
     CapReached,
@@ -35,12 +38,9 @@ from holdfast.routing.selection.conversations import conversation_key
 
 T = TypeVar("T")
 _DAY_MS = 86_400_000
-"""The extractor alone is served under a name that begins with its provider."""
 
 _PAUSE_MS = 500
 _MOST_PAUSE_MS = 5_000
-_PRICED = 3
-"""How many of the first candidates a reservation pays the dearest of; for a dearer one it is extended."""
 
 
 class Dispatch:
@@ -58,9 +58,13 @@ class Dispatch:
             UsageError: the request names a policy that there is not.
         """
         self.ask = ask
-        self.wanted = dispatcher.wanted(ask)
-        self.plan: Plan = _led_by(dispatcher.plan(self.wanted), ask.first)
         self.id = request_id or ask.id or str(new_run_id())
+        try:
+            self.wanted = dispatcher.wanted(ask)
+            self.plan: Plan = _led_by(dispatcher.plan(self.wanted), ask.first)
+        except HoldfastError as error:
+            dispatcher.refuse(start_of(self.id, ask, dispatcher.clock.now_ms()), error)
+            raise
         self.attempts: list[Attempt] = []
         self.served: Attempt | None = None
         self.cut_off = False
@@ -68,15 +72,19 @@ class Dispatch:
         self._all = dispatcher
         self._begin_ns = dispatcher.clock.monotonic_ns()
         self._held: Reservation | None = None
-        self._paid = _dearest(self.plan)
+        self._paid = dearest(self.plan)
         self._call: Call | None = None
+        self._is_capped = False
 
     async def __aenter__(self) -> Self:
         if (ledger := self._all.ledger) is not None:
             start, caps = self._start(), self._caps()
+            self._is_capped = bool(caps)
             held = await ledger.reserve(start, self._amount, caps)
             if isinstance(held, CapReached):
-                raise _over(held)
+                error = self._over(held)
+                self._all.refuse(start, error)
+                raise error
             self._held = held
         return self
 
@@ -132,7 +140,13 @@ class Dispatch:
     ) -> T:
         failure: ProviderError | None = None
         for candidate in self.plan.candidates:
-            if (call := await self._begin(candidate)) is None:
+            if self._is_passed_over(candidate):
+                continue
+            try:
+                call = await self._begin(candidate)
+            except BudgetExceeded as error:
+                raise error if failure is None else _besides(error, failure) from failure
+            if call is None:
                 continue
             try:
                 return await self._try(call, attempt)
@@ -212,15 +226,25 @@ class Dispatch:
     def _amount(self, room: int | None) -> Reserve:
         sample = self._all.sample(self.ask, self.wanted.policy.name)
         size, most = self.ask.size, self.ask.max_tokens
-        price = _times(self._paid, self.ask.answers)
-        return amount_to_reserve(price, size, most, sample, room=room)
+        price = times(self._paid, self.ask.answers)
+        return amount_to_reserve(price, size, most, sample, room=room, untold=self._untold())
+
+    def _untold(self) -> int:
+        """Return the most tokens out of a request that names no limit: the model's own, if that is known."""
+        usual = self._all.config.untold_max_tokens
+        known = (self._all.most_output(each.endpoint) for each in self.plan.candidates[:1])
+        return next((min(usual, most) for most in known if most), usual)
 
     def _needs_more(self, candidate: Candidate) -> bool:
         """Tell whether what is held does not pay for a call: the last was charged, or it is dearer."""
         if self._held is None:
             return False
         charged = bool(self.attempts) and self.attempts[-1].charged_msat != 0
-        return charged or not _covers(self._paid, candidate.endpoint.price)
+        return charged or not covers(self._paid, candidate.endpoint.price)
+
+    def _is_passed_over(self, candidate: Candidate) -> bool:
+        """Tell whether an endpoint must not be asked, as nobody could say what a budget pays for."""
+        return self._is_capped and self._paid is not None and candidate.endpoint.price is None
 
     async def _hold_more(self, price: Price | None) -> None:
         """Hold the money of another call at a price, besides what is held."""
@@ -229,26 +253,12 @@ class Dispatch:
         self._paid = price
         more = await self._all.ledger.extend(self._held, self._amount, self._caps())
         if isinstance(more, CapReached):
-            raise _over(more, own_msat=self._held.amount_msat or 0)
+            raise self._over(more, own_msat=self._held.amount_msat or 0)
         if isinstance(more, Reservation):
             self._held = more
 
     def _start(self) -> RequestStart:
-        ask, account, choice = self.ask, self.ask.account, self.wanted.choice
-        return RequestStart(
-            id=self.id,
-            at_ms=self._all.clock.now_ms(),
-            model=ask.model,
-            owner=account.owner,
-            run_id=account.run_id,
-            key_id=account.key_id,
-            policy=self.wanted.policy.name,
-            request_class=ask.request_class,
-            stream=ask.stream,
-            tier=choice.complexity.tier if choice else ask.tier or "",
-            complexity=choice.complexity.score if choice else None,
-            provider=_first(self.plan),
-        )
+        return start_of(self.id, self.ask, self._all.clock.now_ms(), self.wanted, _first(self.plan))
 
     def _caps(self) -> list[Cap]:
         caps = list(self._all.caps(self.ask.account))
@@ -259,12 +269,26 @@ class Dispatch:
             return caps
         return spare(caps, self._all.config.quality, self._all.clock.now_ms() // _DAY_MS)
 
+    def _over(self, reached: CapReached, own_msat: int = 0) -> BudgetExceeded:
+        hint = "raise the budget, or ask for less"
+        if reached.wanted_msat is not None and self.ask.max_tokens is None:
+            sample = self._all.sample(self.ask, self.wanted.policy.name)
+            tokens = likely_tokens(None, sample, untold=self._untold())
+            hint = (
+                f"raise the budget, or set max_tokens: without it money for {tokens} tokens out is "
+                "held, as answers to such requests may be that long"
+            )
+        error = BudgetExceeded(reached.message, hint=hint)
+        error.others_hold = reached.reserved_msat > own_msat
+        return error
+
     async def _settle(self, error: BaseException | None) -> None:
         ledger, held = self._all.ledger, self._held
         assert ledger is not None
         assert held is not None
         if not self.attempts:
-            await ledger.release(held, _reason(error))
+            refused = isinstance(error, HoldfastError)
+            await ledger.release(held, REFUSED if refused else CANCELLED, _reason(error))
             return
         served = self.served
         end = RequestEnd(
@@ -272,6 +296,7 @@ class Dispatch:
             attempts=tuple(self.attempts),
             provider=served.provider if served else "",
             model=served.model if served else "",
+            tier=self._all.providers[served.provider].traits.tier if served else "",
             latency_ms=(self._all.clock.monotonic_ns() - self._begin_ns) // 1_000_000,
             message=_reason(error) or self.ask.note,
             cut_off=self.cut_off,
@@ -309,48 +334,6 @@ def _led_by(plan: Plan, first: tuple[str, str] | None) -> Plan:
     return plan._replace(candidates=led)
 
 
-def _times(price: Price | None, answers: int) -> Price | None:
-    """Return a price by which a token out costs what a token of each answer does."""
-    if price is None or answers == 1:
-        return price
-    inward, outward = dearest_rates(price)
-    return Price(
-        input_msat_per_million=inward,
-        output_msat_per_million=outward * answers,
-        request_msat=price.request_msat,
-    )
-
-
-def _dearest(plan: Plan) -> Price | None:
-    """Return a price that none of the endpoints likely to be asked is above; None if one is unknown."""
-    prices = [each.endpoint.price for each in (*plan.candidates, *plan.waiting)[:_PRICED]]
-    known = [each for each in prices if each is not None]
-    if len(known) < len(prices) or not known:
-        return None
-    if len(known) == 1:
-        return known[0]
-    rates = [dearest_rates(each) for each in known]
-    return Price(
-        input_msat_per_million=max(inward for inward, _ in rates),
-        output_msat_per_million=max(outward for _, outward in rates),
-        request_msat=max(each.request_msat for each in known),
-    )
-
-
-def _covers(paid: Price | None, price: Price | None) -> bool:
-    """Tell whether money for a call at one price is enough for a call at another.
-
-    Under a cap nothing is ever held at an unknown price, so that one covers all others.
-    """
-    if paid is None or paid is price:
-        return True
-    if price is None or price.request_msat > paid.request_msat:
-        return False
-    inward, outward = dearest_rates(price)
-    most_inward, most_outward = dearest_rates(paid)
-    return inward <= most_inward and outward <= most_outward
-
-
 def _outcome(error: BaseException | None, attempts: list[Attempt]) -> str:
     if isinstance(error, asyncio.CancelledError):
         return str(Fault.LEFT)
@@ -363,7 +346,9 @@ def _reason(error: BaseException | None) -> str:
     return "" if error is None else type(error).__name__
 
 
-def _over(reached: CapReached, own_msat: int = 0) -> BudgetExceeded:
-    error = BudgetExceeded(reached.message, hint="raise the budget, or ask for less")
-    error.others_hold = reached.reserved_msat > own_msat
+def _besides(over: BudgetExceeded, failure: ProviderError) -> BudgetExceeded:
+    """Return that the money does not reach for another call, with why one is needed."""
+    told = f"{failure.message}; no other endpoint was asked: {over.message}"
+    error = BudgetExceeded(told, hint=over.hint)
+    error.others_hold = over.others_hold
     return error

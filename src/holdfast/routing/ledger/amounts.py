@@ -8,15 +8,17 @@ and the limit of tokens is lowered to what is held.
 
 from __future__ import annotations
 
+from holdfast.routing.config import UNTOLD_OUTPUT
 from holdfast.routing.cost import dearest_rates, most_msat
 from holdfast.routing.ledger.entries import Reserve
 from holdfast.routing.ledger.lengths import Sample
 from holdfast.routing.seam import Price
 
-UNTOLD_OUTPUT = 16_384
-"""The limit of tokens under a cap for a request that has none: pass the model's own where it is known."""
+QUANTILE = 0.95
 
 _SHARE = 8
+_LONGEST = 2
+"""How many times the quantile of learned lengths an answer may be whose request names no limit."""
 _MILLION = 1_000_000
 
 
@@ -25,27 +27,48 @@ def amount_to_reserve(
     input_tokens: int,
     max_tokens: int | None,
     lengths: Sample,
-    quantile: float = 0.95,
+    quantile: float = QUANTILE,
     room: int | None = None,
+    untold: int = UNTOLD_OUTPUT,
 ) -> Reserve:
     """Return how much to hold, in msat, and the limit of tokens to send.
 
     Without a cap (`room` is None) the likely cost is held and the limit stays as it was. Under a
     cap the amount pays for every token up to the limit that is returned, which is at least the
     `quantile` of the lengths and at most `max_tokens`: the whole of it while it needs at most an
-    eighth of the room. An amount above the room means that not even the likely answer fits.
+    eighth of the room. An amount above the room means that not even the likely answer fits. A request
+    without `max_tokens` has the limit `untold`, or twice the quantile of what was learned of requests
+    like it if that is less.
 
     `input_tokens` must not be too low: count a token a byte where nothing better is known.
     """
     if price is None:
         return Reserve(amount_msat=None, max_tokens=max_tokens)
-    limit = UNTOLD_OUTPUT if max_tokens is None else max_tokens
-    likely = min(lengths.quantile(quantile), limit)
+    limit = _limit(max_tokens, lengths, quantile, untold)
+    likely = likely_tokens(max_tokens, lengths, quantile, untold)
     least = most_msat(price, input_tokens, likely)
     if room is None:
         return Reserve(amount_msat=least, max_tokens=max_tokens)
     amount = max(least, min(most_msat(price, input_tokens, limit), room // _SHARE))
     return Reserve(amount_msat=amount, max_tokens=_affordable(price, input_tokens, amount, limit))
+
+
+def likely_tokens(
+    max_tokens: int | None,
+    lengths: Sample,
+    quantile: float = QUANTILE,
+    untold: int = UNTOLD_OUTPUT,
+) -> int:
+    """Return for how many tokens out money is held at least."""
+    return min(lengths.quantile(quantile), _limit(max_tokens, lengths, quantile, untold))
+
+
+def _limit(max_tokens: int | None, lengths: Sample, quantile: float, untold: int) -> int:
+    if max_tokens is not None:
+        return max_tokens
+    if lengths.source in ("request", "model"):
+        return min(untold, _LONGEST * lengths.quantile(quantile))
+    return untold
 
 
 def _affordable(price: Price, input_tokens: int, amount: int, limit: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -146,12 +147,20 @@ class Booking:
         assert settled is not None
         return settled
 
-    def release(self, request_id: str, number: int | None, reason: str) -> NotOpen | None:
+    def refuse(self, start: RequestStart, outcome: str, message: str) -> None:
+        """Log a request of which nothing was sent and for which nothing was held."""
+        row = (*_asked(start), self._process, outcome, message)
+        with suppress(sqlite3.IntegrityError):  # it is logged already
+            self._connection.execute(QUERIES["insert_refused"], row)
+
+    def release(
+        self, request_id: str, number: int | None, outcome: str, message: str = ""
+    ) -> NotOpen | None:
         """Give everything back: nothing was sent."""
         row = self._row("request_by_number", number) if number else self._by_id(request_id)
         if row is None or row.state != OPEN:
             return _not_open(request_id, row)
-        self._connection.execute(QUERIES["release_request"], (reason, row.number))
+        self._connection.execute(QUERIES["release_request"], (outcome, message, row.number))
         for tally in self.tallies.change(row.scopes):
             tally.reserved -= row.held
         return None
@@ -241,13 +250,8 @@ class Booking:
         )
 
     def _insert(self, start: RequestStart, amount: int | None, others: Sequence[Scope]) -> int:
-        row = (
-            bytes.fromhex(start.id), start.at_ms, start.owner, start.run_id, start.key_id,
-            start.policy, start.model, start.request_class, start.stream, start.tier,
-            start.complexity, json.dumps(others) if others else None, start.provider,
-            self._process, amount,
-            amount or 0,
-        )  # fmt: skip
+        scopes = json.dumps(others) if others else None
+        row = (*_asked(start), scopes, start.provider, self._process, amount, amount or 0)
         try:
             number = self._connection.execute(_INSERT, row).lastrowid
         except sqlite3.IntegrityError:
@@ -268,7 +272,7 @@ class Booking:
         if len(attempts) > 1:
             usage = total_usage(attempt.usage for attempt in attempts)
         row = (
-            *money, _total(attempts, "quoted_msat"), end.outcome, end.message, end.provider, end.model,
+            *money, _total(attempts, "quoted_msat"), end.outcome, end.message, end.provider, end.model, end.tier,
             end.latency_ms, last.first_byte_ms if last else None, end.retries, end.cut_off,
             *_tokens(usage), *which,
         )  # fmt: skip
@@ -324,6 +328,13 @@ def _reserve(amount: Amount, room: int | None) -> Reserve:
 
 def _not_open(request_id: str, row: Row | None) -> NotOpen:
     return NotOpen(request_id=request_id, state=None if row is None else STATES[row.state])
+
+
+def _asked(start: RequestStart) -> tuple[object, ...]:
+    return (
+        bytes.fromhex(start.id), start.at_ms, start.owner, start.run_id, start.key_id, start.policy,
+        start.model, start.request_class, start.stream, start.tier, start.complexity,
+    )  # fmt: skip
 
 
 def _attempt(attempt: Attempt) -> tuple[object, ...]:

@@ -11,6 +11,10 @@ from holdfast.routing.seam import Usage
 
 OK = "ok"
 """The outcome of a request that was answered whole."""
+CANCELLED = "cancelled"
+"""The outcome of a request that nobody waited for any more before anything was sent."""
+REFUSED = "refused"
+"""The outcome of a request that was not let in, so that nothing was sent."""
 
 State = Literal["open", "in_doubt", "settled", "released"]
 
@@ -111,6 +115,8 @@ class RequestEnd:
     provider: str = ""
     """Who served it; empty if nobody did."""
     model: str = ""
+    tier: str = ""
+    """The tier of who served it."""
     latency_ms: int = 0
     message: str = ""
     cut_off: bool = False

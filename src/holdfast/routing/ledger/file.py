@@ -12,7 +12,9 @@ from holdfast.storage.seam import Ack
 from holdfast.storage.sqlite.errors import BUSY_SECONDS, foreign, too_new
 from holdfast.storage.wal import switch_to_log
 
-SCHEMA = 1
+SCHEMA = 2
+_STEPS = {1: ("ALTER TABLE requests ADD COLUMN served_tier TEXT NOT NULL DEFAULT ''",)}
+"""What leads from each older schema to the next."""
 QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 _APPLICATION = 0x48464C47  # "HFLG"
 _SYNCHRONOUS: dict[Ack, str] = {"disk": "FULL", "os": "NORMAL", "memory": "OFF"}
@@ -33,6 +35,7 @@ def open_to_write(path: Path, ack: Ack) -> sqlite3.Connection:
         if not _is_known(connection, path):
             switch_to_log(connection, busy_seconds=BUSY_SECONDS)
             _make(connection, path)
+        _bring_up(connection)
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[ack]}")
         # The session waits for others and moves the log itself.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -75,6 +78,23 @@ def _is_known(connection: sqlite3.Connection, path: Path) -> bool:
     if version > SCHEMA:
         raise too_new(path, version, SCHEMA)
     return True
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Lead an older schema to ours; processes of the version before go on with it."""
+    if _version(connection) == SCHEMA:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for version in range(_version(connection), SCHEMA):
+        for statement in _STEPS[version]:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def _make(connection: sqlite3.Connection, path: Path) -> None:

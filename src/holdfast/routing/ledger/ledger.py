@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,9 @@ from holdfast.ids import ID_LENGTH, new_holder_id
 from holdfast.routing.ledger.checking import find_faults
 from holdfast.routing.ledger.conducts import read_conducts
 from holdfast.routing.ledger.entries import (
+    CANCELLED,
     OK,
+    REFUSED,
     Amount,
     Attempt,
     Cap,
@@ -119,6 +122,16 @@ class Ledger:
         await ledger.conducts()
         return ledger
 
+    @property
+    def currency(self) -> str:
+        """The currency that amounts stand in besides msat; empty without one."""
+        return self._exchange.currency if self._exchange else ""
+
+    async def knows(self, *, model: str | None = None, provider: str | None = None) -> bool:
+        """Tell whether any request names a model or a provider."""
+        page = await self.requests(1, 1, filters=Filters(model=model, provider=provider))
+        return page.total > 0
+
     async def close(self) -> None:
         """Finish what was asked for and close the file; what is still on its way is in doubt."""
         try:
@@ -163,7 +176,7 @@ class Ledger:
             )
         except asyncio.CancelledError:
             with suppress(StorageUnavailable):  # closed: there nothing stays on its way
-                self._writer.submit(lambda booking: booking.release(start.id, None, "cancelled"))
+                self._writer.submit(lambda booking: booking.release(start.id, None, CANCELLED))
             raise
 
     async def extend(
@@ -187,7 +200,11 @@ class Ledger:
             UsageError: a charge is negative or absurd.
         """
         _check_charges(end)
-        settled = await self._writer.submit(lambda booking: booking.settle(reservation, end))
+        try:
+            settled = await self._writer.submit(lambda booking: booking.settle(reservation, end))
+        except asyncio.CancelledError:  # what was handed over is booked all the same
+            self._learn(reservation.start, end)
+            raise
         if isinstance(settled, Settled):
             self._learn(reservation.start, end)
             if settled.distrusted:
@@ -229,10 +246,23 @@ class Ledger:
             await self._writer.submit(lambda _: None)
         return await self._reader.submit(reading)
 
-    async def release(self, reservation: Reservation, reason: str) -> NotOpen | None:
-        """Give back all that was held: nothing was sent. `reason` is logged."""
+    async def release(
+        self, reservation: Reservation, outcome: str, message: str = ""
+    ) -> NotOpen | None:
+        """Give back all that was held: nothing was sent. Outcome and message are logged."""
         request, number = reservation.request_id, reservation.number
-        return await self._writer.submit(lambda booking: booking.release(request, number, reason))
+        return await self._writer.submit(
+            lambda booking: booking.release(request, number, outcome, message)
+        )
+
+    def refuse(self, start: RequestStart, message: str) -> None:
+        """Log a request that was not let in, and why; the caller need not wait until it is written."""
+        _check_id(start.id)
+        try:
+            answer = self._writer.submit(lambda booking: booking.refuse(start, REFUSED, message))
+        except StorageUnavailable:  # closed: nothing is logged any more
+            return
+        answer.add_done_callback(_note_unlogged)
 
     async def resolve(self, request_id: str, charged_msat: int) -> Settled | NotOpen:
         """Debit what a request in doubt, or one with an unknown charge, cost after all."""
@@ -308,11 +338,8 @@ class Ledger:
 
     async def stats(
         self,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
+        filters: Filters | None = None,
         *,
-        model: str | None = None,
-        provider: str | None = None,
         group_by: GroupBy | None = None,
     ) -> Sequence[Sums]:
         """Return what requests came to by group, the dearest first; without groups, one or none.
@@ -320,7 +347,7 @@ class Ledger:
         Raises:
             UsageError: there are no such groups.
         """
-        wanted = Filters(since_ms=since_ms, until_ms=until_ms, model=model, provider=provider)
+        wanted = filters or Filters()
         return await self._read(
             lambda connection: read_sums(
                 connection, filters=wanted, group_by=group_by, exchange=self._exchange
@@ -335,6 +362,11 @@ class Ledger:
             self.lengths.learn(
                 start.policy, end.model, start.request_class, tokens, cut_off=end.cut_off
             )
+
+
+def _note_unlogged(answer: asyncio.Future[None]) -> None:
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        logging.getLogger("holdfast.routing").warning("a refused request was not logged: %s", error)
 
 
 def _check_id(text: str) -> None:

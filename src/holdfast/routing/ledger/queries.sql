@@ -8,6 +8,13 @@ INSERT INTO requests (
     provider, process, state, reserved_msat, held_msat
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?);
 
+-- name: insert_refused
+-- A request that was never on its way, and why.
+INSERT INTO requests (
+    request, at_ms, owner, run, key, policy, asked, class, stream, tier, complexity, process, state,
+    reserved_msat, held_msat, outcome, message
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 3, 0, 0, ?, ?);
+
 -- name: request_by_number
 -- What deciding about a request needs.
 SELECT number, state, held_msat, debit_msat, unknown, at_ms, owner, run, key, other_scopes
@@ -31,7 +38,7 @@ SELECT DISTINCT process FROM requests WHERE state = 0;
 -- How a request ended, if it is still as it was seen.
 UPDATE requests SET
     state = 2, held_msat = ?, debit_msat = ?, unknown = ?, quoted_msat = ?, outcome = ?, message = ?,
-    provider = ?, model = ?, latency_ms = ?, first_byte_ms = ?, retries = ?, cut_off = ?,
+    provider = ?, model = ?, served_tier = ?, latency_ms = ?, first_byte_ms = ?, retries = ?, cut_off = ?,
     input_tokens = ?, output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?,
     reasoning_tokens = ?
 WHERE number = ? AND state = ? AND held_msat = ?;
@@ -45,7 +52,7 @@ INSERT INTO attempts (
 
 -- name: release_request
 -- Nothing was sent.
-UPDATE requests SET state = 3, held_msat = 0, outcome = ? WHERE number = ?;
+UPDATE requests SET state = 3, held_msat = 0, outcome = ?, message = ? WHERE number = ?;
 
 -- name: extend_request
 -- Hold more for a request.
@@ -79,16 +86,16 @@ WHERE number = ?;
 
 -- name: read_request
 -- A request as it stands.
-SELECT number, request, at_ms, state, owner, run, key, policy, asked, class, stream, tier, complexity,
-    reserved_msat, held_msat, debit_msat, unknown, quoted_msat, outcome, message, provider, model,
+SELECT number, request, at_ms, state, owner, run, key, policy, asked, class, stream, tier, served_tier,
+    complexity, reserved_msat, held_msat, debit_msat, unknown, quoted_msat, outcome, message, provider, model,
     latency_ms, first_byte_ms, retries, cut_off, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens
 FROM requests WHERE request = ?;
 
 -- name: read_requests
 -- The same of many; conditions, order and limit follow.
-SELECT number, request, at_ms, state, owner, run, key, policy, asked, class, stream, tier, complexity,
-    reserved_msat, held_msat, debit_msat, unknown, quoted_msat, outcome, message, provider, model,
+SELECT number, request, at_ms, state, owner, run, key, policy, asked, class, stream, tier, served_tier,
+    complexity, reserved_msat, held_msat, debit_msat, unknown, quoted_msat, outcome, message, provider, model,
     latency_ms, first_byte_ms, retries, cut_off, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens
 FROM requests;
@@ -101,7 +108,7 @@ FROM attempts WHERE request = ? ORDER BY place;
 
 -- name: sum_requests
 -- Sums of a group on one day; the group stands before it, conditions follow.
-at_ms / 86400000, count(*), sum(state = 2 AND outcome = 'ok'), sum(state = 2 AND outcome <> 'ok'),
+at_ms / 86400000, sum(state <> 3), sum(state = 3 AND outcome = 'refused'), sum(state = 2 AND outcome = 'ok'), sum(state = 2 AND outcome <> 'ok'),
     sum(state = 0), sum(state = 1), sum(unknown), sum(debit_msat), sum(held_msat), sum(input_tokens),
     sum(output_tokens), sum(cache_read_tokens), sum(retries), sum(latency_ms), count(latency_ms)
 FROM requests;

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from holdfast.errors import UsageError
-from holdfast.routing.ledger.booking import IN_DOUBT, RELEASED, STATES
+from holdfast.routing.ledger.booking import IN_DOUBT, STATES
 from holdfast.routing.ledger.entries import Attempt, ProviderCharges, Unknown
 from holdfast.routing.ledger.file import QUERIES
 from holdfast.routing.ledger.lengths import Lengths
@@ -22,10 +22,13 @@ _LENGTHS_READ = 10_000
 _MODEL = "coalesce(nullif(model, ''), asked)"
 _GROUPS: Mapping[GroupBy | None, str] = {
     "model": _MODEL,
-    "tier": "tier",
+    "tier": "served_tier",
+    "asked_tier": "tier",
     "provider": "provider",
     "policy": "policy",
     "owner": "owner",
+    "key": "key",
+    "outcome": "outcome",
     "day": "date(at_ms / 1000, 'unixepoch')",
     None: "''",
 }
@@ -45,7 +48,8 @@ _CONDITIONS = {
     "run_id": "run = ?",
     "key_id": "key = ?",
     "policy": "policy = ?",
-    "tier": "tier = ?",
+    "tier": "served_tier = ?",
+    "asked_tier": "tier = ?",
     "outcome": "outcome = ?",
     "state": "state = ?",
     "stream": "stream = ?",
@@ -141,7 +145,6 @@ def read_sums(
     """
     group = _choice("group_by", group_by, _GROUPS)
     where, values = _where(filters)
-    where += f" AND state <> {RELEASED}" if where else f" WHERE state <> {RELEASED}"
     rows = connection.execute(
         f"SELECT {group}, {QUERIES['sum_requests']}{where} GROUP BY 1, 2",
         values,
@@ -149,20 +152,22 @@ def read_sums(
     groups: dict[str, list[Sequence[int]]] = {}
     for name, *numbers in rows:
         groups.setdefault(name, []).append([number or 0 for number in numbers])
-    sums = [_sums(name, days, exchange) for name, days in groups.items()]
+    every = (_sums(name, days, exchange) for name, days in groups.items())
+    sums = [each for each in every if each.requests or each.refused]
     if group_by == "day":
         return sorted(sums, key=lambda each: each.group)
     return sorted(sums, key=lambda each: (-each.debit_msat, each.group))
 
 
 def _sums(name: str, days: Sequence[Sequence[int]], exchange: Exchange | None) -> Sums:
-    micros = [_micros(day[7], day[0] * 86_400_000, exchange) for day in days]
+    micros = [_micros(day[8], day[0] * 86_400_000, exchange) for day in days]
     whole = [sum(column) for column in zip(*days, strict=True)]
-    _, requests, ok, failed, on_their_way, in_doubt, unknown, debit, held, *rest = whole
+    _, requests, refused, ok, failed, on_their_way, in_doubt, unknown, debit, held, *rest = whole
     inward, outward, cached, retries, latency, timed = rest
     return Sums(
         group=name,
         requests=requests,
+        refused=refused,
         ok=ok,
         failed=failed,
         on_their_way=on_their_way,
@@ -234,7 +239,7 @@ _TOKENS = (
 )  # fmt: skip
 _MEMBERS = (
     "id", "at_ms", "state", "owner", "run_id", "key_id", "policy", "asked_model", "request_class",
-    "stream", "tier", "complexity", "reserved_msat", "held_msat", "debit_msat", "unknown",
+    "stream", "asked_tier", "tier", "complexity", "reserved_msat", "held_msat", "debit_msat", "unknown",
     "quoted_msat", "outcome", "message", "provider", "model", "latency_ms", "first_byte_ms",
     "retries", "cut_off", *_TOKENS,
 )  # fmt: skip

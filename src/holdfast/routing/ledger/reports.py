@@ -9,7 +9,9 @@ from holdfast.frozen import frozen
 from holdfast.routing.ledger.entries import Attempt, State
 from holdfast.routing.seam import Usage
 
-GroupBy = Literal["model", "tier", "provider", "policy", "owner", "day"]
+GroupBy = Literal[
+    "model", "tier", "asked_tier", "provider", "policy", "owner", "key", "outcome", "day"
+]
 SortBy = Literal["at", "cost", "latency", "tokens"]
 Order = Literal["asc", "desc"]
 
@@ -28,6 +30,8 @@ class Filters:
     key_id: str | None = None
     policy: str | None = None
     tier: str | None = None
+    """The tier of who served."""
+    asked_tier: str | None = None
     outcome: str | None = None
     state: State | None = None
     stream: bool | None = None
@@ -53,7 +57,10 @@ class Logged:
     asked_model: str
     request_class: str
     stream: bool
+    asked_tier: str
+    """What was asked for, or what the request looked like where the choice was left to us."""
     tier: str
+    """That of who served it; empty if nobody did."""
     complexity: float | None
     reserved_msat: int | None
     held_msat: int
@@ -86,14 +93,16 @@ class Page:
 
 @frozen
 class Sums:
-    """What a group of requests came to. Released requests, of which nothing was sent, are in none.
+    """What a group of requests came to. Of those that were `refused` or cancelled nothing was sent.
 
+    They are counted apart and are not among the `requests`.
     `debit_msat` and `micros` sum what is known; `unknown_requests` are not wholly in it. `micros` is None if
     the exchange has no rate for one of the days. Means are over requests that ended.
     """
 
     group: str
     requests: int
+    refused: int
     ok: int
     failed: int
     on_their_way: int

@@ -2,7 +2,8 @@
 
 -- Each request once. `state` is 0 open, 1 in doubt, 2 settled, 3 released. `held_msat` is what caps
 -- count beyond `debit_msat`; `unknown` says that the debit is not the whole cost. The debit is the sum of
--- the charges of its attempts, or `resolved_msat` where somebody found out later.
+-- the charges of its attempts, or `resolved_msat` where somebody found out later. `tier` is the one that
+-- was asked for or that the request looked like, `served_tier` that of who served it.
 CREATE TABLE requests (
     number INTEGER PRIMARY KEY,
     request BLOB NOT NULL UNIQUE,
@@ -15,6 +16,7 @@ CREATE TABLE requests (
     class TEXT NOT NULL,
     stream INTEGER NOT NULL,
     tier TEXT NOT NULL,
+    served_tier TEXT NOT NULL DEFAULT '',
     complexity REAL,
     other_scopes TEXT,
     process TEXT NOT NULL,

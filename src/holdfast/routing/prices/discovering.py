@@ -35,8 +35,13 @@ class Listed(Protocol):
         """
         ...
 
-    def offer(self, models: Mapping[str, Price | None], late: LatePrice | None = None) -> None:
-        """Serve these models for these prices from now on; `late` tells prices of models beside them."""
+    def offer(
+        self, models: Mapping[str, Price | None], late: LatePrice, limits: Mapping[str, int]
+    ) -> None:
+        """Serve these models for these prices from now on.
+
+        `late` tells prices of models beside them, `limits` the most tokens out of those that have any.
+        """
         ...
 
 
@@ -72,7 +77,7 @@ class Discovery:
         self._quotes = quotes
         self._exchange = exchange
         self._stale_ms = stale_ms
-        self._listed: dict[str, Sequence[str]] = {}
+        self._listed: dict[str, Mapping[str, int | None]] = {}
         self._offered: dict[str, Mapping[str, Price | None]] = {}
 
     @property
@@ -105,17 +110,19 @@ class Discovery:
         )
 
     def _take(self, name: str, listing: Listing) -> None:
-        self._listed[name] = tuple(model.id for model in listing.models)
+        self._listed[name] = {model.id: model.max_output_tokens for model in listing.models}
         self._quotes.withdraw(name, "node")
         self._quotes.withdraw(name, "models")
         self._quotes.offer(listing.quotes)
 
     def _offer(self, provider: Listed) -> Mapping[str, Source | None]:
         name = provider.config.name
-        models = dict.fromkeys((*provider.config.models, *self._listed.get(name, ())))
+        listed = self._listed.get(name, {})
+        models = dict.fromkeys((*provider.config.models, *listed))
         held = {model: self._quotes.quote(name, model) for model in models}
         offered = {model: quote and quote.price for model, quote in held.items()}
-        provider.offer(offered, partial(self._quotes.price, name))
+        limits = {model: most for model, most in listed.items() if most}
+        provider.offer(offered, partial(self._quotes.price, name), limits)
         self._offered[name] = offered
         return {model: quote and quote.source for model, quote in held.items()}
 

@@ -73,6 +73,7 @@ class ChatProvider:
         self._habits: dict[str, Habits] = {}
         self._models = config.models
         self._discovers = config.auto_discover
+        self.limits: Mapping[str, int] = {}
         self._late: Callable[[str], Price | None] | None = None
         self._sent_headers: Mapping[str, str] | None = None
         self._sent_key: str | None = None
@@ -114,12 +115,14 @@ class ChatProvider:
         self,
         models: Mapping[str, Price | None],
         late: Callable[[str], Price | None] | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         """Serve these models for these prices from now on; a dispatcher reads them by `refresh`.
 
-        `late` tells the price of a model beside them.
+        `late` tells the price of a model beside them, `limits` the most tokens out of those that have any.
         """
         self._models, self._discovers, self._late = models, False, late
+        self.limits = limits or {}
 
     @property
     def embeds(self) -> bool:

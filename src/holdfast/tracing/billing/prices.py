@@ -16,6 +16,7 @@ from holdfast.frozen import field, frozen, members_of
 from holdfast.tracing.meaning import TokenUsage
 
 SAT = "sat"
+_MOST_EXPONENT = 30
 MEMBERS = tuple(member.name for member in members_of(TokenUsage))
 _LIKE = {
     "cache_write_1h": "cache_write",
@@ -158,6 +159,8 @@ def _amount(name: str, value: object) -> Fraction:
         amount = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"{name} must be a number, not {value!r}") from None
-    if not amount.is_finite() or not 0 <= amount <= 10**12:
+    # The size of the exponent first: a fraction of 1e-999999999 would fill the memory.
+    fits = amount.is_finite() and (not amount or abs(amount.adjusted()) <= _MOST_EXPONENT)
+    if not fits or not 0 <= amount <= 10**12:
         raise ValueError(f"{name} must be a sensible amount, not {value!r}")
     return Fraction(amount)
