@@ -14,6 +14,8 @@ VERBS = {
     "circuit": "leave an endpoint alone, or keep asking it, whatever happens; or let it decide",
     "stats": "what requests came to: number, tokens, cost, latency, by model, provider, ...",
     "requests": "list requests, the newest first",
+    "quality": "show which cheaper models are shown good enough, or forget what is known of one",
+    "feedback": "say whether an answer was good or bad: it counts for and against its model",
     "replay": "say what logged requests would have cost under another policy or strategy",
 }
 _MODULES = {
@@ -23,6 +25,7 @@ _MODULES = {
     "trusting": ("trust",),
     "forcing": ("circuit",),
     "reporting": ("stats", "requests"),
+    "judging": ("feedback", "quality"),
     "replaying": ("replay",),
 }
 _PLACES = {verb: f"{__name__}.{module}" for module, verbs in _MODULES.items() for verb in verbs}

@@ -26,6 +26,10 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG0
         help="how candidates are ordered",
     )  # fmt: skip
     parser.add_argument(
+        "--json-answer", action="store_true",
+        help="as if JSON were asked for: its answer can be checked, so a cascade may be used",
+    )  # fmt: skip
+    parser.add_argument(
         "--tier", choices=("local", "standard", "frontier"), help="the highest tier to ask"
     )
 
@@ -46,7 +50,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.line(f"  complexity {choice['complexity']:.2f} ({choice['tier']}): {choice['why']}")
         for each in choice["considered"]:
             if each["rejected"] and each["model"] != choice["model"]:
-                output.line(f"    not {each['model']}: {each['rejected']}")
+                output.line(f"    not {each['model']}: {each['rejected']}{_missing(each['floor'])}")
     for each in cast("list[dict[str, Any]]", told["candidates"]):
         place = f"{each['provider']}/{each['model']}"
         cost = "" if each["status"] == "rejected" else _cost(each.get("expected_msat"))
@@ -58,6 +62,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _ask(arguments: argparse.Namespace) -> Ask:
     from holdfast.routing.dispatching.asking import Ask, size_of  # noqa: PLC0415
+    from holdfast.routing.quality.forms import check_schema  # noqa: PLC0415 - as above
 
     tokens = arguments.input_tokens
     return Ask(
@@ -70,7 +75,15 @@ def _ask(arguments: argparse.Namespace) -> Ask:
         strategy=arguments.strategy,
         tier=arguments.tier,
         text=arguments.prompt,
+        check=check_schema({"type": "object"}) if arguments.json_answer else None,
     )
+
+
+def _missing(floor: dict[str, Any] | None) -> str:
+    """Return how much of the evidence is there: ` (n=12 of 73)`."""
+    if floor is None or floor["standing"] != "open" or floor["needed"] is None:
+        return ""
+    return f" (n={floor['pairs']} of {floor['needed']})"
 
 
 def _cost(msat: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.app.discovering import prepare_models
-from holdfast.app.overseeing import overseeing
+from holdfast.app.overseeing import evidence_path, overseeing
 from holdfast.app.services import build_router, ledger_path, open_ledger
 from holdfast.app.wallets import with_accepted
 from holdfast.clock import SystemClock
@@ -15,6 +15,7 @@ from holdfast.errors import UsageError
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
+    from holdfast.routing.checking.kept import KeptEvidence
     from holdfast.routing.dispatching.dispatcher import Dispatcher
     from holdfast.routing.ledger.ledger import Ledger
 
@@ -63,6 +64,28 @@ def _with(settings: Settings, action: Callable[[Ledger], Awaitable[T]]) -> T:
         async with open_ledger(settings) as ledger:
             assert ledger is not None
             return await action(ledger)
+
+    return asyncio.run(work())
+
+
+def with_evidence(settings: Settings, action: Callable[[KeptEvidence], Awaitable[T]]) -> T:
+    """Do something with what is known of the quality of models.
+
+    Raises:
+        UsageError: nothing is known here.
+    """
+    from holdfast.routing.checking.kept import KeptEvidence  # noqa: PLC0415 - few verbs need it
+
+    path = evidence_path(settings)
+    if path is None or not path.exists():
+        raise UsageError(
+            "nothing is known here of the quality of models",
+            hint="it is learned from requests for the model 'auto' under a policy with min_quality",
+        )
+
+    async def work() -> T:
+        async with KeptEvidence(path, SystemClock()) as kept:
+            return await action(kept)
 
     return asyncio.run(work())
 

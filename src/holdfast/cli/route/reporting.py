@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HOURS_MS = 3_600_000
 _GROUPS = (
-    "model", "tier", "asked-tier", "provider", "policy", "owner", "key", "outcome", "day",
+    "model", "tier", "asked-tier", "provider", "policy", "owner", "key", "class", "outcome", "day",
 )  # fmt: skip
 _SORTS = {"time": "at", "cost": "cost", "latency": "latency", "tokens": "tokens"}
 _NAMES = ("model", "provider", "owner", "policy", "tier")

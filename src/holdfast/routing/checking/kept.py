@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -94,6 +94,10 @@ class KeptEvidence:
     async def count(self, checked: Checked) -> None:
         """Take in a request that two models answered."""
         await self._change(lambda file: file.count(checked))
+
+    async def find(self, prefix: str) -> Sequence[str]:
+        """Return the ids of known requests that begin so, two at most."""
+        return await self._change(lambda file: file.find(prefix)) or ()
 
     async def hear(self, request: str, *, good: bool) -> Heard | None:
         """Take in the word of a user; None if the request is not known."""

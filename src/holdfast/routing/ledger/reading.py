@@ -28,6 +28,7 @@ _GROUPS: Mapping[GroupBy | None, str] = {
     "policy": "policy",
     "owner": "owner",
     "key": "key",
+    "class": "class",
     "outcome": "outcome",
     "day": "date(at_ms / 1000, 'unixepoch')",
     None: "''",

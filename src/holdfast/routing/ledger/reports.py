@@ -10,7 +10,7 @@ from holdfast.routing.ledger.entries import Attempt, State
 from holdfast.routing.seam import Usage
 
 GroupBy = Literal[
-    "model", "tier", "asked_tier", "provider", "policy", "owner", "key", "outcome", "day"
+    "model", "tier", "asked_tier", "provider", "policy", "owner", "key", "class", "outcome", "day"
 ]
 SortBy = Literal["at", "cost", "latency", "tokens"]
 Order = Literal["asc", "desc"]

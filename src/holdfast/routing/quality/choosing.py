@@ -199,7 +199,9 @@ def _expected_cost(option: ModelOption, case: _Case) -> int | None:
     if option.cost_msat is None or case.reference_cost is None:
         return None
     prediction = case.predicted.get(option.model)
-    failing = 1 - prediction.quality if prediction else 0.5
+    # A few failures say little, and would keep a cascade from ever being tried again.
+    is_known = prediction is not None and prediction.evidence >= case.policy.min_evidence
+    failing = 1 - prediction.quality if prediction and is_known else 0.5
     return option.cost_msat + round(failing * case.reference_cost)
 
 

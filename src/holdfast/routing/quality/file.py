@@ -136,6 +136,12 @@ class EvidenceFile:
         """Take in a request that both models answered; the same one counts once."""
         self._write(lambda: self._count(checked))
 
+    def find(self, prefix: str) -> Sequence[str]:
+        """Return the ids of known requests that begin with these digits, two at most."""
+        return self._try(
+            lambda: [found for (found,) in self._run("find_requests", (f"{prefix}%",))]
+        )
+
     def hear(self, request: str, *, good: bool, at_ms: int) -> Heard | None:
         """Take in what a user says of an answer; None if nobody knows the request any more."""
         return self._write(lambda: self._hear(bytes.fromhex(request), good, at_ms))

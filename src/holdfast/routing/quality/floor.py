@@ -178,11 +178,10 @@ def fade(pairs: Pairs, floor: Floor) -> Pairs:
     They are halved only where the money that was bet on the candidate does not grow by it, so that the
     promise holds as before. A wrong refutation may become likelier: it costs money, not quality.
     """
-    half = pairs.halve()
-    share = floor.min_quality
-    if pairs.count < MOST_PAIRS or _log_money(half, share, 1) > _log_money(pairs, share, 1):
+    if pairs.count < MOST_PAIRS:
         return pairs
-    return half
+    half, share = pairs.halve(), floor.min_quality
+    return pairs if _log_money(half, share, 1) > _log_money(pairs, share, 1) else half
 
 
 def judge_tallies(candidate: Tally, reference: Tally, floor: Floor) -> Judgement:

@@ -54,6 +54,11 @@ INSERT OR IGNORE INTO asked (request, at_ms, key, model) VALUES (?, ?, ?, ?);
 -- Who answered a request, and where its text lies.
 SELECT key, model FROM asked WHERE request = ?;
 
+-- name: find_requests
+-- Known requests whose ids begin so.
+SELECT lower(hex(request)) AS id FROM asked WHERE id LIKE ?1
+UNION SELECT lower(hex(request)) AS id FROM checks WHERE id LIKE ?1 LIMIT 2;
+
 -- name: forget_pairs
 -- Drop the proofs of and against a model.
 DELETE FROM pairs WHERE candidate = ?1 OR reference = ?1;
