@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import pytest
 
-READY_WITHIN = 30.0
+READY_WITHIN = 60.0
 ENDS_WITHIN = 5.0
 
 

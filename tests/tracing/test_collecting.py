@@ -213,7 +213,7 @@ def test_one_collector_at_a_time_has_a_ring(
         assert is_held
         thread.start()
         assert not asked.wait(0.2)
-    assert asked.wait(5)
+    assert asked.wait(30)
     thread.join()
     with files.held() as is_held:
         assert not is_held

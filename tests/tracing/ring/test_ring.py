@@ -305,7 +305,7 @@ def test_what_was_written_is_synced_now_and_then(folder: Path, monkeypatch) -> N
     monkeypatch.setattr(os, "fsync", fsync)
     ring = Ring.open(folder, clock=SystemClock(), sync_seconds=0.01)
     make(Tracer(clock=SystemClock(), sink=ring), "a")
-    assert synced.wait(5)
+    assert synced.wait(30)
     ring.close()
     synced.clear()
     make(Tracer(clock=SystemClock(), sink=Ring.open(folder, clock=SystemClock())), "b")
