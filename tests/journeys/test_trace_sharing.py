@@ -59,11 +59,20 @@ def calls_of(*models: str) -> str:
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
 
 
-def test_a_trace_is_exported_for_viewers(ran: Project) -> None:
-    for form in ("chrome", "speedscope"):
-        assert json.loads(ran.run("trace", "export", form, "last").out)
-    assert ran.run("trace", "export", "parquet", "--out", "t.parquet").code == 0
-    assert (ran.folder / "t.parquet").read_bytes()[:4] == b"PAR1"
+@pytest.mark.promise("secrets-never-traced", "payloads-are-whole")
+def test_viewers_and_tables_get_payloads_whole_unless_previews_are_asked_for(ran: Project) -> None:
+    from pyarrow import parquet
+
+    assert json.loads(ran.run("trace", "export", "speedscope", "last").out)
+    for options, is_whole in (((), True), (("--previews",), False)):
+        chrome = ran.run("trace", "export", "chrome", "last", *options).out
+        names = {each["name"] for each in json.loads(chrome)["traceEvents"]}
+        words = ("trace", "export", "parquet", "--out", "t.parquet", "--force", *options)
+        assert "3 spans" in ran.run(*words).err
+        table = parquet.read_table(ran.folder / "t.parquet").to_pylist()
+        assert {each["name"] for each in table} < names
+        for text in (chrome, "".join(each["attributes"] for each in table)):
+            assert (LONG in text, SECRET in text) == (is_whole, False)
 
 
 @pytest.mark.promise("secrets-never-traced", "payloads-are-whole")
@@ -99,6 +108,7 @@ def test_a_trace_is_sent_once_to_a_server_and_there_whole(ran: Project, tmp_path
         (("export", "chrome", "--out", ".", "--force"), "is a folder"),
         (("export", "chrome", "--out", "nowhere/t.json"), "cannot be written"),
         (("export", "chrome", "last", "--to", "http://x"), "--to sends OTLP only"),
+        (("export", "otlp", "last", "--to", "http://x", "--previews"), "leave --previews away"),
         (("export", "otlp", "last", "--to", "nowhere"), "is no address"),
         (("export", "otlp", "last", "--to", "http://x", "--header", "A"), "is no header"),
         (("import", "nowhere.jsonl"), "cannot be read"),

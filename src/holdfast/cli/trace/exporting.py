@@ -28,8 +28,8 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     del verb
     parser.add_argument(
         "format", choices=FORMATS,
-        help="chrome (Perfetto opens it), speedscope, otlp (JSON lines, with payloads "
-        "whole), parquet (needs holdfast[tables])",
+        help="chrome (Perfetto opens it), speedscope, otlp (JSON lines), parquet (needs "
+        "holdfast[tables])",
     )  # fmt: skip
     parser.add_argument(
         "id",
@@ -40,6 +40,10 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="write to a new file, not to standard output"
     )
+    parser.add_argument(
+        "--previews", action="store_true",
+        help="the beginnings of long payloads, not the whole of them",
+    )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="the file may be there already")
     parser.add_argument(
         "--to", metavar="URL",
@@ -62,15 +66,19 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             raise UsageError("no such traces", hint="`holdfast trace list` shows what there is")
         if arguments.to:
             return _send(arguments, output, traces, ids)
+        every = _Loaded(traces, ids, whole=not arguments.previews)
         if arguments.format == "parquet":
-            spans = _export_parquet(traces, ids, arguments.out)
+            _export_parquet(every, arguments.out)
         else:
-            spans = _export_text(arguments, output, traces, ids)
+            _export_text(arguments, output, every)
+        spans = every.spans
     output.note(f"wrote {count(len(ids), 'trace')}, {count(spans, 'span')}")
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    if arguments.to and arguments.previews:
+        raise UsageError("--to sends payloads whole", hint="leave --previews away")
     if arguments.to and arguments.format != "otlp":
         raise UsageError("--to sends OTLP only", hint="holdfast trace export otlp --to URL")
     if arguments.format == "parquet" and arguments.out is None:
@@ -94,38 +102,42 @@ def _wanted(arguments: argparse.Namespace, traces: TraceStore) -> Iterator[str]:
             return
 
 
-def _export_text(
-    arguments: argparse.Namespace, output: Output, traces: TraceStore, ids: Sequence[str]
-) -> int:
-    load = partial(whole_spans, traces) if arguments.format == "otlp" else traces.spans
-    written = 0
+class _Loaded:
+    """The traces, one after the other as they are asked for, and how many spans that were."""
 
-    def every() -> Iterator[Sequence[Span]]:
-        nonlocal written
-        for each in ids:
-            spans = load(each)
-            written += len(spans)
+    def __init__(self, traces: TraceStore, ids: Sequence[str], *, whole: bool) -> None:
+        self._load = partial(whole_spans, traces) if whole else traces.spans
+        self._ids = ids
+        self.spans = 0
+
+    def __iter__(self) -> Iterator[Sequence[Span]]:
+        for each in self._ids:
+            spans = self._load(each)
+            self.spans += len(spans)
             yield spans
 
-    pieces = _rendered(arguments.format, every())
+
+def _export_text(
+    arguments: argparse.Namespace, output: Output, every: Iterable[Sequence[Span]]
+) -> None:
+    pieces = _rendered(arguments.format, every)
     if arguments.out is None:
         for piece in pieces:
             output.raw(piece)
     else:
         _write(arguments.out, pieces)
-    return written
 
 
 def _rendered(form: str, every: Iterable[Sequence[Span]]) -> Iterator[str]:
-    """Yield the text in pieces: of OTLP a trace each, because its payloads may be long."""
+    """Yield the text in pieces, because payloads may be long."""
     if form == "otlp":
         from holdfast.tracing.otlp.files import lines_of  # noqa: PLC0415 - only here
 
         yield from lines_of(every)
     elif form == "chrome":
-        from holdfast.tracing.exports.chrome import chrome_document  # noqa: PLC0415 - only here
+        from holdfast.tracing.exports.chrome import chrome_text  # noqa: PLC0415 - only here
 
-        yield json.dumps(chrome_document(list(every)), ensure_ascii=False) + "\n"
+        yield from chrome_text(every)
     else:
         from holdfast.tracing.exports.speedscope import speedscope_document  # noqa: PLC0415 - as above
 
@@ -146,10 +158,10 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
             beside.unlink(missing_ok=True)
 
 
-def _export_parquet(traces: TraceStore, ids: Sequence[str], path: Path) -> int:
+def _export_parquet(every: Iterable[Sequence[Span]], path: Path) -> None:
     from holdfast.tracing.store.parquet import export_parquet  # noqa: PLC0415 - only here
 
-    return export_parquet(traces, ids, path)
+    export_parquet(every, path)
 
 
 def _send(

@@ -6,22 +6,27 @@ process, a lane of it a thread, a span a complete event (`X`), an event of a spa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast.tracing.exports.lanes import Placed, place
 from holdfast.tracing.exports.plain import plain_attributes
 from holdfast.tracing.span import Span
 
 
-def chrome_document(traces: Iterable[Sequence[Span]]) -> dict[str, object]:
-    """Return the document of some traces. Times are microseconds of the epoch."""
-    events: list[dict[str, object]] = []
+def chrome_text(traces: Iterable[Sequence[Span]]) -> Iterator[str]:
+    """Yield the document of some traces in pieces. Times are microseconds of the epoch."""
+    between = '{"displayTimeUnit": "ms", "traceEvents": ['
     for number, spans in enumerate(traces, 1):
         placed = place(spans)
-        events += _names(placed, number)
+        for event in _names(placed, number):
+            yield between + json.dumps(event, ensure_ascii=False)
+            between = ",\n"
         for span, lane in placed:
-            events += _events(span, number, lane)
-    return {"traceEvents": events, "displayTimeUnit": "ms"}
+            for event in _events(span, number, lane):
+                yield between + json.dumps(event, ensure_ascii=False)
+                between = ",\n"
+    yield "]}\n" if between == ",\n" else between + "]}\n"
 
 
 def _names(placed: Sequence[Placed], process: int) -> list[dict[str, object]]:

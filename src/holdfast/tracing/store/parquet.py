@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ import orjson
 from holdfast.errors import UsageError
 from holdfast.tracing.exports.plain import plain_attributes
 from holdfast.tracing.span import Span
-from holdfast.tracing.store.seam import TraceStore
 
-_ROWS = 50_000
+_ROWS, _CHARACTERS = 50_000, 32 << 20
+"""What is written at once: so many rows, or rows with attributes of so many characters."""
 _TEXTS = ("trace_id", "span_id", "parent_id", "name", "kind", "status", "error", "scope")
 _NUMBERS = ("start_ns", "duration_ns")
 
 
-def export_parquet(store: TraceStore, ids: Sequence[str], path: Path) -> int:
-    """Write the spans of some traces to a file, whole or not at all; return how many.
+def export_parquet(traces: Iterable[Sequence[Span]], path: Path) -> None:
+    """Write the spans of some traces to a file, whole or not at all.
 
     Raises:
         UsageError: the package for it is not installed, or the file cannot be written.
@@ -29,25 +29,28 @@ def export_parquet(store: TraceStore, ids: Sequence[str], path: Path) -> int:
     pa, parquet = _pyarrow()
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     schema = _schema(pa)
-    written = 0
     try:
         with parquet.ParquetWriter(beside, schema, compression="zstd") as writer:
-            rows: list[dict[str, object]] = []
-            for trace_id in ids:
-                rows += [_row(span) for span in store.spans(trace_id)]
-                if len(rows) >= _ROWS:
-                    writer.write_table(pa.Table.from_pylist(rows, schema))
-                    written += len(rows)
-                    rows = []
-            writer.write_table(pa.Table.from_pylist(rows, schema))
-            written += len(rows)
+            for rows in _parts(_row(span) for spans in traces for span in spans):
+                writer.write_table(pa.Table.from_pylist(rows, schema))
         beside.replace(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-    return written
+
+
+def _parts(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    part: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += len(row["attributes"])
+        if len(part) >= _ROWS or size >= _CHARACTERS:
+            yield part
+            part, size = [], 0
+    yield part
 
 
 def _pyarrow() -> tuple[Any, Any]:
@@ -72,7 +75,7 @@ def _schema(pa: Any) -> Any:
     )
 
 
-def _row(span: Span) -> dict[str, object]:
+def _row(span: Span) -> dict[str, Any]:
     return {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
