@@ -75,6 +75,8 @@ MEANINGS = {
     "providers.NAME.options": "Only for `litellm`: a table of further arguments for it, such as `aws_region_name`; "
     "`${VARIABLE}` for the value of an environment variable.",
     "providers.NAME.tier": "How able its models are held to be: `local`, `standard` or `frontier`.",
+    "providers.NAME.trace_context": "Whether the endpoint is told, by `traceparent`, `tracestate` and "
+    "`baggage`, of which trace a request is: for gateways of your own.",
     "providers.NAME.auto_discover": "Whether the endpoint is asked which models it has, and what they cost.",
     "providers.NAME.models.MODEL.cache_read_sats_per_million": "The price of a million tokens in that the "
     "endpoint still had in its cache; without it that of others.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,8 +11,13 @@ import pytest
 from aiohttp import web
 
 from holdfast.agents.tools import TOOLS
+from holdfast.agents.tools.http import _told
 from holdfast.agents.tools.seam import ToolContext
+from holdfast.clock import SystemClock
 from holdfast.errors import ToolError
+from holdfast.tracing.current import Link
+from holdfast.tracing.propagation import Carried, passing_on
+from holdfast.tracing.tracer import Tracer
 
 
 @pytest.fixture
@@ -96,6 +102,10 @@ async def address() -> AsyncGenerator[str]:
     async def page(request: web.Request) -> web.Response:
         return web.Response(text=f"hello {request.headers.get('X-Name', '')}")
 
+    async def told(request: web.Request) -> web.Response:
+        names = ("traceparent", "tracestate", "baggage")
+        return web.json_response({name: request.headers.get(name) for name in names})
+
     async def away(request: web.Request) -> web.Response:
         raise web.HTTPFound("http://127.0.0.2:9/inside")
 
@@ -107,6 +117,7 @@ async def address() -> AsyncGenerator[str]:
 
     app = web.Application()
     app.router.add_get("/page", page)
+    app.router.add_get("/told", told)
     app.router.add_get("/away", away)
     app.router.add_get("/missing", missing)
     app.router.add_get("/endless", endless)
@@ -169,6 +180,26 @@ async def test_a_redirect_to_an_address_inside_is_refused(
 ) -> None:
     with pytest.raises(ToolError, match="inside this machine"):
         await call("http_get", allowing(context, address), url=f"http://{address}/away")
+
+
+async def test_a_host_of_ours_is_told_of_the_trace_and_nobody_else(
+    context: ToolContext, address: str
+) -> None:
+    tracer, trace_id = Tracer(clock=SystemClock()), "a" * 32
+    carried = Carried(link=Link(trace_id, "b" * 16), state="k=v", baggage="user=1")
+    ours, url = allowing(context, address), f"http://{address}/told"
+    with passing_on(carried), tracer.span("step", trace_id=trace_id) as span:
+        mine = f"00-{trace_id}-{span.span_id}-01"
+        got = await call("http_get", ours, url=url)
+        own = await call("http_get", ours, url=url, headers={"Traceparent": "of the workflow"})
+        assert _told("https://example.com/", {"a": "b"}, ours) == {"a": "b"}
+        assert _told(url, {}, context) == {}
+    assert json.loads(got["text"]) == {
+        "traceparent": mine,
+        "tracestate": "k=v",
+        "baggage": "user=1",
+    }
+    assert json.loads(own["text"])["traceparent"] == "of the workflow"
 
 
 async def test_failures_are_told(context: ToolContext, address: str) -> None:

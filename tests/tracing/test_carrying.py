@@ -17,9 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.clock import SystemClock
+from holdfast.frozen import replace
 from holdfast.tracing import current
 from holdfast.tracing.carrying import adopt_from, carry
 from holdfast.tracing.kept import Kept
+from holdfast.tracing.propagation import Carried, passing_on, tell
+from holdfast.tracing.propagation import current as current_carried
 from holdfast.tracing.traceparent import VARIABLE, read_traceparent, write_traceparent
 from holdfast.tracing.tracer import Link, Tracer
 
@@ -43,6 +46,7 @@ def carried() -> Iterator[None]:
 def adopted() -> Iterator[None]:
     yield
     current.adopt(None)
+    tell(Carried())
 
 
 def current_here() -> Link | None:
@@ -71,6 +75,54 @@ def test_a_child_finds_its_parent_in_its_environment(
         monkeypatch.setenv(VARIABLE, "inherited")
         assert told(env=dict(os.environ)) == line
     assert VARIABLE not in {**os.environ} or os.environ[VARIABLE] == "inherited"
+
+
+TELL_ALL = (
+    "import json, os; print(json.dumps([os.environ.get(n) for n in ('TRACESTATE', 'BAGGAGE')]))"
+)
+
+
+@pytest.mark.usefixtures("carried", "adopted")
+def test_a_child_finds_the_state_of_its_trace_and_baggage(
+    tracer: Tracer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(**named: object) -> object:
+        command = [sys.executable, "-c", TELL_ALL]
+        done = subprocess.run(command, capture_output=True, check=True, **named)  # type: ignore[call-overload]
+        return json.loads(done.stdout)
+
+    monkeypatch.setenv("TRACESTATE", "old=1")
+    carried = Carried(link=Link(TRACE, "b" * 16), state="k=v", baggage="user=1")
+    with passing_on(carried):
+        with tracer.span("of it", trace_id=TRACE):
+            assert found() == ["k=v", "user=1"]
+            assert found(env={**os.environ, "BAGGAGE": "mine=1"}) == ["k=v", "mine=1"]
+            assert found(env={**os.environ, VARIABLE: "other"}) == ["old=1", None]
+        with tracer.span("of another", trace_id="c" * 32):
+            assert found() == [None, "user=1"]  # a state goes no further than its trace
+    lines = {VARIABLE: f"00-{TRACE}-{'b' * 16}-01", "TRACESTATE": "k=w", "BAGGAGE": "user=2"}
+    adopt_from(lines)
+    with tracer.span("below"):
+        assert found() == ["k=w", "user=2"]
+
+
+def tell_all() -> Carried:
+    return current_carried()
+
+
+@pytest.mark.usefixtures("carried")
+def test_executors_take_state_and_baggage_along(tracer: Tracer) -> None:
+    carried = Carried(link=Link(TRACE, "b" * 16), state="k=v", baggage="user=1")
+    with (
+        ThreadPoolExecutor(1) as threads,
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes,
+        tracer.span("top", trace_id=TRACE) as span,
+    ):
+        for pool in (threads, processes):
+            with passing_on(carried):
+                found = pool.submit(tell_all).result()
+            assert found == replace(carried, link=span.address)
+            assert pool.submit(tell_all).result().baggage == ""
 
 
 @pytest.mark.usefixtures("carried")

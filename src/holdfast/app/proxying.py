@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from holdfast.app.discovering import keeping_models
 from holdfast.app.overseeing import overseeing
 from holdfast.app.services import build_router, open_ledger
-from holdfast.app.traces import open_tracer
+from holdfast.app.traces import open_tracer, tending
 from holdfast.app.wallets import with_accepted
 from holdfast.clock import Clock, SystemClock
 from holdfast.proxy.limits import RateLimit
@@ -26,6 +26,7 @@ async def open_proxy(
     clock, settings = clock or SystemClock(), with_accepted(settings)
     async with AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings, clock))
+        await stack.enter_async_context(tending(settings, clock))
         ledger = await stack.enter_async_context(open_ledger(settings))
         if ledger is not None:
             await stack.enter_async_context(sweeping(ledger, clock))

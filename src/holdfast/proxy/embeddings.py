@@ -11,6 +11,7 @@ from holdfast.errors import HoldfastError, ProviderRefused, UsageError
 from holdfast.ids import new_run_id
 from holdfast.proxy.formats.chat import Chat
 from holdfast.proxy.inference import headers_of
+from holdfast.proxy.joining import traced
 from holdfast.proxy.telling import error_answer, id_headers
 from holdfast.proxy.wishes import embedding_ask_of, read_object
 from holdfast.routing.dialects.seam import Document, Object
@@ -42,12 +43,15 @@ class Embeddings:
     async def answer(self, request: Request) -> Answer:
         """Answer one request; what goes wrong is told in OpenAI's form."""
         request_id = str(new_run_id())
-        try:
-            body = await read_object(request)
-            ask = embedding_ask_of(request, body)
-            return await self._lead(Dispatch(self._dispatcher, ask, request_id), body)
-        except (Refused, HoldfastError) as error:
-            return error_answer(_FACE, error, request_id)
+        with traced(self._dispatcher.tracer, request, request_id) as span:
+            try:
+                body = await read_object(request)
+                ask = embedding_ask_of(request, body)
+                span.set(model=ask.model)
+                return await self._lead(Dispatch(self._dispatcher, ask, request_id), body)
+            except (Refused, HoldfastError) as error:
+                span.fail(error)
+                return error_answer(_FACE, error, request_id)
 
     async def _lead(self, dispatch: Dispatch, body: Object) -> Answer:
         plan, providers = dispatch.plan, self._dispatcher.providers

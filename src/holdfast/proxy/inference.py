@@ -10,6 +10,7 @@ from holdfast.errors import HoldfastError, ProviderError
 from holdfast.frozen import replace
 from holdfast.ids import new_run_id
 from holdfast.proxy.formats.seam import Asked, Face, StreamWriter, written
+from holdfast.proxy.joining import traced
 from holdfast.proxy.telling import error_answer, id_headers, status_of
 from holdfast.proxy.wishes import ask_of, limit_name, read_object
 from holdfast.routing.dialects.seam import Batch, Document, Object
@@ -41,18 +42,22 @@ class Inference:
     async def answer(self, request: Request, face: Face) -> Answer | Streaming:
         """Answer one request; what goes wrong is told in the client's own format."""
         request_id = str(new_run_id())
-        try:
-            asked = face.read(await read_object(request))
-            ask = ask_of(request, asked.body)
-            if ask.model == ANY and (overseer := self._dispatcher.overseer) is not None:
-                ask = await overseer.foresee(replace(ask, id=request_id))
-            dispatch = Dispatch(self._dispatcher, ask, request_id)
-            headers = id_headers(face, request_id)
-            if ask.stream:
-                return await self._stream(dispatch, asked, headers)
-            return await self._whole(dispatch, asked, headers)
-        except (Refused, HoldfastError) as error:
-            return error_answer(face, error, request_id)
+        async with AsyncExitStack() as stack:
+            span = stack.enter_context(traced(self._dispatcher.tracer, request, request_id))
+            try:
+                asked = face.read(await read_object(request))
+                ask = ask_of(request, asked.body)
+                span.set(model=ask.model, stream=ask.stream)
+                if ask.model == ANY and (overseer := self._dispatcher.overseer) is not None:
+                    ask = await overseer.foresee(replace(ask, id=request_id))
+                dispatch = Dispatch(self._dispatcher, ask, request_id)
+                headers = id_headers(face, request_id)
+                if ask.stream:
+                    return await self._stream(dispatch, asked, headers, stack)
+                return await self._whole(dispatch, asked, headers)
+            except (Refused, HoldfastError) as error:
+                span.fail(error)
+                return error_answer(face, error, request_id)
 
     async def _whole(self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]) -> Answer:
         async def attempt(call: Call) -> tuple[Document, Document]:
@@ -67,7 +72,10 @@ class Inference:
         answer = json_answer(told)
         return Answer(body=answer.body, headers=headers | headers_of(dispatch))
 
-    async def _stream(self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]) -> Streaming:
+    async def _stream(
+        self, dispatch: Dispatch, asked: Asked, headers: dict[str, str], around: AsyncExitStack
+    ) -> Streaming:
+        """Begin a stream; what is around it is left when the stream is."""
         choice = dispatch.wanted.choice
         if choice is not None and choice.then:
             return await self._stream_checked(dispatch, asked, headers)
@@ -77,8 +85,9 @@ class Inference:
             headers |= headers_of(dispatch, begun.call)
             if choice is not None and self._dispatcher.overseer is not None:
                 _listen(self._dispatcher, dispatch, asked.body, begun)
-            pieces = _pump(stack.pop_all(), dispatch, begun, asked.writer())
-            return Streaming(pieces=pieces, headers=headers)
+            around.push_async_exit(stack.pop_all())
+        pieces = _pump(around.pop_all(), dispatch, begun, asked.writer())
+        return Streaming(pieces=pieces, headers=headers)
 
     async def _stream_checked(
         self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]

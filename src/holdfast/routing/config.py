@@ -62,7 +62,7 @@ class ProviderConfig:
     that `api_key` was to be read from: set with no `api_key`, the variable is missing. `kind` is
     the wire format, `prepaid` how a node is paid; `auto_discover` asks the endpoint which models it has.
     `prefix` and `options` are those of litellm: the name of its provider, and further arguments, which
-    may be secret.
+    may be secret. `trace_context` tells it where in a trace a request was made.
     """
 
     name: str
@@ -78,6 +78,7 @@ class ProviderConfig:
     auto_discover: bool = False
     prefix: str = ""
     options: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    trace_context: bool = False
 
     @property
     def traits(self) -> Traits:

@@ -57,6 +57,7 @@ def read_provider(
         auto_discover=section.take("auto_discover", as_truth, otherwise=kind == "routstr"),
         prefix=section.take("prefix", as_prefix, ""),
         options=read_options(section.section("options"), environ),
+        trace_context=section.take("trace_context", as_truth, otherwise=False),
     )
     check_kind(section, config)
     section.refuse_rest()

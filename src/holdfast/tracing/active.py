@@ -47,7 +47,7 @@ class SpanSink(Protocol):
         """What takes a record, or raises ValueError: then it is spilled. Another one at any time."""
         ...
 
-    def spill(self, record: bytes) -> None:
+    def spill(self, record: bytes, /) -> None:
         """Take a record for which `put` had no room; never raises."""
         ...
 

@@ -28,11 +28,22 @@ from holdfast.tracing.current import (
     place_of,
     snapshot,
 )
-from holdfast.tracing.traceparent import VARIABLE, read_traceparent, write_traceparent
+from holdfast.tracing.propagation import (
+    Carried,
+    at,
+    extract,
+    headers_of,
+    passing_on,
+    tell,
+    told,
+)
+from holdfast.tracing.traceparent import VARIABLE
 
 Undo = Callable[[], None]
 _Original = Callable[..., Any]
 _PROCESS: Final = "_holdfast_trace"
+_STATE, _BAGGAGE = "TRACESTATE", "BAGGAGE"
+_VARIABLES: Final = (VARIABLE, _STATE, _BAGGAGE)
 _ENV_AT: Final = 10
 """Which argument of `Popen` is the environment."""
 
@@ -43,7 +54,7 @@ def carry() -> Undo:
     Covers `submit` of executors of threads and of processes, and with it `run_in_executor`;
     `threading.Thread`; tasks and `to_thread` begun by who consumes a generator; `subprocess.Popen`,
     whose child finds `TRACEPARENT` in its environment unless it is given another one; and
-    `multiprocessing.Process`. Returns what undoes it.
+    `multiprocessing.Process`. `TRACESTATE` and `BAGGAGE` go along. Returns what undoes it.
     """
     undoing = [
         _patch(ThreadPoolExecutor, "submit", _carry_submit),
@@ -63,15 +74,19 @@ def carry() -> Undo:
 
 
 def adopt_from(environment: Mapping[str, str]) -> Link | None:
-    """Hang this process below the span that its `TRACEPARENT` names; return that."""
-    return _adopt(environment.get(VARIABLE, ""))
+    """Hang this process below the span that its `TRACEPARENT` names; return that.
+
+    Its `TRACESTATE` and `BAGGAGE` are passed on to who is asked from here.
+    """
+    return _adopt({name.lower(): environment.get(name, "") for name in _VARIABLES})
 
 
-def _adopt(line: str) -> Link | None:
-    link = read_traceparent(line)
-    if link is not None:
-        adopt(link)
-    return link
+def _adopt(lines: Mapping[str, str]) -> Link | None:
+    carried = extract(lines)
+    tell(carried)
+    if carried.link is not None:
+        adopt(carried.link)
+    return carried.link
 
 
 def _patch(owner: Any, name: str, make: Callable[[_Original], _Original]) -> Undo:
@@ -90,12 +105,14 @@ class _Call:
     def __init__(self, place: Place | None, work: _Original) -> None:
         self._place = place
         self._work = work
+        self._told = told()
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         before = CURRENT.get()
         CURRENT.set(self._place)
         try:
-            return self._work(*args, **named)
+            with passing_on(self._told):
+                return self._work(*args, **named)
         finally:
             CURRENT.set(before)
 
@@ -103,26 +120,30 @@ class _Call:
 class _DistantCall(NamedTuple):
     """Does so in another process."""
 
-    line: str
+    lines: Mapping[str, str]
     work: _Original
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        link = read_traceparent(self.line)
-        return _Call(place_of(*link) if link else None, self.work)(*args, **named)
+        carried = extract(self.lines)
+        place = place_of(*carried.link) if carried.link else None
+        with passing_on(carried):
+            return _Call(place, self.work)(*args, **named)
 
 
 class _Parent(NamedTuple):
     """Travels with a process that is started, and names its parent when it arrives there."""
 
-    line: str
+    lines: Mapping[str, str]
 
-    def __reduce__(self) -> tuple[_Original, tuple[str]]:
-        return _adopt, (self.line,)
+    def __reduce__(self) -> tuple[_Original, tuple[Mapping[str, str]]]:
+        return _adopt, (self.lines,)
 
 
-def _line() -> str:
+def _lines() -> Mapping[str, str]:
+    """Return what a child is told about where it was started, nothing outside of any trace."""
     place = here(frame_of(1))
-    return write_traceparent(Link(place.trace_id, place.span_id)) if place else ""
+    carried = Carried() if place is None else at(place)
+    return headers_of(carried) if carried.link else {}
 
 
 def _carry_submit(original: _Original) -> _Original:
@@ -135,8 +156,8 @@ def _carry_submit(original: _Original) -> _Original:
 
 def _carry_submit_to_process(original: _Original) -> _Original:
     def submit(self: object, work: _Original, /, *args: Any, **named: Any) -> Any:
-        line = _line()
-        return original(self, _DistantCall(line, work) if line else work, *args, **named)
+        lines = _lines()
+        return original(self, _DistantCall(lines, work) if lines else work, *args, **named)
 
     return submit
 
@@ -170,30 +191,37 @@ def _carry_context(original: _Original) -> _Original:  # noqa: ARG001 - `snapsho
 
 def _carry_popen(original: _Original) -> _Original:
     def begin(self: object, *args: Any, **named: Any) -> None:
-        if line := _line():
+        if lines := _lines():
             if len(args) > _ENV_AT:
-                args = (*args[:_ENV_AT], _environment(args[_ENV_AT], line), *args[_ENV_AT + 1 :])
+                args = (*args[:_ENV_AT], _environment(args[_ENV_AT], lines), *args[_ENV_AT + 1 :])
             else:
-                named["env"] = _environment(named.get("env"), line)
+                named["env"] = _environment(named.get("env"), lines)
         original(self, *args, **named)
 
     return begin
 
 
-def _environment(given: Mapping[Any, Any] | None, line: str) -> Mapping[Any, Any]:
-    """Return what a child gets; a parent that somebody else named for it stays."""
+def _environment(given: Mapping[Any, Any] | None, lines: Mapping[str, str]) -> Mapping[Any, Any]:
+    """Return what a child gets; a parent that somebody else named for it stays.
+
+    The state of another trace goes; baggage that somebody put there stays.
+    """
     own = os.environ  # noqa: TID251 - no setting: what a child inherits
-    if given is None:
-        return {**own, VARIABLE: line}
-    named = given.get(VARIABLE)
-    return {**given, VARIABLE: line} if named is None or named == own.get(VARIABLE) else given
+    inherited = own if given is None else given
+    named = inherited.get(VARIABLE)
+    if named is not None and named != own.get(VARIABLE):
+        return inherited
+    told_anew = {name.upper(): line for name, line in lines.items()}
+    if inherited.get(_BAGGAGE) != own.get(_BAGGAGE):
+        told_anew.pop(_BAGGAGE, None)
+    return {**{name: each for name, each in inherited.items() if name != _STATE}, **told_anew}
 
 
 def _carry_process(original: _Original) -> _Original:
     def start(self: BaseProcess) -> None:
-        line = _line()
-        if line:
-            setattr(self, _PROCESS, _Parent(line))
+        lines = _lines()
+        if lines:
+            setattr(self, _PROCESS, _Parent(lines))
         try:
             original(self)
         finally:

@@ -7,11 +7,14 @@ OpenTelemetry. The context of a request of MCP goes in its `_meta` under the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, MutableMapping
+import sys
+from collections.abc import Generator, Iterable, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from holdfast.frozen import frozen
-from holdfast.tracing.current import Link
+from holdfast.tracing.current import Link, Place, frame_of, here, root
 from holdfast.tracing.traceparent import read_traceparent, write_traceparent
 
 MOST_STATES: Final = 32
@@ -43,6 +46,62 @@ class Carried:
     baggage: str = ""
 
 
+_told: ContextVar[Carried | None] = ContextVar("holdfast_carried", default=None)
+_given = Carried()
+
+
+def told() -> Carried:
+    """Return what this process or this request was told by who asked for it."""
+    return _told.get() or _given
+
+
+def tell(carried: Carried) -> None:
+    """Pass on, from everywhere in this process, what it was told when it was started."""
+    global _given  # noqa: PLW0603 - a process has one parent
+    _given = carried
+
+
+@contextmanager
+def passing_on(carried: Carried) -> Generator[None]:
+    """Pass on from this block what came with a request; it does not make its span the current one."""
+    before = _told.get()
+    _told.set(carried)
+    try:
+        yield
+    finally:
+        _told.set(before)  # no token: a stream may be closed by another task
+
+
+def current() -> Carried:
+    """Return what to tell who is asked from here: the current span, the state of its trace, baggage.
+
+    A `tracestate` goes no further than its trace. Baggage is that of OpenTelemetry's API if there is
+    any, else what was told to us.
+    """
+    return at(here(frame_of(1)) or root())
+
+
+def at(place: Place | None) -> Carried:
+    """Return the same for another place."""
+    known = told()
+    baggage = _api_baggage() or known.baggage
+    if place is None:
+        return Carried(baggage=baggage)
+    state = getattr(getattr(place.span, "extras", None), "state", "")
+    if not state and known.link is not None and known.link.trace_id == place.trace_id:
+        state = known.state
+    return Carried(link=Link(place.trace_id, place.span_id), state=state, baggage=baggage)
+
+
+def _api_baggage() -> str:
+    """Return what `opentelemetry.baggage` holds here, if anybody has loaded it."""
+    if "opentelemetry.baggage" not in sys.modules:
+        return ""
+    from holdfast.tracing.otel.baggage import baggage_line  # noqa: PLC0415 - an extra
+
+    return baggage_line()
+
+
 def extract(headers: Mapping[str, Any]) -> Carried:
     """Return what headers say, whatever the case of their names; what is not valid is left out.
 
@@ -67,6 +126,11 @@ def inject(headers: MutableMapping[str, Any], carried: Carried) -> None:
     for name in [each for each in headers if each.lower() in _FIELDS]:
         del headers[name]
     headers.update(_lines(carried))
+
+
+def headers_of(carried: Carried) -> dict[str, str]:
+    """Return the headers that tell somebody what is carried."""
+    return _lines(carried)
 
 
 def from_meta(meta: Mapping[str, Any] | None) -> Carried:

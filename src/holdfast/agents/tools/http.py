@@ -12,6 +12,7 @@ from holdfast.agents.tools.seam import Arguments, Tool, ToolContext
 from holdfast.agents.types import Type, parse_type
 from holdfast.agents.workflow import Field
 from holdfast.errors import ToolError
+from holdfast.tracing.propagation import current, headers_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -56,7 +57,8 @@ async def _follow(
 ) -> dict[str, object]:
     for _ in range(MAX_REDIRECTS + 1):
         _check_url(url, context)
-        async with session.get(url, headers=headers, allow_redirects=False) as response:
+        sent = _told(url, headers, context)
+        async with session.get(url, headers=sent, allow_redirects=False) as response:
             target = response.headers.get("Location")
             if response.status in (301, 302, 303, 307, 308) and target:
                 following = urljoin(url, target)
@@ -66,6 +68,20 @@ async def _follow(
                 continue
             return await _read(response, url)
     raise ToolError(f"{url} redirects more than {MAX_REDIRECTS} times")
+
+
+def _told(url: str, headers: dict[str, str], context: ToolContext) -> dict[str, str]:
+    """Return the headers of one request: hosts of ours learn of which trace it is, others do not.
+
+    The id of a run is nobody else's business, and baggage may name a user. What the workflow itself
+    says stays.
+    """
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443}.get(parts.scheme, 80)
+    is_ours = parts.hostname in context.hosts or f"{parts.hostname}:{port}" in context.hosts
+    if not is_ours or any(name.lower() == "traceparent" for name in headers):
+        return headers
+    return {**headers_of(current()), **headers}
 
 
 async def _read(response: aiohttp.ClientResponse, url: str) -> dict[str, object]:

@@ -29,6 +29,7 @@ from holdfast.routing.providers import failures
 from holdfast.routing.providers.exchange import Exchange
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 from holdfast.routing.structured import is_strict
+from holdfast.tracing.propagation import current, headers_of
 
 if TYPE_CHECKING:
     from holdfast.routing.providers.transport import Answer, Transport
@@ -275,6 +276,8 @@ class ChatProvider:
         if self._sent_headers is None or key != self._sent_key:
             self._sent_headers = {**dialect.headers(key), "Accept-Encoding": "identity"}
             self._sent_key = key
+        if self._config.trace_context:
+            return {**self._sent_headers, **headers_of(current())}
         return self._sent_headers
 
     async def _rejection(
