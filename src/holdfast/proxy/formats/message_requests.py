@@ -44,7 +44,7 @@ def _settings(rest: Document) -> Document:
         made["user"] = user
     tier = rest.pop("service_tier", None)
     if tier is not None:
-        if tier not in _TIERS:
+        if str(tier) not in _TIERS:
             raise Untranslatable("service_tier", "must be auto or standard_only")
         made["service_tier"] = _TIERS[str(tier)]
     return made

@@ -150,7 +150,7 @@ class _Turns:
                 )
 
     def _say(self, item: Object, where: str) -> None:
-        role = item.get("role")
+        role = as_text(item.get("role"))
         if role not in _ROLES:
             raise Untranslatable(f"{where}.role", f"must be one of {', '.join(_ROLES)}")
         content = _content(item.get("content"), f"{where}.content")

@@ -63,7 +63,7 @@ def _sampling(fields: Fields) -> Document:
         "stop_sequences": fields.stops() or None,
     }
     tier = fields.take("service_tier")
-    if tier is not None and tier not in _TIERS:
+    if tier is not None and str(tier) not in _TIERS:
         raise Untranslatable("service_tier", f"{tier!r} is none here; auto and default are")
     made["service_tier"] = _TIERS.get(str(tier))
     return {name: value for name, value in made.items() if value is not None}
@@ -76,7 +76,7 @@ def _effort(fields: Fields) -> Document:
     if effort == "none":
         made["thinking"] = {"type": "disabled"}
     elif effort is not None:
-        if effort not in _EFFORTS:
+        if str(effort) not in _EFFORTS:
             raise Untranslatable("reasoning_effort", f"must be one of {', '.join(_EFFORTS)}, none")
         config.setdefault("effort", _EFFORTS[str(effort)])
     if schema is not None:

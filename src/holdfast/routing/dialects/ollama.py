@@ -215,7 +215,7 @@ def _output(fields: Fields) -> Document:
     elif (schema := read_schema(form)) is not None:
         made["format"] = dict(schema)
     if effort is not None:
-        if effort not in _EFFORTS:
+        if str(effort) not in _EFFORTS:
             raise Untranslatable("reasoning_effort", f"must be one of {', '.join(_EFFORTS)}")
         made["think"] = _EFFORTS[str(effort)]
     return made

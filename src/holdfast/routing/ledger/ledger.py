@@ -297,7 +297,7 @@ class Ledger:
 
     async def charges_of(self, provider: str) -> ProviderCharges:
         """Return what a provider charged for all requests, and of which nobody knows it."""
-        return await self._reader.submit(lambda connection: read_charges(connection, provider))
+        return await self._read(lambda connection: read_charges(connection, provider))
 
     async def check(self) -> Sequence[str]:
         """Return a sentence for everything in the file that does not add up; it reads all of it."""
