@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -46,9 +46,12 @@ class Spans:
     """A tracer that keeps what it is given."""
 
     def __init__(self) -> None:
-        kept = Kept()
-        self.finished: list[Span] = kept.spans
-        self.tracer = Tracer(clock=SystemClock(), sink=kept)
+        self._kept = Kept()
+        self.tracer = Tracer(clock=SystemClock(), sink=self._kept)
+
+    @property
+    def finished(self) -> Sequence[Span]:
+        return self._kept.spans
 
     def run(self):
         return self.tracer.span("run", trace_id=str(new_run_id()))

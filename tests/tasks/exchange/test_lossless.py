@@ -25,7 +25,10 @@ VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip
-EXTRA = st.dictionaries(st.text(string.ascii_lowercase, min_size=9, max_size=12), VALUE, max_size=3)
+# The prefix keeps them apart from members that have a meaning: hypothesis also draws words of our code.
+EXTRA = st.dictionaries(
+    st.text(string.ascii_lowercase, max_size=9).map(lambda name: f"uda{name}"), VALUE, max_size=3
+)
 STAMP = st.datetimes().map(lambda at: at.strftime("%Y%m%dT%H%M%SZ")).filter(lambda t: len(t) == 16)
 ISO = st.datetimes().map(lambda at: at.isoformat() + "Z")
 OFTEN = {"max_examples": 60, "deadline": None}
