@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from holdfast.web.application import Application
 from holdfast.web.guard import Guard
 from holdfast.web.http import Answer, Refused, Request
+from holdfast.web.server import listen
 
 
 class Slow:
@@ -79,3 +81,18 @@ async def test_a_server_that_ends_stops_the_work_and_is_told_so() -> None:
     with pytest.raises(asyncio.CancelledError):
         await serving
     assert slow.stopped
+
+
+async def test_an_answer_never_waits_for_the_acknowledgement_of_its_head() -> None:
+    taken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        taken.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = listen("127.0.0.1", 0)
+    async with await asyncio.start_server(accept, sock=listener), asyncio.timeout(5):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await taken
+        writer.close()

@@ -24,7 +24,9 @@ def listen(host: str, port: int) -> socket.socket:
         UsageError: the address is not ours, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named, as asyncio turns Nagle's algorithm off only then: head and body of an
+    # answer are two writes, and the second would wait 40 ms for the first to be acknowledged.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
