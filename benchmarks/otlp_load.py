@@ -21,6 +21,8 @@ from holdfast.tracing.span import Source, Span
 
 _BATCH = 512
 _TRACES = 1000
+_AGAIN = frozenset({429, 502, 503, 504})
+"""The statuses after which an exporter sends once more (OTLP, section OTLP/HTTP Response)."""
 
 
 def batches(count: int) -> Sequence[bytes]:
@@ -97,6 +99,10 @@ def _send_some(
             connection.request("POST", path, body, said)
             answer = connection.getresponse()
             text = answer.read()
+            if answer.status in _AGAIN:  # as exporters do; the time that it takes counts
+                waiting.put(body)
+                time.sleep(0.1)
+                continue
             if answer.status >= 300:
                 raise RuntimeError(f"{address}{path} answers {answer.status}: {text[:200]!r}")
     finally:

@@ -7,6 +7,7 @@ What a span costs is measured in one process with the SDK. The two servers have 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.measure import (
     Figure,
+    Results,
     Values,
     default_folder,
     interleave,
@@ -24,7 +26,7 @@ from benchmarks.measure import (
     ours,
     report,
 )
-from benchmarks.trace_servers import MLFLOW, PHOENIX, is_there, measured
+from benchmarks.trace_servers import MLFLOW, PHOENIX, Server, is_there, measured
 
 FIGURES = (
     Figure(name="otel_vs_span", meaning="a span with journal: the SDK's CPU over ours", least=8),
@@ -72,17 +74,27 @@ def measure(amount: Amount, folder: Path) -> Values:
     values: Values = {}
     steps: list[tuple[str, Mapping[str, object]]] = [
         ("spans", {}),
-        ("span_kills", {"kills": amount.kills}),
-        ("span_burst", {"spans": amount.burst}),
         ("trace_store", {"traces": amount.traces, "spans": 1000}),
         ("payloads", {"turns": amount.turns}),
         ("critical_path", {}),
         ("faults", {}),
+        ("span_burst", {"spans": amount.burst}),
     ]
     for script, options in steps:
-        note(f"benchmarks: {script}")
-        values |= ours(script, folder, limit_seconds=3600, **options)()
-    return values | _ingest(amount, folder)
+        values |= _script(script, folder, options)
+    values |= _told(_ingest(amount, folder))
+    return values | _script("span_kills", folder, {"kills": amount.kills})
+
+
+def _script(script: str, folder: Path, options: Mapping[str, object]) -> Mapping[str, float | None]:
+    note(f"benchmarks: {script}")
+    return _told(ours(script, folder, limit_seconds=3600, **options)())
+
+
+def _told(values: Mapping[str, float | None]) -> Mapping[str, float | None]:
+    """Tell figures as soon as they are known: what fails later must not take them along."""
+    note(json.dumps(values))
+    return values
 
 
 def _ingest(amount: Amount, folder: Path) -> Values:
@@ -91,7 +103,7 @@ def _ingest(amount: Amount, folder: Path) -> Values:
     contenders = {"ours": ours("ingest", folder, spans=amount.ingest)}
     for server in (PHOENIX, MLFLOW):
         if is_there(server):
-            contenders[server.name] = lambda s=server: measured(s, folder, amount.peers)
+            contenders[server.name] = lambda s=server: _tried(s, folder, amount.peers)
         else:
             note(
                 f"benchmarks: no {server.name}, so its figure is null; `./dev bench tracing` makes it"
@@ -106,6 +118,15 @@ def _ingest(amount: Amount, folder: Path) -> Values:
         "ingest_vs_phoenix": middle_ratio(rounds, mine, [("phoenix", "ingest_per_s")]),
         "ingest_vs_mlflow": middle_ratio(rounds, mine, [("mlflow", "ingest_per_s")]),
     }
+
+
+def _tried(server: Server, folder: Path, spans: int) -> Results:
+    """Return what a peer takes in; of one that fails nothing, which is told, and that round has no ratio."""
+    try:
+        return measured(server, folder, spans)
+    except (RuntimeError, OSError) as error:
+        note(f"benchmarks: {server.name} failed: {error}")
+        return {}
 
 
 def main() -> int:

@@ -146,9 +146,9 @@ async def test_a_store_is_opened_by_who_may_use_it_but_not_create_it(
         )
         async with open_store(user=schema) as store:
             assert await store.append(LOG, [b"y"]) == 2
-            assert await store.put(KEY, b"", expected=ABSENT) == 1
+            version = await store.put(KEY, b"", expected=ABSENT)
             async with asyncio.timeout(5), store.watch(()) as changes:
-                await store.put(KEY, b"", expected=1)
+                await store.put(KEY, b"", expected=version)
                 await changes.wait()
 
 
