@@ -88,6 +88,8 @@ MEANINGS = {
     "`balanced` by both, `round_robin`.",
     "routing.file": "A file in the shape of arbstr's (`[[providers]]`, `[policies]`), whose providers and "
     "policies count as well. A relative path begins at the project's folder.",
+    "routing.file_rates_per": "For how many tokens the rates of that file are: `million`, or `1k` as arbstr counted them "
+    "at first. A file with `max_sats_per_1k_output` must be told which.",
     "routing.rounds": "How often all endpoints of a model are tried before a request fails. There is a pause "
     "between two rounds only.",
     "routing.discover_seconds": "How often providers with `auto_discover` are asked for their models and "
@@ -248,8 +250,14 @@ def settings_page() -> list[str]:
         table(("key", "default", "environment", "meaning"), rows),
         (
             "An empty environment variable counts as not set. A relative path in `HOLDFAST_STORE` or `--store` "
-            "begins at the working directory. Prices have at most three decimals; both the price in and the "
+            "begins at the working directory. Both the price in and the "
             "price out are given, or neither. A model without prices costs an unknown amount, never 0."
+        ),
+        (
+            "Where a key of `providers` or `routing` says `sats`, any unit may stand: `sats`, `msats`, or the code of a "
+            "currency in small letters (`input_usd_per_million`, `day_eur`); where it says `per_million`, also "
+            "`per_1k`. An amount in sats must come to whole msat; one in a currency is turned into msat, rounded up, "
+            "by what `[money]` says of the day on which the process starts."
         ),
         f'## An example\n\n```toml title="{FILE_NAME}"\n{_EXAMPLE}```',
     ]

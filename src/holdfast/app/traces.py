@@ -18,8 +18,6 @@ from holdfast.ids import new_file_id, new_secret
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from holdfast.settings.tracing import TracingSettings
     from holdfast.tracing.billing.money import Exchange
     from holdfast.tracing.billing.prices import PriceBook
@@ -255,18 +253,11 @@ def _book_of(settings: Settings) -> PriceBook:
 
 def exchange_of(settings: Settings) -> Exchange | None:
     """Return what money is worth by the settings, None where they do not say."""
-    money = settings.money
-    if money is None or money.currency is None:
+    if settings.money is None:
         return None
-    from datetime import date  # noqa: PLC0415 - as above
+    from holdfast.settings.tracing import exchange_from  # noqa: PLC0415 - few projects say it
 
-    from holdfast.tracing.billing.money import Exchange  # noqa: PLC0415 - as above
-
-    def dated(rates: Mapping[str, Decimal]) -> dict[date, Decimal]:
-        return {date.fromisoformat(day): rate for day, rate in rates.items()}
-
-    others = {name: dated(rates) for name, rates in money.others.items()}
-    return Exchange(money.currency, dated(money.rates), others)
+    return exchange_from(settings.money)
 
 
 def labels_of(settings: Settings) -> dict[str, str]:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 
 from holdfast.routing.config import LITELLM, ProviderConfig
+from holdfast.settings.keys import warn_of_mode
 from holdfast.settings.reader import Section
 from holdfast.settings.values import key_of
 
 _PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9_-]+)*")
+_SECRET = re.compile(r"key|secret|token|password|credential")
 _OURS = frozenset(
     {
         "api_base", "api_key", "base_url", "caching", "callbacks", "custom_llm_provider",
@@ -38,6 +40,8 @@ def read_options(section: Section | None, environ: Mapping[str, str]) -> dict[st
         value, variable = section.take(name, lambda text: key_of(text, environ), (None, None))
         if value is not None:
             options[name] = value
+            if variable is None and _SECRET.search(name):
+                warn_of_mode(section)
         elif variable is not None:
             section.found.warnings.append(
                 f"{section.origin}: {section.path}{name} is left out: the environment variable "

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from holdfast.frozen import frozen, replace
+from holdfast.settings.rates import Worth
 from holdfast.settings.reader import Problems, Section, read_toml
 from holdfast.settings.values import (
     Table,
@@ -25,6 +26,7 @@ from holdfast.settings.values import (
 )
 
 if TYPE_CHECKING:
+    from holdfast.clock import Clock
     from holdfast.routing.config import ProviderConfig, RoutingConfig  # many commands do without
     from holdfast.routing.ecash.config import WalletConfig
     from holdfast.settings.routing import ProxySettings
@@ -79,14 +81,19 @@ class Settings:
 
 
 def load_settings(
-    start: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: object
+    start: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    clock: Clock | None = None,
+    **overrides: object,
 ) -> Settings:
     """Return the settings for work in the folder `start`, by default the working directory.
 
     `overrides` are `store`, `ack`, `model`, `lease_seconds` and `concurrency`; None says nothing.
     A relative path in `store` begins at the folder of `holdfast.toml` if it stands there, else
     at `start`. The environment has the same names: `HOLDFAST_STORE` and so on; where traces are kept
-    is `HOLDFAST_TRACING_STORE`.
+    is `HOLDFAST_TRACING_STORE`. Prices in a currency become sats by the rate of the day that `clock`
+    tells.
 
     Raises:
         SettingsError: everything that is wrong, each with its file and key.
@@ -102,7 +109,8 @@ def load_settings(
         "tools": ToolSettings(read=(root,), write=(root,)),
     }
     if file is not None:
-        values |= _from_file(Section(found, str(file), "", read_toml(file)), root, environ)
+        top = Section(found, str(file), "", read_toml(file))
+        values |= _from_file(top, root, environ, clock)
     values |= _from_environment(found, start, environ)
     if traces := environ.get(TRACES_VARIABLE):
         values["tracing"] = _with_store(values.get("tracing"), _absolute(traces, start))
@@ -119,12 +127,17 @@ def environment_value(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
+def _from_file(
+    top: Section, root: Path, environ: Mapping[str, str], clock: Clock | None = None
+) -> dict[str, object]:
     values = _collect(top, _GENERAL, root)
     if engine := top.section("engine"):
         values |= _collect(engine, _ENGINE, root)
         engine.refuse_rest()
-    values |= _models_of(top, root, environ)
+    money = None
+    if table := top.section("money"):
+        values["money"] = money = _read_money(table)
+    values |= _models_of(top, root, environ, Worth(money, clock))
     if prices := top.take("prices", as_table, None):
         values["prices"] = prices
     values |= {name: read(table) for name, read in _TABLES.items() if (table := top.section(name))}
@@ -134,19 +147,21 @@ def _from_file(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str
     return values
 
 
-def _models_of(top: Section, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
+def _models_of(
+    top: Section, root: Path, environ: Mapping[str, str], worth: Worth
+) -> dict[str, object]:
     """Return what is said about who is asked for models, and how one is chosen."""
     values: dict[str, object] = {}
     providers: list[ProviderConfig] = []
     if tables := top.section("providers"):
         from holdfast.settings.providers import read_provider  # noqa: PLC0415 - where there are any
 
-        every = [read_provider(tables.section(name), name, environ) for name in tables.table]
+        every = [read_provider(tables.section(name), name, environ, worth) for name in tables.table]
         providers += [each for each in every if each is not None]
     if routing := top.section("routing"):
         from holdfast.settings.routing import read_routing  # noqa: PLC0415 - as above
 
-        values["routing"], others = read_routing(routing, root, environ)
+        values["routing"], others = read_routing(routing, root, environ, worth)
         names = {each.name for each in providers}
         for each in others:
             if each.name in names:
@@ -170,7 +185,7 @@ def _read_tracing(section: Section) -> object:
     return read_tracing(section)
 
 
-def _read_money(section: Section) -> object:
+def _read_money(section: Section) -> MoneySettings:
     from holdfast.settings.tracing import read_money  # noqa: PLC0415 - as above
 
     return read_money(section)
@@ -244,7 +259,6 @@ def _absolute(store: str, folder: Path) -> str:
 
 _TABLES: Mapping[str, Callable[[Section], object]] = {
     "tracing": _read_tracing,
-    "money": _read_money,
     "proxy": _read_proxy,
     "wallet": _read_wallet,
 }

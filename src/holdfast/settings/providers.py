@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import cast
-from urllib.parse import urlsplit
+from typing import Final, Literal, cast
 
-from holdfast.routing.config import KINDS, LITELLM, LOOPBACK, Prepaid, ProviderConfig, Timeouts
+from holdfast.routing.config import KINDS, LITELLM, Prepaid, ProviderConfig, Timeouts
 from holdfast.routing.seam import TIERS, Price, Tier
 from holdfast.settings.foreign import as_prefix, check_kind, read_options
+from holdfast.settings.keys import warn_of_key
+from holdfast.settings.rates import Worth, take_fee, take_rate
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
     as_address,
-    as_msat,
     as_names,
     as_one_of,
     as_seconds,
@@ -24,11 +24,14 @@ from holdfast.settings.values import (
 )
 from holdfast.settings.wallet import as_mint
 
+RatesPer = Literal["million", "1k"]
+RATES_PER: Final[tuple[RatesPer, ...]] = ("million", "1k")
+"""For how many tokens the rates of a file in arbstr's shape are."""
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def read_provider(
-    section: Section | None, name: str, environ: Mapping[str, str]
+    section: Section | None, name: str, environ: Mapping[str, str], worth: Worth
 ) -> ProviderConfig | None:
     """Return the provider that a table describes, None if it is no table."""
     if section is None:
@@ -48,7 +51,7 @@ def read_provider(
         base_url=base_url or "",
         api_key=key,
         key_variable=variable,
-        models=_models(section),
+        models=_models(section, worth),
         structured_output=section.take("structured_output", as_structured, "auto"),
         timeouts=_timeouts(section.section("timeouts")),
         kind=kind,
@@ -90,28 +93,28 @@ def usual_key(name: str, environ: Mapping[str, str]) -> tuple[str | None, str | 
     return (key, variable) if key else (None, None)
 
 
-def _models(section: Section) -> dict[str, Price | None]:
+def _models(section: Section, worth: Worth) -> dict[str, Price | None]:
     if isinstance(section.table.get("models"), list):
         return dict.fromkeys(section.take("models", as_names, ()))
     tables = section.section("models")
     if tables is None:
         return {}
-    return {name: _price(tables.section(name)) for name in tables.table}
+    return {name: _price(tables.section(name), worth) for name in tables.table}
 
 
-def _price(section: Section | None) -> Price | None:
+def _price(section: Section | None, worth: Worth) -> Price | None:
     if section is None:
         return None
-    inward = section.take("input_sats_per_million", as_msat, None)
-    outward = section.take("output_sats_per_million", as_msat, None)
-    request = section.take("request_sats", as_msat, None)
-    read = section.take("cache_read_sats_per_million", as_msat, None)
-    written = section.take("cache_write_sats_per_million", as_msat, None)
-    reasoning = section.take("reasoning_sats_per_million", as_msat, None)
+    inward = take_rate(section, "input", worth)
+    outward = take_rate(section, "output", worth)
+    request = take_fee(section, "request", worth)
+    read = take_rate(section, "cache_read", worth)
+    written = take_rate(section, "cache_write", worth)
+    reasoning = take_rate(section, "reasoning", worth)
     section.refuse_rest()
-    given = section.taken & section.table.keys()
-    if given and not {"input_sats_per_million", "output_sats_per_million"} <= given:
-        section.problem("", "give input_sats_per_million and output_sats_per_million, or neither")
+    said = {key.partition("_")[0] for key in section.table}
+    if said and not {"input", "output"} <= said:
+        section.problem("", "give the prices of input and output, or none at all")
     if inward is None or outward is None:
         return None
     return Price(
@@ -146,18 +149,3 @@ def _timeouts(section: Section | None) -> Timeouts:
     )
     section.refuse_rest()
     return chosen
-
-
-def warn_of_key(
-    section: Section, name: str, base_url: str | None, key: str | None, variable: str | None
-) -> None:
-    """Warn of a key that lies in the file, and of one that is sent unencrypted."""
-    where = f"{section.origin}: the key of provider {name!r}"
-    if key is not None and variable is None:
-        section.found.warnings.append(
-            f"{where} is written in the file: move it to an environment variable and write "
-            'api_key = "${NAME_OF_THE_VARIABLE}"'
-        )
-    address = urlsplit(base_url or "")
-    if (key or variable) and address.scheme == "http" and address.hostname not in LOOPBACK:
-        section.found.warnings.append(f"{where} is sent unencrypted: its base_url is not https")

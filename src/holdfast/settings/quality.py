@@ -10,9 +10,9 @@ from holdfast.frozen import members_of
 from holdfast.routing.quality.complexity import ComplexityRules, Signals
 from holdfast.routing.quality.floor import Floor
 from holdfast.routing.quality.rules import CHOOSERS, JUDGES, Chooser, QualityRules
+from holdfast.settings.rates import Worth, take_fee
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
-    as_msat,
     as_names,
     as_number,
     as_one_of,
@@ -25,7 +25,7 @@ from holdfast.settings.values import (
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
-def read_quality(section: Section | None) -> QualityRules | None:
+def read_quality(section: Section | None, worth: Worth) -> QualityRules | None:
     """Return what a table says about quality, None if there is none."""
     if section is None:
         return None
@@ -39,7 +39,7 @@ def read_quality(section: Section | None) -> QualityRules | None:
         prove_share=section.take("prove_share", as_part, usual.prove_share),
         judge=section.take("judge", as_judge, usual.judge),
         judge_model=section.take("judge_model", as_text, None),
-        check_day_msat=section.take("check_day_sats", as_msat, None),
+        check_day_msat=take_fee(section, "check_day", worth),
         concurrent_checks=section.take("concurrent_checks", as_whole, usual.concurrent_checks),
         min_evidence=section.take("min_evidence", as_whole, usual.min_evidence),
         complexity=_complexity(section.section("complexity")),

@@ -10,11 +10,11 @@ from holdfast.frozen import frozen, replace
 from holdfast.routing.breakers.rules import Rules
 from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig
 from holdfast.routing.selection.policies import PRIVACIES, STRATEGIES, Policy, Privacy, Strategy
-from holdfast.settings.providers import as_tier
+from holdfast.settings.providers import RATES_PER, RatesPer, as_tier
 from holdfast.settings.quality import as_cascade, as_function, read_quality
+from holdfast.settings.rates import Worth, take_fee, take_rate
 from holdfast.settings.reader import Section
 from holdfast.settings.values import (
-    as_msat,
     as_names,
     as_one_of,
     as_seconds,
@@ -32,7 +32,7 @@ class ProxySettings:
 
 
 def read_routing(
-    section: Section, root: Path, environ: Mapping[str, str]
+    section: Section, root: Path, environ: Mapping[str, str], worth: Worth
 ) -> tuple[RoutingConfig, tuple[ProviderConfig, ...]]:
     """Return what a table says about routing, and the providers of the file that it names.
 
@@ -40,6 +40,7 @@ def read_routing(
     """
     usual = RoutingConfig()
     file = section.take("file", as_text, None)
+    per: RatesPer | None = section.take("file_rates_per", as_file_rates, None)
     chosen = RoutingConfig(
         strategy=section.take("strategy", as_strategy, usual.strategy),
         rounds=section.take("rounds", as_whole, usual.rounds),
@@ -48,16 +49,18 @@ def read_routing(
         untold_max_tokens=section.take("untold_max_tokens", as_whole, usual.untold_max_tokens),
         stale_seconds=section.take("stale_seconds", as_seconds, usual.stale_seconds),
         breaker=_breaker(section.section("breaker")),
-        policies=_policies(section.section("policies")),
-        budgets=_budgets(section.section("budgets")),
-        quality=read_quality(section.section("quality")),
+        policies=_policies(section.section("policies"), worth),
+        budgets=_budgets(section.section("budgets"), worth),
+        quality=read_quality(section.section("quality"), worth),
     )
     section.refuse_rest()
     if file is None:
+        if per is not None:
+            section.problem("file_rates_per", "says of which rates no file is read: name a file")
         return chosen, ()
     from holdfast.settings.arbstr import read_arbstr  # noqa: PLC0415 - few have such a file
 
-    other = read_arbstr(root / file, section.found, environ)
+    other = read_arbstr(root / file, section.found, environ, per)
     strategy = chosen.strategy if "strategy" in section.table else other.strategy
     merged = replace(
         chosen,
@@ -92,22 +95,22 @@ def _breaker(section: Section | None) -> Rules:
     return chosen
 
 
-def _policies(section: Section | None) -> tuple[Policy, ...]:
+def _policies(section: Section | None, worth: Worth) -> tuple[Policy, ...]:
     if section is None:
         return ()
     found = ((name, section.section(name)) for name in section.table)
-    return tuple(_policy(name, each) for name, each in found if each is not None)
+    return tuple(_policy(name, each, worth) for name, each in found if each is not None)
 
 
-def _policy(name: str, section: Section) -> Policy:
+def _policy(name: str, section: Section, worth: Worth) -> Policy:
     policy = Policy(
         name=name,
         models=section.take("models", as_names, ()),
         providers=section.take("providers", as_names, ()),
         privacy=section.take("privacy", as_privacy, "anyone"),
         strategy=section.take("strategy", as_strategy, None),
-        most_output_msat=section.take("most_output_sats_per_million", as_msat, None),
-        most_request_msat=section.take("most_request_sats", as_msat, None),
+        most_output_msat=take_rate(section, "most_output", worth),
+        most_request_msat=take_fee(section, "most_request", worth),
         tier=section.take("tier", as_tier, None),
         keywords=section.take("keywords", as_names, ()),
         min_quality=section.take("min_quality", as_share, None),
@@ -125,18 +128,23 @@ def _policy(name: str, section: Section) -> Policy:
     return policy
 
 
-def _budgets(section: Section | None) -> Budgets:
+def _budgets(section: Section | None, worth: Worth) -> Budgets:
     if section is None:
         return Budgets()
     chosen = Budgets(
-        run_msat=section.take("run_sats", as_msat, None),
-        owner_msat=section.take("owner_sats", as_msat, None),
-        key_msat=section.take("key_sats", as_msat, None),
-        day_msat=section.take("day_sats", as_msat, None),
-        total_msat=section.take("total_sats", as_msat, None),
+        run_msat=take_fee(section, "run", worth),
+        owner_msat=take_fee(section, "owner", worth),
+        key_msat=take_fee(section, "key", worth),
+        day_msat=take_fee(section, "day", worth),
+        total_msat=take_fee(section, "total", worth),
     )
     section.refuse_rest()
     return chosen
+
+
+def as_file_rates(value: object) -> RatesPer:
+    """Return for how many tokens the rates of a file in arbstr's shape are."""
+    return cast("RatesPer", as_one_of(RATES_PER, value))
 
 
 def as_strategy(value: object) -> Strategy:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from holdfast.frozen import field, frozen
 from holdfast.settings.reader import Section
@@ -16,6 +18,9 @@ from holdfast.settings.values import (
     as_truth,
     as_whole,
 )
+
+if TYPE_CHECKING:
+    from holdfast.tracing.billing.money import Exchange
 
 Payloads = Literal["full", "previews", "off"]
 
@@ -86,6 +91,19 @@ def read_money(section: Section) -> MoneySettings:
         section.problem("currency", "is missing: name that of the rates, such as 'EUR'")
     section.refuse_rest()
     return chosen
+
+
+def exchange_from(money: MoneySettings) -> Exchange | None:
+    """Return what money is worth, None where nothing says in what currency."""
+    if money.currency is None:
+        return None
+    from holdfast.tracing.billing.money import Exchange  # noqa: PLC0415 - few projects say it
+
+    def dated(rates: Mapping[str, Decimal]) -> dict[date, Decimal]:
+        return {date.fromisoformat(day): rate for day, rate in rates.items()}
+
+    others = {name: dated(rates) for name, rates in money.others.items()}
+    return Exchange(money.currency, dated(money.rates), others)
 
 
 def _other_rates(section: Section | None) -> dict[str, dict[str, Decimal]]:

@@ -129,12 +129,12 @@ def as_dates(value: object) -> dict[str, Decimal]:
     return amounts
 
 
-def as_msat(value: object) -> int:
-    """Return an amount of sats in msat."""
-    msat = _amount(value) * 1000
-    if msat < 0 or msat != int(msat):
-        raise ValueError("must be an amount of sats with at most three decimals, not negative")
-    return int(msat)
+def as_amount(value: object) -> Decimal:
+    """Return an amount of money, at least 0."""
+    number = _amount(value)
+    if number < 0:
+        raise ValueError("must be an amount that is not negative")
+    return number
 
 
 def as_address(value: object) -> str:
