@@ -6,12 +6,18 @@ import json
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter
 
 from holdfast.errors import SettingsError
 from holdfast.tracing.billing.bills import bill_of, calls_of, disagreements
@@ -43,6 +49,38 @@ def test_a_recorded_usage_is_read_and_priced_as_its_provider_does(shape: dict[st
         per_million={name: Fraction(rate) for name, rate in shape["price"].items()},
     )
     assert price.price(usage) == Fraction(shape["cost"])
+
+
+OWN = ("openai ", "anthropic ", "langchain-core ", "botocore ")
+"""The packages at hand here; `checked` names the type or the page that showed each of the others."""
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [shape for shape in SHAPES if shape["checked"].startswith(OWN)],
+    ids=lambda s: f"{s['provider']}: {s['source']}",
+)
+def test_a_recorded_usage_is_one_by_the_official_type_of_its_provider(
+    shape: dict[str, Any],
+) -> None:
+    where, _, name = shape["checked"].rpartition(": ")[2].rpartition(".")
+    raw = shape["raw"]
+    if where == "bedrock-runtime":
+        members = ServiceModel(Loader().load_service_model(where, "service-2")).shape_for(name)
+        assert not ParamValidator().validate(raw, members).has_errors()
+        assert raw.keys() <= members.members.keys()
+        return
+    official = getattr(import_module(where), name)
+    usage = TypeAdapter(official).validate_python(raw)  # a dictionary loses what its type lacks
+    assert (usage.model_dump(exclude_unset=True) if isinstance(usage, BaseModel) else usage) == raw
+    assert not unknown(usage)
+
+
+def unknown(value: object) -> list[str]:
+    """Return the members of a usage, at any depth, that its official type does not name."""
+    if not isinstance(value, BaseModel):
+        return []
+    return [*(value.model_extra or ()), *chain.from_iterable(unknown(each) for _, each in value)]
 
 
 @pytest.mark.parametrize("holder", ["usage", "usageMetadata"])

@@ -173,7 +173,8 @@ def _openai(report: _Report) -> TokenUsage:
             "num_cached_tokens",
         ),
         cache_write=report(
-            "prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens",
+            "prompt_tokens_details.cache_write_tokens", "input_tokens_details.cache_write_tokens",
+            "cache_creation_input_tokens",
             "prompt_tokens_details.cache_creation_input_tokens",
             "input_token_details.cache_creation",
         ),
