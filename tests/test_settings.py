@@ -173,7 +173,7 @@ models = 3
     )
     for part in (
         "19 problems",
-        f"{tmp_path}/holdfast.toml: stor: unknown key; did you mean 'store'?",
+        f"{tmp_path}/holdfast.toml:2: stor: unknown key; did you mean 'store'?",
         "ack: must be one of 'memory', 'os', 'disk'; did you mean 'disk'?",
         "engine.lease_secnds: unknown key; did you mean 'lease_seconds'?",
         "engine.concurrency: must be a whole number",

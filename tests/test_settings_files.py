@@ -66,8 +66,10 @@ def test_mistakes_in_a_routing_file_are_told_with_its_name_and_place(tmp_path):
     )
     twice = '[providers.anything]\nbase_url = "http://localhost/v1"\n'
     message = problems(tmp_path, f'[routing]\nfile = "arbstr.toml"\n{twice}')
-    assert "arbstr.toml: providers[0].input_rat: unknown key; did you mean 'input_rate'?" in message
-    assert "arbstr.toml: policies.default_strategy: must be one of 'lowest_cost'" in message
+    assert (
+        "arbstr.toml:8: providers[0].input_rat: unknown key; did you mean 'input_rate'?" in message
+    )
+    assert "arbstr.toml:16: policies.default_strategy: must be one of 'lowest_cost'" in message
     assert "routing.file: its provider 'anything' is in another table too" in message
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings(write(tmp_path, '[routing]\nfile = "gone.toml"\n'), {})

@@ -41,6 +41,13 @@ privacy = "named"
 providers = ["desk"]
 keywords = ["salary"]
 """
+IMPOSSIBLE = """[routing.policies.odd]
+providers = ["clowd"]
+models = ["smal"]
+check = "nowhere:passes"
+[routing.budgets]
+day_sats = 0
+"""
 NOWHERE = "http://127.0.0.1:9/v1"
 KEY = {"CLOUD_KEY": "secret-of-the-cloud"}
 ASK = """
@@ -125,22 +132,32 @@ def test_a_fresh_folder_is_told_what_to_do(project: Project) -> None:
 def test_check_names_the_variable_that_is_missing(offline: Project) -> None:
     done = offline.run("route", "check")
     assert done.code == 2
-    assert "problem: provider 'cloud': the variable CLOUD_KEY is not set" in done.out
+    assert (
+        "providers.cloud.api_key: provider 'cloud': the variable CLOUD_KEY is not set" in done.out
+    )
     text, data = both(offline, "route", "check")
     assert "everything is there" in text.out
     assert data["problems"] == []
     assert KEY["CLOUD_KEY"] not in text.out + json.dumps(data)
 
 
-def test_check_names_a_provider_and_a_model_that_a_policy_invents(offline: Project) -> None:
+def test_check_tells_all_that_cannot_work_at_once_with_its_line(offline: Project) -> None:
     settings = offline.folder / "holdfast.toml"
-    invented = '[routing.policies.odd]\nproviders = ["clowd"]\nmodels = ["smal"]\n'
-    settings.write_text(settings.read_text() + invented)
-    _, data = both(offline, "route", "check", code=2)
-    assert data["problems"] == [
+    lines = len(settings.read_text().splitlines())
+    settings.write_text(settings.read_text() + IMPOSSIBLE)
+    text, data = both(offline, "route", "check", code=2)
+    told = [each["problem"] for each in data["problems"]]
+    assert told == [
         "policy 'odd': there is no provider 'clowd'",
         "policy 'odd': no provider has the model 'smal'",
+        "allows nothing: every request that may cost something is refused",
+        "module 'nowhere' cannot be imported: ModuleNotFoundError: No module named 'nowhere'",
     ]
+    places = [each["place"].rpartition(":")[2] for each in data["problems"]]
+    assert places == [str(lines + number) for number in (2, 3, 6, 4)]
+    assert f"holdfast.toml:{lines + 6}: routing.budgets.day: allows nothing" in text.out
+    assert "did you mean 'cloud'?" in text.out
+    assert KEY["CLOUD_KEY"] not in text.out
 
 
 def test_explain_shows_the_cheapest_first_and_why_another_is_not_asked(offline: Project) -> None:

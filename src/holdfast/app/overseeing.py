@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 from holdfast.app.places import faces_folder
 from holdfast.clock import Clock
-from holdfast.errors import StorageError, StorageTooNew
+from holdfast.errors import StorageError, StorageTooNew, WorkflowError
 from holdfast.settings import Settings
 from holdfast.storage.warning import warn
 
 if TYPE_CHECKING:
     from holdfast.routing.checking.checker import Checker, JudgeFor
     from holdfast.routing.checking.kept import KeptEvidence
+    from holdfast.routing.dispatching.inspecting import Finding
     from holdfast.routing.dispatching.overseeing import Answered
     from holdfast.routing.quality.checks import Check
     from holdfast.routing.quality.choices import Choice
@@ -112,6 +113,26 @@ def _checks(settings: Settings) -> Mapping[str, Check]:
         for each in policies
         if each.check is not None
     }
+
+
+def find_function_problems(settings: Settings) -> list[Finding]:
+    """Return what is wrong with the functions that the settings name."""
+    from holdfast.routing.dispatching.inspecting import Finding  # noqa: PLC0415 - only to check
+
+    routing, found = settings.routing, list[Finding]()
+    if routing is None:
+        return found
+    named = {f'routing.policies."{each.name}".check': each.check for each in routing.policies}
+    if routing.quality is not None and ":" in routing.quality.judge:
+        named["routing.quality.judge"] = routing.quality.judge
+    for key, name in named.items():
+        if name is not None:
+            try:
+                _function(settings, name)
+            except WorkflowError as error:
+                hint = error.hint or "name a function that Python finds"
+                found.append(Finding(key=key, problem=error.message, hint=hint))
+    return found
 
 
 def _function(settings: Settings, name: str) -> Callable[..., object]:

@@ -17,7 +17,7 @@ from holdfast.routing.seam import Price
 from holdfast.routing.selection.policies import Policy, Strategy
 from holdfast.settings.keys import warn_of_key
 from holdfast.settings.providers import RatesPer, as_tier, read_name
-from holdfast.settings.reader import Problems, Section, read_toml
+from holdfast.settings.reader import Problems, Section, read_file
 from holdfast.settings.values import (
     Table,
     as_address,
@@ -62,7 +62,7 @@ def read_arbstr(
     Raises:
         SettingsError: it cannot be read, or is not TOML.
     """
-    top = Section(found, str(path), "", read_toml(path))
+    top = read_file(path, found)
     for name, instead in _ELSEWHERE.items():
         if top.take(name, as_table, None):
             found.warnings.append(f"{path}: [{name}] is not used: {instead}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from holdfast.frozen import frozen, replace
 from holdfast.settings.rates import Worth
-from holdfast.settings.reader import Problems, Section, read_toml
+from holdfast.settings.reader import Problems, Section, read_file
 from holdfast.settings.values import (
     Table,
     as_ack,
@@ -109,8 +109,7 @@ def load_settings(
         "tools": ToolSettings(read=(root,), write=(root,)),
     }
     if file is not None:
-        top = Section(found, str(file), "", read_toml(file))
-        values |= _from_file(top, root, environ, clock)
+        values |= _from_file(read_file(file, found), root, environ, clock)
     values |= _from_environment(found, start, environ)
     if traces := environ.get(TRACES_VARIABLE):
         values["tracing"] = _with_store(values.get("tracing"), _absolute(traces, start))

@@ -17,10 +17,11 @@ _BARE_KEY = r"[A-Za-z0-9_-]+"
 
 @slotted
 class Problems:
-    """What is wrong so far, and what is only worth a warning."""
+    """What is wrong so far, and what is only worth a warning. `texts` are the files that were read."""
 
     sentences: list[str] = field(default_factory=list[str])
     warnings: list[str] = field(default_factory=list[str])
+    texts: dict[str, str] = field(default_factory=dict[str, str])
 
     def raise_all(self) -> None:
         if self.sentences:
@@ -58,14 +59,19 @@ class Section:
 
     def problem(self, key: str, sentence: str) -> None:
         at = f"{self.path}{quoted(key)}" if key else self.path.rstrip(".")
-        self.found.sentences.append(f"{self.origin}: {at}: {sentence}")
+        where = self.origin
+        if text := self.found.texts.get(self.origin):
+            from holdfast.settings.lines import place_of  # noqa: PLC0415 - only for mistakes
+
+            where = place_of(self.origin, text, at)
+        self.found.sentences.append(f"{where}: {at}: {sentence}")
 
     def refuse_rest(self) -> None:
         for key in sorted(self.table.keys() - self.taken):
             self.problem(key, f"unknown key{suggestion(key, self.taken)}")
 
 
-def read_toml(path: Path) -> Table:
+def read_file(path: Path, found: Problems) -> Section:
     """Return the document in a file; numbers with a point are exact.
 
     Raises:
@@ -74,15 +80,27 @@ def read_toml(path: Path) -> Table:
     import tomllib  # noqa: PLC0415 - not every command has a file to read
     from decimal import Decimal  # noqa: PLC0415 - as above
 
+    text = read_text(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text.replace("\r\n", "\n"), parse_float=Decimal)
+        table = tomllib.loads(text, parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    found.texts[str(path)] = text
+    return Section(found, str(path), "", table)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        SettingsError: it cannot be read, or is no text.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
 def quoted(key: str) -> str:

@@ -21,6 +21,7 @@ from holdfast.settings.values import (
     as_share,
     as_text,
     as_whole,
+    suggestion,
 )
 
 
@@ -138,7 +139,9 @@ def _budgets(section: Section | None, worth: Worth) -> Budgets:
         day_msat=take_fee(section, "day", worth),
         total_msat=take_fee(section, "total", worth),
     )
-    section.refuse_rest()
+    for key in sorted(section.table.keys() - section.taken):
+        close = suggestion(key, section.taken)
+        section.problem(key, f"there are budgets of a run, owner, key, day and in total{close}")
     return chosen
 
 

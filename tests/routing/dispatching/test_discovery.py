@@ -182,7 +182,7 @@ async def test_the_check_tells_who_says_each_price(tmp_path, monkeypatch, capsys
         assert told["candidates"][0]["provider"] == "openai"
     code, told = await asyncio.to_thread(say, capsys, "route", "check")
     assert code == 2
-    assert "cannot be reached" in told["problems"][0]
+    assert "cannot be reached" in told["problems"][0]["problem"]
     assert told["providers"][0]["prices"] == {"small": "configuration", "of-old": "configuration"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.services import build_router
@@ -12,12 +12,14 @@ from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.clock import SystemClock
 from holdfast.frozen import members_of
-from holdfast.routing.config import ProviderConfig, RoutingConfig
+from holdfast.routing.config import ProviderConfig
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
+    from holdfast.routing.dispatching.inspecting import Finding
     from holdfast.routing.prices.discovering import Discovered
     from holdfast.routing.prices.quotes import RefusedQuote
+    from holdfast.routing.selection.policies import Policy
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -27,29 +29,24 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Show what is configured, and what is wrong with it."""
     settings = settings_of(arguments, output)
-    found = asyncio.run(_discover(settings))
+    found, findings = asyncio.run(_look(settings))
     told = [_provider(each, found) for each in settings.providers]
-    problems = [*find_problems(settings, told), *found.problems.values()]
+    policies = settings.routing.policies if settings.routing else ()
+    problems = [*_placed(settings, findings), *_unanswered(found)]
     output.data(
         {
             "file": None if settings.file is None else str(settings.file),
             "providers": told,
-            "policies": [each.name for each in _routing(settings).policies],
+            "policies": [each.name for each in policies],
             "refused_prices": [_refused(each) for each in found.refused],
             "problems": problems,
         }
     )
-    for each in told:
-        output.line(f"{each['name']}  {each['base_url']}  {_models(each)}  {each['key']}")
-        for model, source in each["prices"].items():
-            output.line(f"  {model:36} {source or 'price unknown'}")
-    for refused in found.refused:
-        output.line(f"not believed: {refused.provider}/{refused.model}: {refused.reason}")
-    for policy in _routing(settings).policies:
-        words = f" for {', '.join(policy.keywords)}" if policy.keywords else ""
-        output.line(f"policy {policy.name}{words}")
+    _show(output, told, found, policies)
     for problem in problems:
-        output.line(f"problem: {problem}")
+        output.line(f"problem: {_where(problem)}{problem['problem']}")
+        if problem["hint"]:
+            output.line(f"  {problem['hint']}")
     if not settings.providers:
         output.line("no providers: only offline/extract; add [providers.NAME] to holdfast.toml")
     elif not problems:
@@ -57,37 +54,59 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 2 if problems else 0
 
 
-async def _discover(settings: Settings) -> Discovered:
+def _show(
+    output: Output, told: Iterable[Mapping[str, Any]], found: Discovered, policies: Iterable[Policy]
+) -> None:
+    for each in told:
+        output.line(f"{each['name']}  {each['base_url']}  {_models(each)}  {each['key']}")
+        for model, source in each["prices"].items():
+            output.line(f"  {model:36} {source or 'price unknown'}")
+    for refused in found.refused:
+        output.line(f"not believed: {refused.provider}/{refused.model}: {refused.reason}")
+    for policy in policies:
+        words = f" for {', '.join(policy.keywords)}" if policy.keywords else ""
+        output.line(f"policy {policy.name}{words}")
+
+
+def _where(problem: Mapping[str, str]) -> str:
+    """Return `FILE:LINE: KEY: `, as far as there is any."""
+    return "".join(f"{part}: " for part in (problem["place"], problem["key"]) if part)
+
+
+async def _look(settings: Settings) -> tuple[Discovered, list[Finding]]:
     from holdfast.app.discovering import discover_models  # noqa: PLC0415 - only this verb
+    from holdfast.app.overseeing import find_function_problems  # noqa: PLC0415 - as above
+    from holdfast.routing.config import RoutingConfig  # noqa: PLC0415 - as above
+    from holdfast.routing.dispatching.inspecting import inspect  # noqa: PLC0415 - as above
     from holdfast.tracing.tracer import Tracer  # noqa: PLC0415 - as above
 
     clock = SystemClock()
     router = build_router(settings, Tracer(clock=clock), clock)
     try:
-        return await discover_models(settings, router.dispatcher, clock)
+        found = await discover_models(settings, router.dispatcher, clock)
+        catalogue = router.dispatcher.chooser.catalogue
+        routing = settings.routing or RoutingConfig()
+        findings = inspect(routing, settings.providers, catalogue, settings.model)
+        return found, [*findings, *find_function_problems(settings)]
     finally:
         await router.close()
 
 
-def find_problems(settings: Settings, told: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    """Yield a sentence for everything that will not work; `told` are the providers as they are shown."""
-    routing = _routing(settings)
-    names = {each.name for each in settings.providers} | {"offline"}
-    models = {model for each in told for model in each["models"]}
-    takes_any = any(not each["models"] for each in told)
-    for provider in settings.providers:
-        if provider.key_variable and not provider.api_key:
-            yield f"provider {provider.name!r}: the variable {provider.key_variable} is not set"
-    for policy in routing.policies:
-        for name in sorted(set(policy.providers) - names):
-            yield f"policy {policy.name!r}: there is no provider {name!r}"
-        for model in sorted(set(policy.models) - models):
-            if not takes_any:
-                yield f"policy {policy.name!r}: no provider has the model {model!r}"
+def _placed(settings: Settings, findings: Iterable[Finding]) -> Iterator[dict[str, str]]:
+    """Yield each problem with the place of its setting in the file."""
+    from holdfast.settings.lines import place_of  # noqa: PLC0415 - only for problems
+    from holdfast.settings.reader import read_text  # noqa: PLC0415 - as above
+
+    for each in findings:
+        place = ""
+        if settings.file is not None:
+            place = place_of(str(settings.file), read_text(settings.file), each.key)
+        yield {"place": place, "key": each.key, "problem": each.problem, "hint": each.hint}
 
 
-def _routing(settings: Settings) -> RoutingConfig:
-    return settings.routing or RoutingConfig()
+def _unanswered(found: Discovered) -> Iterator[dict[str, str]]:
+    for problem in found.problems.values():
+        yield {"place": "", "key": "", "problem": problem, "hint": ""}
 
 
 def _provider(provider: ProviderConfig, found: Discovered) -> dict[str, Any]:

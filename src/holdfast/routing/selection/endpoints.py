@@ -112,6 +112,10 @@ class Catalogue:
         """
         return [e for e in self.every() if e.provider != OFFLINE] or [*self.every()]
 
+    def anything(self) -> Sequence[Endpoint]:
+        """Return an endpoint for each provider that takes any name; that name is unknown here: `*`."""
+        return [make_endpoint(offer, "*", None, order) for order, offer in self._anything]
+
     def layers(self, *, with_cache: bool = False) -> Sequence[Sequence[Endpoint]]:
         """Return these in layers: none is cheaper in every respect than one before its own.
 
