@@ -17,6 +17,7 @@ from tests.servers.dynamodb import (
     moto_server,
 )
 from tests.servers.llama import LlamaServer, llama_server
+from tests.servers.nostr import NostrRelay, nostr_relay
 from tests.servers.postgres import PostgresServer, postgres_server
 from tests.servers.redis import RedisServer, redis_program, redis_server, valkey_program
 
@@ -52,6 +53,13 @@ def mint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CashuMint]:
 def unpaid_mint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CashuMint]:
     """A Cashu mint of others, whose Lightning invoices nobody pays."""
     with cashu_mint(tmp_path_factory.mktemp("mint"), pays=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NostrRelay]:
+    """A Nostr relay of others, which keeps what anybody gives it."""
+    with nostr_relay(tmp_path_factory.mktemp("relay")) as server:
         yield server
 
 

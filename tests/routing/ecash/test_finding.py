@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import pytest
-from coincurve import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.routing.ecash.finding import (
-    KIND,
     is_signed_event,
     newest_events,
     read_announcement,
     read_providers,
 )
+from tests.servers.nostr import Event, announcement
+
+NOW = 1_000_000
 
 
-def event(key: int = 7, at: int = 100, **changes: object) -> dict[str, object]:
+def event(author: int = 7, at: int = 100, **changes: object) -> Event:
     """Return an announcement, signed before `changes` are made to it."""
-    secret = PrivateKey(key.to_bytes(32, "big"))
-    author = secret.public_key.format()[1:].hex()
-    tags = [
-        ["d", "n"],
-        ["u", "http://x.onion"],
-        ["u", f"https://node{at}.example"],
-        ["mint", "https://m/"],
-    ]
-    told = [0, author, at, KIND, tags, '{"name": "Désk"}']
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).digest()
-    made = {
-        "id": digest.hex(), "pubkey": author, "created_at": at, "kind": KIND, "tags": tags,
-        "content": told[5], "sig": secret.sign_schnorr(digest).hex(),
-    }  # fmt: skip
-    return {**made, **changes}
+    urls = "http://x.onion", f"https://node{at}.example"
+    mints = [["mint", "https://m/"]]
+    return announcement(author, at, *urls, tags=mints, content='{"name": "Désk"}') | changes
 
 
 def test_an_announcement_is_read():
@@ -59,12 +44,12 @@ def test_an_announcement_is_read():
 )  # fmt: skip
 def test_what_was_changed_after_it_was_signed_is_not_believed(change):
     assert is_signed_event(event())
-    assert newest_events([event(**change)]) == []
+    assert newest_events([event(**change)], NOW) == []
 
 
 def test_the_newest_announcement_of_an_author_counts():
-    events = [event(at=100), event(at=300), event(at=200), event(key=8, at=50)]
-    times = sorted(each["created_at"] for each in newest_events(events))
+    events = [event(at=100), event(at=300), event(at=200), event(8, at=50)]
+    times = sorted(each["created_at"] for each in newest_events(events, NOW))
     assert times == [50, 300]
 
 
@@ -80,11 +65,11 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_a_node_or_a_relay_says_is_read_without_a_fault(value):
     assert read_providers(value, "desk", 0) == []
-    assert newest_events([value]) == []
+    assert newest_events([value], NOW) == []
     read_providers(
         {"providers": [value, {"endpoint_url": "https://a.example", "name": value}]}, "d", 0
     )
-    assert newest_events([event(tags=value, sig="00" * 64)]) == []
+    assert newest_events([event(tags=value, sig="00" * 64)], NOW) == []
 
 
 def test_a_list_of_a_node_is_read():

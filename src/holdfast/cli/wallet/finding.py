@@ -50,7 +50,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     rows += [
         (e.name, e.url, e.accepted or "-", str(len(e.mints)), e.source or e.author) for e in found
     ]
-    for line in table(rows) if found else ["no nodes are known: `nodes --search` asks for some"]:
+    none = (
+        "nobody told of a node"
+        if arguments.search
+        else "no nodes are known: `nodes --search` asks for some"
+    )
+    for line in table(rows) if found else [none]:
         output.line(line)
     for each in problems:
         output.note(f"warning: {each}")
@@ -68,7 +73,7 @@ async def _search(settings: Settings, wallet: Wallet) -> list[str]:
             "there is nobody to ask for nodes",
             hint='write relays = ["wss://..."] below [wallet], or a node below [providers.NAME]',
         )
-    told = await search(wallet.web, list(known), relays, wallet.clock.now_ms())
+    told = await search(wallet.web, list(known), relays, wallet.clock)
     with wallet.store.change() as change:
         for each in told.found:
             change.write_found(each)

@@ -18,6 +18,9 @@ from holdfast.routing.ecash.records import FoundNode
 KIND: Final = 38421
 _MOST = 500
 _MOST_TEXT = 200
+_MOST_AHEAD_MS = 3_600_000
+"""How far a clock may be ahead of ours. What is dated later would never be superseded."""
+_HERE = ("localhost", "127.0.0.1", "::1")
 _HEX = frozenset("0123456789abcdef")
 Table = Mapping[str, object]
 
@@ -47,11 +50,13 @@ def read_providers(document: object, source: str, now_ms: int) -> list[FoundNode
     return found
 
 
-def newest_events(events: Iterable[object]) -> list[Table]:
+def newest_events(events: Iterable[object], now_ms: int) -> list[Table]:
     """Return the announcements that are signed by their authors, of each author and `d` the newest."""
     newest: dict[tuple[str, str], Table] = {}
     for event in map(_table, events):
-        if not is_signed_event(event) or event.get("kind") != KIND:
+        if event.get("kind") != KIND or not is_signed_event(event):
+            continue
+        if cast("int", event["created_at"]) * 1000 > now_ms + _MOST_AHEAD_MS:
             continue
         place = cast("str", event["pubkey"]), next(iter(_tags(event, "d")), "")
         known = newest.get(place)
@@ -75,7 +80,7 @@ def read_announcement(event: Table, source: str) -> FoundNode | None:
         mints=_mints(_tags(event, "mint")),
         author=cast("str", event["pubkey"]),
         source=source,
-        version=next(iter(_tags(event, "version")), "")[:_MOST_TEXT],
+        version=_text(next(iter(_tags(event, "version")), "")),
         said_at_ms=cast("int", event["created_at"]) * 1000,
     )
 
@@ -90,6 +95,8 @@ def is_signed_event(event: Table) -> bool:
         return False
     if not isinstance(created, int) or not 0 <= created < 2**40 or not isinstance(content, str):
         return False
+    if not isinstance(kind, int) or not _are_tags(tags):
+        return False
     told = json.dumps(
         [0, key, created, kind, tags, content], ensure_ascii=False, separators=(",", ":")
     )
@@ -101,6 +108,16 @@ def is_signed_event(event: Table) -> bool:
     except ValueError:
         return False
     return curve.is_schnorr(signature, digest, author)
+
+
+def _are_tags(tags: object) -> bool:
+    """Whether these are lists of texts; anything deeper could be too deep to be written."""
+    rows = cast("list[object]", tags) if isinstance(tags, list) else [None]
+    return all(isinstance(row, list) and _are_texts(cast("list[object]", row)) for row in rows)
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(each, str) for each in values)
 
 
 def _age(event: Table) -> tuple[int, str]:
@@ -118,16 +135,24 @@ def _tags(event: Table, name: str) -> list[str]:
 
 
 def _address(urls: Iterable[object]) -> str | None:
-    """Return the first address that can be asked from here, with the path of the interface."""
+    """Return the first address that can be asked from here, with the path of the interface.
+
+    What is sent there is money: only an address that nobody between can read along, of a host that
+    is named as it is.
+    """
     for url in urls:
-        if not isinstance(url, str) or len(url) > _MOST_TEXT or not url.isprintable():
+        if not isinstance(url, str) or len(url) > _MOST_TEXT:
+            continue
+        if not (url.isascii() and url.isprintable()) or " " in url:
             continue
         try:
             parts = urlsplit(url)
             host = parts.hostname or ""
+            is_plain = parts.port != 0 and parts.username is None
         except ValueError:
             continue
-        if parts.scheme in ("http", "https") and host and not host.endswith(".onion"):
+        is_private = parts.scheme == "https" or (parts.scheme == "http" and host in _HERE)
+        if is_plain and is_private and host and not host.endswith(".onion"):
             plain = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
             return plain if plain.endswith("/v1") else f"{plain}/v1"
     return None
@@ -139,7 +164,8 @@ def _mints(urls: Sequence[str]) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    return " ".join(value.split())[:_MOST_TEXT] if isinstance(value, str) else ""
+    words = " ".join(value.split()) if isinstance(value, str) else ""
+    return "".join(each for each in words[:_MOST_TEXT] if each.isprintable())
 
 
 def _texts(value: object) -> list[str]:

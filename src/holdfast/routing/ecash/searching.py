@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import cast
 
+from holdfast.clock import Clock
 from holdfast.frozen import field, frozen
 from holdfast.routing.ecash.finding import KIND, newest_events, read_announcement, read_providers
 from holdfast.routing.ecash.records import FoundNode
@@ -15,6 +16,7 @@ from holdfast.routing.ecash.web import Unreachable, Web
 _SECONDS = 10.0
 _MOST_EVENTS = 500
 _SUBSCRIPTION = "nodes"
+_MOST_REASON = 200
 
 
 @frozen
@@ -25,11 +27,11 @@ class Search:
     problems: Sequence[str] = field(default_factory=tuple[str, ...])
 
 
-async def search(web: Web, nodes: Sequence[str], relays: Sequence[str], now_ms: int) -> Search:
+async def search(web: Web, nodes: Sequence[str], relays: Sequence[str], clock: Clock) -> Search:
     """Ask nodes, by their base addresses, and relays, all at once."""
     asked = [
-        *(_ask_node(web, each, now_ms) for each in nodes),
-        *(_ask_relay(web, each) for each in relays),
+        *(_ask_node(web, each, clock.now_ms()) for each in nodes),
+        *(_ask_relay(web, each, clock) for each in relays),
     ]
     answers = await asyncio.gather(*asked)
     return Search(
@@ -48,34 +50,47 @@ async def _ask_node(web: Web, base: str, now_ms: int) -> Search:
     return Search(found=read_providers(reply.body, base, now_ms))
 
 
-async def _ask_relay(web: Web, url: str) -> Search:
-    try:
-        async with asyncio.timeout(_SECONDS):
-            events = await _events(web, url)
-    except TimeoutError:
-        return Search(problems=[f"{url}: it does not answer in time"])
-    except Unreachable as error:
-        return Search(problems=[f"{url}: {error}"])
-    read = [read_announcement(event, url) for event in newest_events(events)]
-    return Search(found=[each for each in read if each is not None])
-
-
-async def _events(web: Web, url: str) -> list[object]:
-    """Return the events that a relay has kept (NIP-01)."""
-    asked = ["REQ", _SUBSCRIPTION, {"kinds": [KIND], "limit": _MOST_EVENTS}]
+async def _ask_relay(web: Web, url: str, clock: Clock) -> Search:
+    """Return what a relay tells while it may; what came before it failed counts."""
     events: list[object] = []
-    async with aclosing(web.messages(url, asked)) as messages:
-        async for message in messages:
-            parts = _parts(message)
-            kind, name = [*parts, None, None][:2]
-            if name == _SUBSCRIPTION and kind == "EVENT":
-                events += parts[2:3]
-            elif name == _SUBSCRIPTION and kind in ("EOSE", "CLOSED"):
-                break
-            if len(events) > _MOST_EVENTS:
-                break
-    return events
+    asking = asyncio.create_task(_collect(web, url, events))
+    waiting = asyncio.create_task(clock.sleep(_SECONDS))
+    try:
+        await asyncio.wait({asking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        problem = asking.result() if asking.done() else "it does not say in time that this is all"
+    finally:
+        asking.cancel()
+        waiting.cancel()
+        await asyncio.gather(asking, waiting, return_exceptions=True)
+    told = newest_events(events, clock.now_ms())
+    read = [read_announcement(event, url) for event in told]
+    return Search(
+        found=[each for each in read if each is not None],
+        problems=[f"{url}: {problem}"] if problem else [],
+    )
+
+
+async def _collect(web: Web, url: str, events: list[object]) -> str:
+    """Add the events that a relay has kept (NIP-01); return why these may not be all, if so."""
+    asked = ["REQ", _SUBSCRIPTION, {"kinds": [KIND], "limit": _MOST_EVENTS}]
+    try:
+        async with aclosing(web.messages(url, asked)) as messages:
+            async for message in messages:
+                kind, name, told = [*_parts(message), None, None, None][:3]
+                if kind == "EVENT" and name == _SUBSCRIPTION:
+                    events.append(told)
+                if (kind == "EOSE" and name == _SUBSCRIPTION) or len(events) >= _MOST_EVENTS:
+                    return ""
+                if kind == "CLOSED" and name == _SUBSCRIPTION:
+                    return f"it does not want to tell{_reason(told)}"
+    except Unreachable as error:
+        return str(error)
+    raise AssertionError("messages end by leaving or by an error")
 
 
 def _parts(message: object) -> list[object]:
     return cast("list[object]", message) if isinstance(message, list) else []
+
+
+def _reason(told: object) -> str:
+    return f": {' '.join(told.split())[:_MOST_REASON]}" if isinstance(told, str) else ""

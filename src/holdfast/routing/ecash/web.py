@@ -6,7 +6,9 @@ What is asked may hold money: no error repeats a path with its query, a header o
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Self, cast
 
 import aiohttp
@@ -96,16 +98,34 @@ class Web:
         """Send a message over a WebSocket, and yield what comes back until the caller leaves.
 
         Raises:
-            Unreachable: there is no connection, or it broke.
+            Unreachable: there is no connection, or it ended before the caller had enough.
         """
+        read = 0
         try:
-            async with self._open().ws_connect(url, max_msg_size=_MOST_MESSAGE) as socket:
+            async with self._socket(url) as socket:
                 await socket.send_str(orjson.dumps(first).decode())
                 async for message in socket:
+                    if message.type is aiohttp.WSMsgType.ERROR:
+                        raise Unreachable("a message of it is too long, or none")
                     if message.type is aiohttp.WSMsgType.TEXT:
-                        yield _json(cast("str", message.data).encode())
+                        text = cast("str", message.data).encode("utf-8", "replace")
+                        if (read := read + len(text)) > _MOST_BYTES:
+                            raise Unreachable("it sends too much")
+                        yield _json(text)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise Unreachable(_reason(error)) from None
+        raise Unreachable("it closed the connection before it had told all")
+
+    @asynccontextmanager
+    async def _socket(self, url: str) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
+        socket = await self._open().ws_connect(url, max_msg_size=_MOST_MESSAGE)
+        try:
+            yield socket
+        finally:
+            # It says goodbye, and waits for that of the other side, which may never come.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0):
+                    await socket.close()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -142,8 +162,17 @@ def _reason(error: Exception) -> str:
         case aiohttp.InvalidURL():
             return "that is no address"
         case aiohttp.ClientConnectorError():
-            return f"it cannot be reached: {error.os_error.strerror or 'no connection'}"
+            return f"it cannot be reached: {_told_by_system(error.os_error)}"
+        case aiohttp.WSServerHandshakeError():
+            return f"it does not speak WebSocket there (HTTP {error.status})"
         case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
             return "the connection broke before the answer was there"
         case _:
             return f"the connection failed ({type(error).__name__})"
+
+
+def _told_by_system(error: OSError) -> str:
+    """Return why there is no connection; asyncio replaces the words of the system by its own."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or "no connection"
