@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +186,7 @@ async def proxy_of(
     money: Exchange | None = None,
     limit: RateLimit | None = None,
     judge: JudgeFor | None = None,
+    judged_by: Callable[[Router], JudgeFor] | None = None,
 ) -> AsyncIterator[Proxy]:
     """Serve providers on a free port until the end of the block; with a judge, answers are checked."""
     clock = SystemClock()
@@ -196,6 +197,7 @@ async def proxy_of(
         async with AsyncExitStack() as stack:
             stack.push_async_callback(router.close)
             checker = None
+            judge = judge if judged_by is None else judged_by(router)
             if judge is not None:
                 checker = await _checker(folder, router, judge, stack)
             routes = [ProxyRoutes(router.dispatcher, limit, checker)]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.frozen import replace
 from holdfast.routing.checking.checker import Counts
 from holdfast.routing.config import Budgets, ProviderConfig, RoutingConfig
 from holdfast.routing.quality.judging import Judge, judge_by_agreement
@@ -77,15 +76,19 @@ async def tiers(
         policies=policies or (GOOD,), quality=rules, budgets=budgets or Budgets()
     )
     async with Upstream(default=says("Paris")) as tiny, Upstream(default=says("Paris")) as huge:
-        configs = [_provider("desk", tiny, 1, "tiny"), _provider("cloud", huge, 100, "huge")]
-        configs[1] = replace(configs[1], tier="frontier")
+        configs = [provider("desk", tiny, 1, "tiny"), provider("cloud", huge, 100, "huge")]
         made = proxy_of(folder, configs, routing=routing, judge=lambda *_: judge)
         async with made as proxy:
             yield Tiers(proxy, tiny, huge)
 
 
-def _provider(name: str, upstream: Upstream, msat: int, model: str) -> ProviderConfig:
+def provider(name: str, upstream: Upstream, msat: int, model: str) -> ProviderConfig:
+    """Return a provider of one model; `huge` is of a higher tier than others."""
     price = Price(input_msat_per_million=msat * 10**6, output_msat_per_million=msat * 10**6)
     return ProviderConfig(
-        name=name, base_url=upstream.url, api_key="k", models={model: price}, tier="local"
+        name=name,
+        base_url=upstream.url,
+        api_key="k",
+        models={model: price},
+        tier="frontier" if model == "huge" else "local",
     )

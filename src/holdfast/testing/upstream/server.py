@@ -17,10 +17,16 @@ class Upstream:
     """A provider that does what it is told, on a free port of loopback.
 
     `url` ends in /v1. Requests take their acts from the script, in the order in which they come; when
-    it is at its end, they get `default`. `models` is what `/models` lists.
+    it is at its end, they get `default`, which may be a function of the request. `models` is what
+    `/models` lists.
     """
 
-    def __init__(self, *, default: Act | None = None, models: tuple[str, ...] = ("m",)) -> None:
+    def __init__(
+        self,
+        *,
+        default: Act | Callable[[Exchange], Act] | None = None,
+        models: tuple[str, ...] = ("m",),
+    ) -> None:
         self.default = default or Act()
         self.models = models
         self.exchanges: list[Exchange] = []
@@ -77,7 +83,12 @@ class Upstream:
     async def begin(self, make: Callable[[Act, float], Exchange]) -> Exchange:
         """Take the next act for a request that has arrived; for `Connection`."""
         act = self._acts.popleft() if self._acts else self.default
-        exchange = make(act, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        if isinstance(act, Act):
+            exchange = make(act, now)
+        else:
+            exchange = make(Act(), now)
+            exchange.act = act(exchange)
         self.exchanges.append(exchange)
         async with self._arrived:
             self._arrived.notify_all()
