@@ -101,6 +101,26 @@ async def test_writes_of_one_turn_of_the_loop_share_a_sync(tmp_path: Path) -> No
         assert len(threads.seen) == before + 1
 
 
+async def test_a_lone_writer_gives_the_event_loop_a_turn_after_a_few_writes(tmp_path: Path) -> None:
+    threads, turns = _Threads(), 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with threads.store(tmp_path) as store:
+        for _ in range(3):
+            await store.append(("log",), [b"x"])
+        counting = asyncio.ensure_future(count())
+        for _ in range(100):
+            await store.append(("log",), [b"x"])
+        counting.cancel()
+    # A turn to come to the write and one to come back from it, for one write in five.
+    assert 20 <= turns <= 60
+
+
 async def test_a_cancelled_writer_hears_of_it_when_its_batch_has_ended() -> None:
     answer, heard = Pledge(), asyncio.Event()
 

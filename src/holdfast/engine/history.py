@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 from holdfast.engine.events import StepFinished, StepStarted, Tally, TimerSet
 from holdfast.errors import RunConflict, RunNotFound, StorageCorrupt
@@ -58,6 +59,16 @@ class History:
         self.steps: dict[StepKey, StepFinished] = {}
         self.started: set[StepKey] = set()
         self.timers: dict[StepKey, int] = {}
+
+    @classmethod
+    def of(cls, fold: Fold, events: Iterable[Event]) -> Self:
+        """Return what the events of a new log add up to, which `fold` has taken in."""
+        history = cls("")
+        history._fold = fold
+        for event in events:
+            history._remember(event)
+        history._uncounted.clear()
+        return history
 
     @property
     def tail(self) -> int:
@@ -212,10 +223,7 @@ class History:
         _, superseded = fold.take(data)
         if superseded is not None:
             return
-        if isinstance(event, Claimed):
-            self.claims.append(event)
-        elif isinstance(event, Created):
-            self.birth_or_none = _birth(event)
+        self._remember(event)
 
     def _remember(self, event: Event) -> None:
         if type(event) is StepFinished:
@@ -225,6 +233,10 @@ class History:
         elif type(event) is TimerSet:
             self.timers[event.path, event.visit] = event.until
         else:
+            if type(event) is Claimed:
+                self.claims.append(event)
+            elif type(event) is Created:
+                self.birth_or_none = _birth(event)
             return
         self._uncounted.append(event)
 

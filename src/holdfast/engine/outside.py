@@ -20,7 +20,7 @@ from holdfast.errors import RunBusy, RunConflict, RunNotFound, StorageCorrupt
 from holdfast.ids import ID_LENGTH, normalise_prefix
 from holdfast.storage.fallback import write_all
 from holdfast.storage.paging import every_record
-from holdfast.storage.seam import ANY, Batching, Conflict, Store
+from holdfast.storage.seam import ANY, Conflict, Store, can_batch
 from holdfast.tasks.events import (
     Cancelled,
     CancelRequested,
@@ -75,19 +75,17 @@ async def create(desk: Desk, run_id: str, events: Sequence[Event]) -> History:
         QuotaExceeded: the owner has as much as it may have.
     """
 
-    async def decide(unit: Unit) -> Sequence[bytes]:
+    async def decide(unit: Unit) -> History:
         unit.make(run_id)
         unit.add(run_id, *events)
-        return unit.entries(run_id)
+        return History.of(*unit.made(run_id))
 
-    if not isinstance(desk.store, Batching):
+    if not can_batch(desk.store):
         # A marker without a run is harmless; a run without a marker is not found after a crash.
         task = reduce(evolve, events, cast("Task | None", None))
         assert task is not None
         await desk.store.put(open_key(task.owner, run_id), encode_open(task, 0), expected=ANY)
-    history = History(run_id)
-    history.replay(await desk.change(decide))
-    return history
+    return await desk.change(decide)
 
 
 def remembered(history: History, keep: Keep) -> list[Event]:

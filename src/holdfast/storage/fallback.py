@@ -10,7 +10,6 @@ from holdfast.storage.limits import check_batch
 from holdfast.storage.paging import every_record
 from holdfast.storage.seam import (
     Append,
-    Batching,
     Changes,
     Claiming,
     Conflict,
@@ -20,8 +19,9 @@ from holdfast.storage.seam import (
     Put,
     Record,
     Store,
-    Submitting,
     Watching,
+    can_batch,
+    can_submit,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Commit: TypeAlias = "asyncio.Future[Conflict | None]"
 
 def commit_on(store: Store) -> Callable[[Sequence[Operation]], Commit]:
     """Return what begins a `write_all` on `store` and gives its answer to come."""
-    if isinstance(store, Submitting):
+    if can_submit(store):
         return store.submit
 
     from asyncio import ensure_future  # noqa: PLC0415 - commands that only look never load it
@@ -63,7 +63,7 @@ async def write_all(store: Store, operations: Sequence[Operation]) -> Conflict |
     Raises:
         UsageError: two operations name the same key or log.
     """
-    if isinstance(store, Batching):
+    if can_batch(store):
         return await store.batch(operations)
     check_batch(operations)
     for index, operation in enumerate(operations):

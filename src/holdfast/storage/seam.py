@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from asyncio import Future  # commands that only look never load it
     from contextlib import AbstractAsyncContextManager
 
+    from typing_extensions import TypeIs
+
 Key = tuple[str, ...]
 Ack = Literal["memory", "os", "disk"]
 
@@ -183,6 +185,15 @@ class Batching(Protocol):
         ...
 
 
+def can_batch(store: object) -> TypeIs[Batching]:
+    """Tell what `isinstance(store, Batching)` does, in a hundredth of the time.
+
+    Python 3.11 looks through the members of the protocol again for each question, and every change of
+    a task asks several times.
+    """
+    return hasattr(store, "batch")
+
+
 @runtime_checkable
 class Bounded(Batching, Protocol):
     """The ability to batch, with a limit to how many operations go into one."""
@@ -204,6 +215,11 @@ class Submitting(Batching, Protocol):
         task that waits for it and is cancelled hears of it when the batch has ended.
         """
         ...
+
+
+def can_submit(store: object) -> TypeIs[Submitting]:
+    """Tell what `isinstance(store, Submitting)` does, as `can_batch` does."""
+    return hasattr(store, "submit") and can_batch(store)
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from holdfast.errors import InputError, TaskConflict
-from holdfast.storage.seam import Batching, Bounded, Store
+from holdfast.storage.seam import Bounded, Store, can_batch
 from holdfast.tasks.codec import to_json
 from holdfast.tasks.dependencies import dependents_of, waits_for
 from holdfast.tasks.events import (
@@ -74,7 +74,7 @@ async def end(unit: Unit, task_id: str, event: TaskEvent) -> Task:
     """Let a task end, and tell those that wait for it in the same batch."""
     task = unit.add(task_id, event)
     await tell_dependents(unit, task)
-    if not isinstance(unit.store, Batching):
+    if not can_batch(unit.store):
         unit.afterwards.append(partial(_tell_if_ended, task_id=task_id))
     return task
 
@@ -86,7 +86,7 @@ def hold_open(unit: Unit, task_id: str) -> None:
     their writes, so that one of them sees the other.
     """
     unit.touch(task_id)
-    if not isinstance(unit.store, Batching):
+    if not can_batch(unit.store):
         unit.afterwards.append(partial(_tell_if_ended, task_id=task_id))
 
 

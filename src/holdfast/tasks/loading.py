@@ -9,6 +9,7 @@ from holdfast.frozen import field, slotted
 from holdfast.storage.fallback import write_all
 from holdfast.storage.seam import ABSENT, ANY, Conflict, Delete, Key, Operation, Put, Store
 from holdfast.tasks.chains import digest
+from holdfast.tasks.events import Event
 from holdfast.tasks.fold import Fold, replay
 from holdfast.tasks.keys import Kept, derived, task_key, task_log
 from holdfast.tasks.record import Snapshot, Task
@@ -30,6 +31,7 @@ class Held:
     base: int
     is_current: bool = True
     entries: list[bytes] = field(default_factory=list[bytes])
+    events: list[Event] = field(default_factory=list[Event])
     touched: bool = False
 
     @property

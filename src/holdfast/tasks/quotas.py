@@ -14,7 +14,7 @@ from __future__ import annotations
 from holdfast.errors import QuotaExceeded, StorageTooNew, UsageError
 from holdfast.frozen import frozen, replace
 from holdfast.storage.paging import every_record
-from holdfast.storage.seam import ABSENT, Batching, Store
+from holdfast.storage.seam import ABSENT, Store, can_batch
 from holdfast.tasks.codec import from_bytes, to_bytes
 from holdfast.tasks.keys import charge, decode_open, quota_key
 from holdfast.tasks.loading import Held
@@ -45,7 +45,7 @@ async def settle_quota(unit: Unit, limits: Limits) -> None:
         QuotaExceeded: it would be more than the owner may have.
         UsageError: there are limits, and the store cannot batch.
     """
-    if not isinstance(unit.store, Batching):
+    if not can_batch(unit.store):
         _refuse_limits(limits)
         return
     if not limits.counts and not any(_opens_or_ends(held) for held in unit.held):

@@ -17,12 +17,12 @@ from holdfast.storage.seam import (
     ABSENT,
     ANY,
     Append,
-    Batching,
     Conflict,
     Key,
     Operation,
     Put,
     Store,
+    can_batch,
 )
 from holdfast.tasks.codec import to_bytes
 from holdfast.tasks.events import Event, decode_event, encode_event
@@ -100,14 +100,17 @@ class Unit:
             prev = held.fold.prev
             data = encode_event(event, prev)
             # As it will be read: JSON makes lists of tuples and strings of other keys.
-            held.fold.task = apply(held.fold.task, decode_event(data)[0])
+            known = decode_event(data)[0]
+            held.fold.task = apply(held.fold.task, known)
             held.fold.chain(data, prev)
             held.entries.append(data)
+            held.events.append(known)
         return held.task
 
-    def entries(self, task_id: str) -> Sequence[bytes]:
-        """Return what is to be added to the log of a task."""
-        return tuple(self._held[task_id].entries)
+    def made(self, task_id: str) -> tuple[Fold, Sequence[Event]]:
+        """Return a task that is made here, and what happened to it, as it will be read."""
+        held = self._held[task_id]
+        return held.fold, held.events
 
     def touch(self, task_id: str) -> None:
         """Let the change be refused if this task, which was loaded, changes meanwhile."""
@@ -183,7 +186,7 @@ class Desk:
         if conflict is None:
             return True
         await self._refuse_lost_log(operations[conflict.index], conflict.current)
-        if isinstance(self.store, Batching) or not unit.stands_after(conflict):
+        if can_batch(self.store) or not unit.stands_after(conflict):
             return False
         for held in list(unit.held):
             await rewrite(self.store, self.binding.owner, held.task.id)

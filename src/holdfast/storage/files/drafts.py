@@ -69,9 +69,12 @@ class Draft:
         self._view = view
         self._handle = index
         self._passed = passed
-        self._cut = self._take_cut()
-        self._index = self._open_index()
-        self._known = self._look_up(keys)
+        self._cut: Cut
+        self._index: Index | None = None
+        self._base: Position | None = None
+        self._known: dict[bytes, Cell] = {}
+        if names := set(keys):
+            self._look_up(names)
         self._cells: dict[bytes, Cell] = {}
         self._logs: dict[bytes, Extended | Erased] = {}
         self._room = 0
@@ -91,11 +94,11 @@ class Draft:
         """Take in what others wrote; the lock is held from here on."""
         self.version = version
         self.now = now
-        cut, self._cut = self._cut, self._take_cut()
-        if cut.base != self._cut.base:
-            # The index took something over since, which may be newer than what it said.
+        self._take_cut()
+        if self._cut.base != self._base:
+            # If it was open, the index took something over since, maybe newer than what it said.
             self._known = {}
-            self._index = self._open_index()
+            self._open_index()
         # What the refresh of a reader published meanwhile is not news.
         self._unread = [line for line in foreign if line.number > self._cut.number]
         self.has_foreign = bool(self._unread)
@@ -118,7 +121,8 @@ class Draft:
 
     def current(self, key: bytes, name: bytes) -> int:
         """Return the version of a key; 0 if there is no live record. `name` is the key as JSON."""
-        self._read_if_named(name)
+        if self._unread:
+            self._read_if_named(name)
         cell = self._cells.get(key) or self._cut.find(key) or self._known.get(key)
         if cell is None and self._index:
             cell = self._index.find_version(key)
@@ -126,7 +130,8 @@ class Draft:
 
     def log_end(self, log: bytes, name: bytes) -> End:
         """Return where a log ends. `name` is the log's name as JSON."""
-        self._read_if_named(name)
+        if self._unread:
+            self._read_if_named(name)
         change = self._logs.get(log)
         end = change.end if change else self._cut.log_end(log)
         if end is None:
@@ -172,29 +177,30 @@ class Draft:
         self._room = _LINE_BYTES
 
     def _read_if_named(self, name: bytes) -> None:
-        if self._unread and any(name in line.data for line in self._unread):
+        if any(name in line.data for line in self._unread):
             self.read_foreign()
 
-    def _open_index(self) -> Index | None:
-        """Return the index, if there is anything that the cut does not know."""
-        if not self._cut.base.number:
-            return None
-        return self._handle.reaching(self._cut.base)
+    def _open_index(self) -> None:
+        """Open the index, if there is anything that the cut does not know."""
+        self._base = base = self._cut.base
+        self._index = self._handle.reaching(base) if base.number else None
 
-    def _take_cut(self) -> Cut:
+    def _take_cut(self) -> None:
         with self._view.lock:
-            return self._view.tail.cut()
+            self._cut = self._view.tail.cut()
 
-    def _look_up(self, keys: Iterable[bytes]) -> dict[bytes, Cell]:
-        """Return what the index says of the records to compare, before the lock is taken.
+    def _look_up(self, keys: Iterable[bytes]) -> None:
+        """Learn what the index says of the records to compare, before the lock is taken.
 
         It stays true under the lock: what changes meanwhile is in the journal behind the cut.
         """
+        self._take_cut()
+        self._open_index()
         if self._index is None:
-            return {}
+            return
         find = self._index.find_version
-        found = ((key, find(key)) for key in set(keys) if not self._cut.has(key))
-        return {key: cell or DELETED for key, cell in found}
+        found = ((key, find(key)) for key in keys if not self._cut.has(key))
+        self._known = {key: cell or DELETED for key, cell in found}
 
     def _note(self, change: Change) -> None:
         if isinstance(change, Stored):

@@ -225,8 +225,11 @@ class Cut(NamedTuple):
 
     def log_end(self, log: bytes) -> End | None:
         """Return where a log ends; None says to ask the index."""
-        part = self.log_part(log)
-        return part.end if part else None
+        for generation in self.generations:
+            part = generation.logs.get(log)
+            if part is not None:
+                return part.end
+        return None
 
     def log_part(self, log: bytes) -> LogPart | None:
         """Return the newest part of a log that is known here."""

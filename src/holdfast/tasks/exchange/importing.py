@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.errors import HoldfastError, StorageError, TaskNotFound
-from holdfast.storage.seam import Batching, Bounded, Store
+from holdfast.storage.seam import Bounded, Store, can_batch
 from holdfast.tasks.events import Created, Event, Noted
 from holdfast.tasks.exchange.edges import drop_missing
 from holdfast.tasks.exchange.histories import Importer, events_of, item_of
@@ -101,7 +101,7 @@ async def import_tasks(
 
 def batch_of(store: Store) -> int:
     """Return how many tasks go into one batch of a store."""
-    if not isinstance(store, Batching):
+    if not can_batch(store):
         return 1
     if isinstance(store, Bounded):
         return max(1, min(_BATCH, (store.max_operations - _WRITES_BESIDES) // _WRITES_EACH))

@@ -9,7 +9,7 @@ from holdfast.clock import Clock
 from holdfast.errors import SessionConflict
 from holdfast.ids import new_session_id
 from holdfast.storage.fallback import write_all
-from holdfast.storage.seam import ABSENT, ANY, Append, Batching, Operation, Put, Store
+from holdfast.storage.seam import ABSENT, ANY, Append, Operation, Put, Store, can_batch
 from holdfast.tasks.checks import check_owner
 from holdfast.tasks.events import encode_event
 from holdfast.tasks.record import LOCAL_OWNER
@@ -282,4 +282,4 @@ class Sessions:
         if conflict is None:
             return True
         # A store that cannot batch may have appended already: the record is brought up by the next.
-        return not isinstance(self._store, Batching) and conflict.index > (guard is not None)
+        return not can_batch(self._store) and conflict.index > (guard is not None)
