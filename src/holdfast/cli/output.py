@@ -107,6 +107,13 @@ class Output:
         except (OSError, ValueError):
             return shutil.get_terminal_size((100, 24)).columns
 
+    def room(self) -> int | None:
+        """Return how many characters a line has room for, None if no person reads it as it comes."""
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or None
+        except (OSError, ValueError):
+            return None
+
     def error(self, error: HoldfastError) -> None:
         """Print what went wrong and what to do next."""
         members = {"type": type(error).__name__, "message": error.message, "hint": error.hint}

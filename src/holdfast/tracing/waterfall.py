@@ -12,7 +12,7 @@ from holdfast.tracing.analysis.text import first_number, one_line
 from holdfast.tracing.analysis.times import percentile, speeds_of, with_below
 from holdfast.tracing.analysis.trace import read_trace
 from holdfast.tracing.analysis.tree import tree_of
-from holdfast.tracing.analysis.verdict import Sentence, Verdict, judge
+from holdfast.tracing.analysis.verdict import Verdict, judge
 from holdfast.tracing.analysis.words import count_of, percent, sats, took
 from holdfast.tracing.digest import TraceDigest
 from holdfast.tracing.digesting import digest_of
@@ -24,7 +24,14 @@ _DRAWN: Mapping[Mark, str] = {
     "below": "─", "own": "▒", "work": "█", "first": "░", "wait": "·", "failed": "x", "gap": "?",
 }  # fmt: skip
 _LEGEND = "* on the critical path; █ work, ▒ own time, ─ below, ░ to the first token, · waiting, x failed try"
-_LEAST_LINES, _LEAST_WIDTH = 10, 40
+_SHORT_LEGEND = "* on the critical path"
+_LEAST_LINES, _LEAST_WIDTH = 10, 24
+_LEAST_FOR_BARS = 60
+"""Characters of a line below which the facts need all of it."""
+_ROOMY = 20
+"""Lines from which on what is long may go on in a second one."""
+_SHORT_ID = 8
+_FEWEST_OF_NAME = 12
 _DEEPEST = 12
 _VERDICT_LINES = 3
 _USUAL = frozenset({"ok", "unset"})
@@ -80,11 +87,13 @@ def text_of(
     case = case_of(read_trace(spans))
     verdict = judge(case)
     digest = digest or digest_of(spans)
-    head = _head(case, verdict, digest, width)
-    support = [f"- {each.text}" for each in _support(verdict, max(0, (lines - 12) // 4))]
-    room = lines - len(head) - len(support) - 3 - bool(support)
+    most = 2 if lines >= _ROOMY else 1
+    head = _head(case, verdict, digest, width, most)
+    support = _support(verdict, max(0, (lines - 12) // 4), width)
+    legend = _wrapped(_LEGEND if width >= _LEAST_FOR_BARS else _SHORT_LEGEND, width, most=most)
+    room = lines - len(head) - len(support) - len(legend) - 2 - bool(support)
     tree, left_out = _tree(case, _Facts(case, digest), room, width)
-    said = [*head, "", *tree, _left_out(case, left_out), _LEGEND]
+    said = [*head, "", *tree, _left_out(case, left_out), *legend]
     if support:
         said += ["", *support]
     return "".join(f"{_cut(printable(line), width)}\n" for line in said)
@@ -100,18 +109,34 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _support(verdict: Verdict, most: int) -> Sequence[Sentence]:
-    return verdict.support[:most]
+def _support(verdict: Verdict, most: int, width: int) -> Sequence[str]:
+    """Return what speaks for the verdict; a sentence goes on in a second line, if it must."""
+    return [
+        line
+        for each in verdict.support[:most]
+        for line in _wrapped(f"- {each.text}", width, most=2, hanging="  ")
+    ]
 
 
-def _head(case: Case, verdict: Verdict, digest: TraceDigest, width: int) -> Sequence[str]:
+def _wrapped(text: str, width: int, *, most: int, hanging: str = "") -> Sequence[str]:
+    return wrap(printable(text), width, subsequent_indent=hanging, max_lines=most, placeholder="…")
+
+
+def _head(
+    case: Case, verdict: Verdict, digest: TraceDigest, width: int, most: int
+) -> Sequence[str]:
     spans = count_of(digest.spans, "span")
     errors = f", {digest.errors:,} failed" if digest.errors else ""
     name = one_line(digest.name, 60) or "unnamed"
+    facts = f"{digest.status}  {took(digest.duration_ns)}  {spans}{errors}"
+    rest = f"  {digest.trace_id}  {facts}"
+    if width - len(rest) < min(len(name), _FEWEST_OF_NAME):
+        rest = f"  {digest.trace_id[:_SHORT_ID]}  {facts}"
+    title = _cut(name, max(_FEWEST_OF_NAME, width - len(rest))) + rest
     return (
-        f"{name}  {digest.trace_id}  {digest.status}  {took(digest.duration_ns)}  {spans}{errors}",
-        *wrap(printable(verdict.line.text), width)[:_VERDICT_LINES],
-        _bill(case, digest),
+        *_wrapped(title, width, most=most, hanging="  "),
+        *_wrapped(verdict.line.text, width, most=_VERDICT_LINES),
+        *_wrapped(_bill(case, digest), width, most=most),
     )
 
 
@@ -162,14 +187,14 @@ def _tree(case: Case, facts: _Facts, room: int, width: int) -> tuple[Sequence[st
     shown = sorted(ranked[: max(1, room)])
     total = max(1, case.trace.tree.end - case.trace.tree.begin)
     names = [
-        _name(rows[place], hidden)
+        _name(rows[place], hidden, min(_DEEPEST, width // 8))
         for place, hidden in zip(shown, _hidden(rows, shown), strict=True)
     ]
     column = min(max(map(len, names)), width * 2 // 5)
-    drawn = max(10, min(30, width - column - 45))
+    drawn = max(10, min(30, width - column - 45)) if width >= _LEAST_FOR_BARS else 0
     said = [
         f"{'*' if rows[place].is_critical else ' '} {_cut(name, column).ljust(column)} "
-        f"|{bar(rows[place], total, drawn)}| {facts.of(rows[place])}"
+        f"{f'|{bar(rows[place], total, drawn)}|' if drawn else ''} {facts.of(rows[place])}"
         for place, name in zip(shown, names, strict=True)
     ]
     return said, len(case.trace.tree.spans) - sum(
@@ -200,8 +225,8 @@ def _hidden(rows: Sequence[Row], shown: Sequence[int]) -> Sequence[int]:
     return [after - place - 1 for place, after in pairwise([*shown, len(rows)])]
 
 
-def _name(row: Row, hidden: int) -> str:
-    depth = "  " * row.depth if row.depth <= _DEEPEST else f"{'  ' * _DEEPEST}<{row.depth}> "
+def _name(row: Row, hidden: int, deepest: int) -> str:
+    depth = "  " * row.depth if row.depth <= deepest else f"{'  ' * deepest}<{row.depth}> "
     more = f" (+{hidden:,})" if hidden else ""
     return f"{depth}{one_line(row.name, 60)}{more}"
 
@@ -229,7 +254,8 @@ class _Facts:
 
     def of(self, row: Row) -> str:
         """Return the facts of a row, the most telling first."""
-        parts = [took(row.took_ns)]
+        is_untold = row.kind == "span" and row.span.status == "lost" and not row.took_ns
+        parts = [] if is_untold else [took(row.took_ns)]
         if row.kind == "group":
             parts.append(f"sum {took(row.sum_ns)}, p95 {took(row.p95_ns)}")
         if row.kind == "tries":

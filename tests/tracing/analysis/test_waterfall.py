@@ -94,8 +94,24 @@ def test_any_trace_fits_and_cannot_move_the_cursor(
     text = text_of(spans, lines=lines, width=width)
     said = text.splitlines()
     assert 0 < len(said) <= max(10, lines)
-    assert all(len(line) <= max(40, width) for line in said)
+    assert all(len(line) <= max(24, width) for line in said)
     assert all(each.isprintable() for line in said for each in line)
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 140])
+def test_a_narrow_terminal_keeps_what_tells_most(width: int) -> None:
+    name = "an agent whose name somebody wrote as a long sentence"
+    why = "connection reset by peer while reading the answer of a server far away " * 2
+    run = span("run", None, 0, 100, kind="run", name=name, status="error")
+    text = text_of(
+        [run, span("a", "run", 0, 90, name="read", status="error", error=why)], width=width
+    )
+    said = " ".join(text.split())
+    assert run.trace_id[:8] in said
+    assert "2 spans, 2 failed" in said
+    assert "failed at read because connection reset by peer" in said
+    assert ("|" in text) == (width >= 60)
+    assert ("░ to the first token" in said) == (width >= 60)
 
 
 @given(nested(most=60), st.integers(10, 40))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.cli.output import Output, count
+from holdfast.cli.tables import print_sentence
 from holdfast.cli.trace.desk import find_trace, traces_of
 from holdfast.cli.trace.printing import SHORT, took
 from holdfast.errors import UsageError
@@ -115,17 +116,18 @@ def _compare_runs(
     from holdfast.tracing.comparing.runs import compare_runs  # noqa: PLC0415 - only here
 
     found = compare_runs(traces.spans(base.trace_id), traces.spans(head.trace_id))
-    output.line(
+    print_sentence(
         f"{base.trace_id[:SHORT]} took {took(found.base_ns)}, {head.trace_id[:SHORT]} took "
-        f"{took(found.head_ns)}; {count(found.matched, 'span')} in both"
+        f"{took(found.head_ns)}; {count(found.matched, 'span')} in both",
+        output,
     )
     if found.first_divergence is None:
         output.line("both did the same")
     else:
-        output.line(f"first divergence: {found.first_divergence.text}")
+        print_sentence(f"first divergence: {found.first_divergence.text}", output, indent=4)
     for change in found.changes:
         because = "  (follows from another)" if change.is_consequence else ""
-        output.line(f"  {change.text}{because}")
+        print_sentence(f"  {change.text}{because}", output, indent=4)
     return {
         "base_ms": found.base_ns / 1e6,
         "head_ms": found.head_ns / 1e6,
@@ -169,7 +171,7 @@ def _compare_releases(
     output.line(f"{count(found.base_runs, 'run')} before, {count(found.head_runs, 'run')} now")
     shown = [each for each in found.names if arguments.all or each.finding != "same"]
     for each in shown:
-        output.line(f"  {each.text}")
+        print_sentence(f"  {each.text}", output, indent=4)
     if len(shown) < len(found.names):
         output.line(f"  {count(len(found.names) - len(shown), 'name')} did not change")
     return {
@@ -223,7 +225,7 @@ def _gates_data(report: GateReport) -> list[dict[str, object]]:
 
 def _print_gates(report: GateReport, output: Output) -> None:
     for each in report.results:
-        output.line(f"gate {each.outcome}: {each.reason}")
+        print_sentence(f"gate {each.outcome}: {each.reason}", output, indent=4)
     output.note(_gates_said(report))
 
 

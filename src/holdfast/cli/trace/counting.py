@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from holdfast.cli.options import add_limit, check_limit
-from holdfast.cli.output import Output, count, table
+from holdfast.cli.output import Output, count
+from holdfast.cli.tables import print_sentence, print_table, shortened
 from holdfast.cli.trace.desk import traces_of
 from holdfast.cli.trace.parts import add_query, query_of
 from holdfast.cli.trace.printing import SHORT, began, iso_ns, money, took
@@ -14,6 +15,9 @@ from holdfast.clock import SystemClock
 from holdfast.tracing.store.seam import CostRow, ErrorGroup, NameStatistics
 
 _KEYS = ("model", "provider", "workflow", "name", "user", "day", "trace")
+_SPARE_OF_TOP = ("P99", "P50", "ERRORS", "COUNT", "P95")
+_SPARE_OF_COST = ("WRITTEN", "REASONING", "CACHED", "UNKNOWN", "CALLS", "OUT", "IN")
+_BELOW = 9
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -48,13 +52,12 @@ def _top(arguments: argparse.Namespace, output: Output) -> None:
     rows: list[tuple[str, ...]] = [("NAME", "COUNT", "ERRORS", "P50", "P95", "P99", "TOTAL")]
     rows += [
         (
-            each.name[:48], f"{each.count:,}", str(each.errors or ""), took(each.p50_ns),
+            shortened(each.name, 48), f"{each.count:,}", str(each.errors or ""), took(each.p50_ns),
             took(each.p95_ns), took(each.p99_ns), took(each.total_ns),
         )
         for each in found
     ]  # fmt: skip
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=0, spare=_SPARE_OF_TOP)
     if not found[0].exact:
         output.note("percentiles are estimates within 1 %; --exact counts each span")
 
@@ -85,14 +88,16 @@ def _errors(arguments: argparse.Namespace, output: Output) -> None:
 
 def _print_group(group: ErrorGroup, output: Output) -> None:
     kind = f"{group.kind}: " if group.kind and not group.message.startswith(group.kind) else ""
-    output.line(f"{group.count:>5} x  [{group.error_class}] {kind}{_first_line(group.message)}")
     burned = "" if group.cost_msat is None else f", these traces cost {money(group.cost_msat)}"
-    output.line(
-        f"         in {count(group.traces_count, 'trace')}, {began(group.first_ns)} to "
-        f"{began(group.last_ns)}{burned}"
-    )
     shown = " ".join(each[:SHORT] for each in group.traces)
-    output.line(f"         {group.fingerprint}  e.g. {shown}")
+    below = " " * _BELOW
+    when = f"{began(group.first_ns)} to {began(group.last_ns)}"
+    for line in (
+        f"{group.count:>5} x  [{group.error_class}] {kind}{_first_line(group.message)}",
+        f"{below}in {count(group.traces_count, 'trace')}, {when}{burned}",
+        f"{below}{group.fingerprint}  e.g. {shown}",
+    ):
+        print_sentence(line, output, indent=_BELOW)
 
 
 def _first_line(text: str) -> str:
@@ -131,15 +136,14 @@ def _print_costs(by: str, found: Sequence[CostRow], output: Output) -> None:
     ]
     rows += [
         (
-            each.key[:48], str(each.calls), f"{each.input:,}", f"{each.cache_read:,}",
+            shortened(each.key, 48), str(each.calls), f"{each.input:,}", f"{each.cache_read:,}",
             f"{each.cache_write:,}", f"{each.output:,}", f"{each.reasoning:,}",
             _cost_said(each),
             count(each.unknown, "call") if each.unknown else "",
         )
         for each in found
     ]  # fmt: skip
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=0, spare=_SPARE_OF_COST)
     if any(each.unknown for each in found):
         output.note(
             "the cost of some calls is unknown and not in the sums: give prices in [prices]"

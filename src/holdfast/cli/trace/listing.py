@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 
 from holdfast.cli.options import add_limit, check_limit
-from holdfast.cli.output import Output, table
+from holdfast.cli.output import Output
+from holdfast.cli.tables import print_table, shortened
 from holdfast.cli.trace.desk import traces_of
 from holdfast.cli.trace.parts import add_query, query_of
 from holdfast.cli.trace.printing import SHORT, began, cost_of, digest_data, tokens_of, took
 from holdfast.clock import SystemClock
 from holdfast.tracing.store.seam import Page
+
+_SPARE = ("TOKENS", "SPANS", "COST", "BEGAN", "ERRORS", "TOOK")
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -48,7 +51,7 @@ def _print(page: Page, output: Output) -> None:
     rows += [
         (
             each.trace_id[:SHORT],
-            each.name[:40],
+            shortened(each.name, 40),
             each.status,
             began(each.start_ns),
             took(each.duration_ns),
@@ -59,7 +62,6 @@ def _print(page: Page, output: Output) -> None:
         )
         for each in page.traces
     ]
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=1, spare=_SPARE)
     if page.cursor:
         output.note(f"there are more: --limit N, or --cursor {page.cursor}")

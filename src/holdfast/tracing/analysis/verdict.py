@@ -127,10 +127,16 @@ def _stopped(case: Case, status: str, what: str) -> Sentence:
         and not any(trace.span(child).status == status for child in trace.tree.children[number])
     ]  # fmt: skip
     names = listed([_place(trace, number) for number in deepest])
-    span = trace.span(deepest[0])
-    since = took(span.duration_ns)
+    since = _since(trace.span(deepest[0]))
     ids = tuple(trace.span(number).span_id for number in deepest)
-    return Sentence(text=f"{what}: {names} was under way for {since}", span_ids=ids)
+    return Sentence(text=f"{what}: {names} was under way{since}", span_ids=ids)
+
+
+def _since(span: Span) -> str:
+    """Say how long a span was under way; of a lost one only the last that its process told is known."""
+    if span.status != "lost":
+        return f" for {took(span.duration_ns)}"
+    return f" for at least {took(span.duration_ns)}" if span.duration_ns else ""
 
 
 def _of_success(case: Case, first: Suspect | None) -> tuple[Outcome, Sentence]:

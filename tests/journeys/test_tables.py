@@ -1,0 +1,92 @@
+"""What commands print fits the terminal it is printed on, and is whole everywhere else."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import struct
+import termios
+from contextlib import redirect_stdout
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.cli.main import main
+from holdfast.cli.output import Output, table
+from holdfast.cli.tables import fit, print_sentence
+from tests.journeys.cli import Project
+
+HEADINGS = ("ID", "NAME", "TOOK", "COST")
+cells = st.text("abc ", max_size=30)
+rows = st.lists(st.tuples(cells, cells, cells, cells), max_size=5).map(
+    lambda each: [HEADINGS, *each]
+)
+
+
+@given(rows, st.none() | st.integers(1, 140))
+def test_a_table_gives_up_spare_columns_in_their_order_and_no_more_than_it_must(
+    whole: list[tuple[str, ...]], room: int | None
+) -> None:
+    fitting, left_out = fit(whole, room, elastic=1, spare=("COST", "TOOK"))
+    assert list(left_out) == ["COST", "TOOK"][: len(left_out)]
+    assert fitting[0] == HEADINGS[: len(HEADINGS) - len(left_out)]
+    if room is None or max(map(len, table(whole))) <= room:
+        assert fitting == whole
+        return
+    for before, after in zip(whole, fitting, strict=True):
+        assert after[0] == before[0]
+        assert after[2:] == before[2 : len(after)]
+        assert after[1] == before[1] or (
+            after[1][-1] == "…" and before[1].startswith(after[1][:-1])
+        )
+    ids = max(len(row[0]) for row in whole)
+    assert max(map(len, table(fitting))) <= max(room, ids + 2 + 6)
+
+
+@pytest.fixture
+def traced(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Return a project with one failed run, entered."""
+    path = "nowhere/of/any/use/to/anybody/who/reads/this"
+    node = f"read: {{kind: tool, tool: read_files, arguments: {{folder: {path}}}}}"
+    project.write("fail.yaml", f"name: a_workflow_with_a_long_name\nnodes:\n  {node}\n")
+    monkeypatch.chdir(project.folder)
+    assert main(["run", "fail.yaml", "-q"]) == 1
+    return project
+
+
+def shown(columns: int, *words: str) -> str:
+    """Return what a command shows on a terminal of so many columns."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with (
+        os.fdopen(leader, "rb", buffering=0) as reading,
+        os.fdopen(follower, "w", encoding="utf-8") as terminal,
+    ):
+        with redirect_stdout(terminal):
+            assert main(list(words)) == 0
+        return reading.read(65_536).decode()
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80])
+def test_each_command_about_traces_fits_its_terminal(traced: Project, columns: int) -> None:
+    assert traced.folder.exists()
+    for words in (["list"], ["show", "last"], ["top"], ["errors"], ["compare", "last", "last"]):
+        said = shown(columns, "trace", *words)
+        assert said.strip()
+        assert max(map(len, said.splitlines())) <= columns, said
+
+
+def test_what_is_no_terminal_gets_all_of_it(traced: Project) -> None:
+    listed = traced.run("trace", "list")
+    assert "a_workflow_with_a_long_name" in listed.out
+    assert "COST" in listed.out
+    assert "no room" not in listed.err
+
+
+def test_a_sentence_is_not_broken_where_nobody_looks() -> None:
+    stream = io.StringIO()
+    print_sentence("word " * 60, Output(as_json=False, stream=stream), indent=4)
+    assert stream.getvalue() == "word " * 60 + "\n"
