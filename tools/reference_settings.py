@@ -128,6 +128,8 @@ MEANINGS = {
     "routing.quality.alpha": "The greatest probability that a model which is not good enough ever serves.",
     "routing.quality.check_share": "The share of requests that the reference answers too, while a cheaper model serves.",
     "routing.quality.prove_share": "The share of requests that a cheaper model answers too, while its proof is open.",
+    "routing.quality.recheck_share": "The share of requests that a model answers too which was found not good enough: it may "
+    "have become better. 0 never looks again.",
     "routing.quality.judge": "Who compares two answers: a `model`, `agreement` with the reference, `validity` of the form "
     "only, or a Python function, `package.module:function`.",
     "routing.quality.judge_model": "The model that judges; without it the reference does.",

@@ -11,6 +11,7 @@ from anyio import fail_after
 
 from holdfast.frozen import replace
 from holdfast.routing.config import Budgets
+from holdfast.routing.quality.floor import is_sampled
 from holdfast.routing.quality.judging import Case, judge_by_form
 from holdfast.routing.selection.policies import Policy
 from holdfast.testing.upstream import Act, Counts, Fault, Reply
@@ -50,6 +51,31 @@ async def test_a_model_that_gets_worse_loses_its_place(tmp_path: Path) -> None:
         asked = len(running.tiny.exchanges)
         await running.ask()
         assert len(running.tiny.exchanges) == asked  # no money goes into what is settled
+
+
+async def test_a_refuted_model_that_got_better_is_found_out_where_it_is_looked_at_again(
+    tmp_path: Path,
+) -> None:
+    async with tiers(tmp_path, rules=replace(EVERY, recheck_share=1.0)) as running:
+        running.tiny.default = says("Lyon")
+        while "tiny refuted" not in ((await running.ask())["quality"] or ""):
+            assert len(running.tiny.exchanges) < FEW
+        running.tiny.default = says("Paris")
+        await running.until_served_by("tiny", most=3 * FEW)
+
+
+async def test_checks_that_do_not_end_are_left_and_the_user_is_told_who_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with tiers(tmp_path) as running:
+        running.tiny.default = Act(fault=Fault.HANG)
+        await running.send()
+        shadow = await running.tiny.exchange(1)
+        assert running.proxy.checker is not None
+        running.proxy.checker.grace = 0.01
+    assert "1 answers are still being compared: they get 0.009 seconds more" in caplog.text
+    await shadow.left.wait()
+    assert running.counts.judged == 0
 
 
 async def test_a_bad_model_never_serves(tmp_path: Path) -> None:
@@ -157,10 +183,9 @@ async def test_processes_of_a_project_share_what_is_shown(tmp_path: Path) -> Non
 
 async def test_a_share_of_requests_is_checked(tmp_path: Path) -> None:
     async with tiers(tmp_path, rules=replace(EVERY, prove_share=0.3)) as running:
-        for _ in range(40):
-            await running.ask()
-        assert 3 <= running.counts.due <= 24
-        assert len(running.tiny.exchanges) == running.counts.due
+        ids = [(await running.ask())["request-id"] for _ in range(20)]
+        due = sum(is_sampled(each or "", 0.3) for each in ids)
+        assert len(running.tiny.exchanges) == running.counts.due == due
 
 
 async def test_without_a_floor_nothing_is_checked(tmp_path: Path) -> None:

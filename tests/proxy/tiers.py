@@ -20,7 +20,9 @@ from tests.proxy.serving import Proxy, Seen, proxy_of, request
 CHAT = "/v1/chat/completions"
 EASY = "What is the capital of France, please tell me."
 GOOD = Policy(name="good", min_quality=0.8)
-EVERY = QualityRules(check_share=1.0, prove_share=1.0, alpha=0.2, chooser="complexity")
+EVERY = QualityRules(
+    check_share=1.0, prove_share=1.0, recheck_share=0.0, alpha=0.2, chooser="complexity"
+)
 FEW = 30
 """More pairs of good answers than it takes to show 0.8 of the reference with `EVERY`."""
 

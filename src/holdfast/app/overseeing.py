@@ -32,11 +32,12 @@ def evidence_path(settings: Settings) -> Path | None:
 
 @asynccontextmanager
 async def overseeing(
-    settings: Settings, router: Router, clock: Clock
+    settings: Settings, router: Router, clock: Clock, *, make: bool = True
 ) -> AsyncGenerator[Checker | None]:
     """Let answers under `model: auto` be checked and learned from while the block goes on.
 
-    Nothing is opened where no policy asks for quality, and nothing is kept for a store in memory.
+    Nothing is opened where no policy asks for quality, and nothing is kept for a store in memory. Without
+    `make` nothing is made where nothing was kept yet.
 
     Raises:
         StorageTooNew: a newer version wrote the evidence.
@@ -52,6 +53,9 @@ async def overseeing(
     dispatcher, rules = router.dispatcher, routing.quality or QualityRules()
     judge_for = _judge_for(settings, router)
     dispatcher.checks = _checks(settings)
+    if not (make or path.exists()):
+        yield None
+        return
     async with AsyncExitStack() as stack:
         kept = await _open(path, clock, stack)
         if kept is None:

@@ -37,6 +37,7 @@ def read_quality(section: Section | None, worth: Worth) -> QualityRules | None:
         alpha=section.take("alpha", as_share, usual.alpha),
         check_share=section.take("check_share", as_part, usual.check_share),
         prove_share=section.take("prove_share", as_part, usual.prove_share),
+        recheck_share=section.take("recheck_share", as_part, usual.recheck_share),
         judge=section.take("judge", as_judge, usual.judge),
         judge_model=section.take("judge_model", as_text, None),
         check_day_msat=take_fee(section, "check_day", worth),

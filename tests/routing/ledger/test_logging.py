@@ -46,6 +46,14 @@ async def test_who_was_not_let_in_is_logged_at_no_cost_with_the_reason(ledger):
     assert [each.id for each in refused.requests] == [request.id]
 
 
+async def test_who_was_not_let_in_is_kept_before_anybody_is_told(ledger, tmp_path):
+    request = start(model="gtp")
+    ledger.refuse(request, "nobody serves the model 'gtp'")
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:  # what a kill would leave
+        kept = other.execute("SELECT outcome FROM requests").fetchall()
+    assert kept == [("refused",)]
+
+
 async def test_a_ledger_that_is_closed_takes_no_refusals_and_does_not_mind(tmp_path):
     ledger = await Ledger.open(tmp_path / "ledger.db")
     await ledger.close()

@@ -233,3 +233,43 @@ def test_every_candidate_but_the_chosen_has_a_reason_and_none_is_served_unproven
     for each in choice.considered:
         if each.floor is not None:
             assert each.floor.standing is Standing.OPEN
+
+
+def refuted_and_unproven(*, recheck: float, prove: float = 0.0):
+    """Return what is asked besides the reference, by request: `small` is refuted, `middle` too."""
+    bad = Pairs(reference_only=50)
+    contests = [
+        Contest(candidate=name, reference="large", segment="complexity/local")
+        for name in ("small", "middle")
+    ]
+    known = Known(counted=dict.fromkeys(contests, bad))
+    policy = ChoicePolicy(floor=Floor(recheck_share=recheck, prove_share=prove))
+    return [
+        choose_model(replace(EASY, request_id=f"{n:032x}"), ALL, known, policy).check
+        for n in range(1000)
+    ]
+
+
+def test_refuted_models_are_looked_at_again_in_a_share_of_requests_each_as_often():
+    asked = refuted_and_unproven(recheck=0.1)
+    counts = {name: asked.count(name) for name in ("small", "middle", None)}
+    assert 70 <= counts["small"] + counts["middle"] <= 130
+    assert min(counts["small"], counts["middle"]) >= 30
+
+
+@pytest.mark.parametrize("recheck", [0.0, 1.0])
+def test_refuted_models_have_a_share_of_their_own(recheck):
+    assert (None in refuted_and_unproven(recheck=recheck, prove=1.0)) is (recheck == 0.0)
+
+
+def test_a_refuted_model_takes_no_check_from_one_that_serves():
+    counted = {
+        Contest(candidate="middle", reference="large", segment="complexity/local"): PROVEN,
+        Contest(candidate="small", reference="large", segment="complexity/local"): Pairs(
+            reference_only=50
+        ),
+    }
+    policy = ChoicePolicy(floor=Floor(check_share=1.0, recheck_share=1.0))
+    asked = replace(EASY, request_id="ab" * 16)
+    choice = choose_model(asked, ALL, Known(counted=counted), policy)
+    assert (choice.model, choice.check) == ("middle", "large")

@@ -35,7 +35,7 @@ def with_dispatcher(settings: Settings, action: Callable[[Dispatcher], T]) -> T:
         router = build_router(settings, tracer, clock, ledger=ledger)
         try:
             await prepare_models(settings, router.dispatcher, clock)
-            async with overseeing(settings, router, clock):
+            async with overseeing(settings, router, clock, make=False):
                 return action(router.dispatcher)
         finally:
             await router.close()

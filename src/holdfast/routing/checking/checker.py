@@ -49,7 +49,7 @@ class Counts:
 class Checker:
     """The overseer of a dispatcher; see its seam.
 
-    At its end it waits some seconds for the checks that have begun, unless an error ends it. What is
+    At its end it waits `grace` seconds for the checks that have begun, unless an error ends it. What is
     cancelled then is booked as left and counts for nobody.
     """
 
@@ -61,6 +61,7 @@ class Checker:
         *,
         clock: Clock,
         rules: QualityRules,
+        grace: float = _GRACE_SECONDS,
     ) -> None:
         self.kept = kept
         self.counts = Counts()
@@ -68,6 +69,7 @@ class Checker:
         self._tracer = tracer
         self._clock = clock
         self._rules = rules
+        self.grace = grace
         self._room = asyncio.Semaphore(rules.concurrent_checks)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -80,12 +82,14 @@ class Checker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._tasks and error is None:
-            await asyncio.wait([*self._tasks], timeout=_GRACE_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait([*self._tasks])
+        try:
+            if error is None:
+                await self._wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait([*self._tasks])
 
     async def foresee(self, ask: Ask) -> Ask:
         self.kept.refresh_soon()
@@ -124,6 +128,16 @@ class Checker:
         task = loop.create_task(work, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _wait(self) -> None:
+        """Give checks that have begun some time, and say what for if it is noticed."""
+        silent = self.grace / 10
+        if self._tasks:
+            await asyncio.wait([*self._tasks], timeout=silent)
+        if self._tasks:
+            told = "%s answers are still being compared: they get %g seconds more; Ctrl-C ends it"
+            warn(told, len(self._tasks), self.grace - silent)
+            await asyncio.wait([*self._tasks], timeout=self.grace - silent)
 
     async def _check(self, answered: Answered, choice: Choice) -> None:
         span = self._tracer.span(

@@ -56,6 +56,7 @@ def _policy(said: Policy, rules: QualityRules, *, is_cascade: bool) -> ChoicePol
             alpha=rules.alpha,
             check_share=rules.check_share,
             prove_share=rules.prove_share,
+            recheck_share=rules.recheck_share,
         )
     chooser: Strategy = "cascade" if is_cascade else rules.chooser
     return ChoicePolicy(

@@ -256,13 +256,14 @@ class Ledger:
         )
 
     def refuse(self, start: RequestStart, message: str) -> None:
-        """Log a request that was not let in, and why; the caller need not wait until it is written."""
+        """Log a request that was not let in, and why: at once, unless somebody else is writing."""
         _check_id(start.id)
         try:
             answer = self._writer.submit(lambda booking: booking.refuse(start, REFUSED, message))
         except StorageUnavailable:  # closed: nothing is logged any more
             return
         answer.add_done_callback(_note_unlogged)
+        self._writer.hurry()  # so that it is kept before anybody is told
 
     async def resolve(self, request_id: str, charged_msat: int) -> Settled | NotOpen:
         """Debit what a request in doubt, or one with an unknown charge, cost after all."""

@@ -32,7 +32,7 @@ from holdfast.routing.quality.complexity import (
     measure_complexity,
 )
 from holdfast.routing.quality.evidence import Contest, Evidence, NoEvidence, Prediction
-from holdfast.routing.quality.floor import Judgement, Standing, is_sampled, judge_pairs
+from holdfast.routing.quality.floor import Judgement, Standing, is_sampled, judge_pairs, lot
 
 _ASKED: Final[Mapping[str, Tier]] = {"low": "local", "medium": "standard", "high": "frontier"}
 
@@ -261,29 +261,40 @@ def _second_model(
     """Return whom else to ask if the request is one of those that are checked.
 
     A candidate that serves is checked against the reference; while the reference serves, the
-    cheapest candidate whose proof is open gets its chance.
+    cheapest candidate whose proof is open gets its chance, and now and then one that was refuted.
     """
-    floor = case.policy.floor
-    if floor is None or facts.request_id is None:
+    floor, request = case.policy.floor, facts.request_id
+    if floor is None or request is None:
         return None
-    is_proven = chosen.model != case.reference
-    if not is_sampled(facts.request_id, floor.check_share if is_proven else floor.prove_share):
+    if chosen.model != case.reference:
+        is_there = any(each.model == case.reference for each in considered)
+        return case.reference if is_there and is_sampled(request, floor.check_share) else None
+    if is_sampled(f"{request} again", floor.recheck_share):
+        refuted = _waiting(considered, case, Standing.REFUTED)
+        if refuted:
+            return min(refuted, key=lambda each: lot(f"{request} {each.model}")).model
+    if not is_sampled(request, floor.prove_share):
         return None
-    if is_proven:
-        return case.reference if any(e.model == case.reference for e in considered) else None
-    waiting = [each for each in considered if _awaits_proof(each, case)]
+    unproven = _waiting(considered, case, Standing.OPEN)
     cheapest = min(
-        waiting, key=lambda each: _by_cost(each.expected_cost_msat, each.model), default=None
+        unproven, key=lambda each: _by_cost(each.expected_cost_msat, each.model), default=None
     )
     return cheapest.model if cheapest else None
 
 
-def _awaits_proof(each: Considered, case: _Case) -> bool:
-    if each.floor is None or each.floor.standing is not Standing.OPEN:
-        return False
-    if _why_out_of_question(each, case) is not None or each.expected_cost_msat is None:
-        return False
-    return case.reference_cost is None or each.expected_cost_msat < case.reference_cost
+def _waiting(
+    considered: Sequence[Considered], case: _Case, standing: Standing
+) -> Sequence[Considered]:
+    """Return candidates that stand so, and would serve for less than the reference if they were shown."""
+    return [
+        each
+        for each in considered
+        if each.floor is not None
+        and each.floor.standing is standing
+        and each.expected_cost_msat is not None
+        and (case.reference_cost is None or each.expected_cost_msat < case.reference_cost)
+        and _why_out_of_question(each, case) is None
+    ]
 
 
 def _contest(candidate: str | None, case: _Case) -> Contest | None:

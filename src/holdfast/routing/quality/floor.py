@@ -104,7 +104,8 @@ class Floor:
 
     `alpha` is the greatest probability of ever serving a candidate that is not good enough, for
     each candidate by itself. Both models answer a share of the requests: `prove_share` while the reference
-    serves and a candidate waits for its proof, `check_share` once a candidate serves.
+    serves and a candidate waits for its proof, `check_share` once a candidate serves, and `recheck_share`
+    for candidates that were found not good enough, as they may have become better.
 
     Raises:
         UsageError: a number is out of its range.
@@ -114,6 +115,7 @@ class Floor:
     alpha: float = 0.05
     check_share: float = 0.02
     prove_share: float = 0.1
+    recheck_share: float = 0.01
 
     def __post_init__(self) -> None:
         if not 0 < self.min_quality <= 1:
@@ -127,7 +129,7 @@ class Floor:
                 f"alpha is a probability between 0 and 1, not {self.alpha!r}",
                 hint="0.05 is wrong about one candidate in twenty at most",
             )
-        for name in ("check_share", "prove_share"):
+        for name in ("check_share", "prove_share", "recheck_share"):
             share: float = getattr(self, name)
             if not 0 <= share <= 1:
                 raise UsageError(
@@ -218,8 +220,13 @@ def confidence(tally: Tally, alpha: float) -> tuple[float, float]:
 
 def is_sampled(request_id: str, share: float) -> bool:
     """Whether a request is one of the share that is checked; the same request always is or not."""
-    digest = hashlib.blake2b(request_id.encode("utf-8", "backslashreplace"), digest_size=8)
-    return int.from_bytes(digest.digest(), "big") < share * 2**64
+    return lot(request_id) < share * 2**64
+
+
+def lot(text: str) -> int:
+    """Return a number below 2**64 that is as good as chance, always the same for a text."""
+    digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8)
+    return int.from_bytes(digest.digest(), "big")
 
 
 def _log_money(pairs: Pairs, share: float, side: int) -> float:

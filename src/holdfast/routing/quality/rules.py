@@ -19,7 +19,7 @@ class QualityRules:
 
     `min_quality` and `reference` hold for requests whose policy does not say its own. `chooser` picks by
     the score of complexity, by what was learned of requests like this, or by whichever knows enough. See
-    `Floor` for `alpha` and the two shares. Checks cost `check_day_msat` a day at most, and
+    `Floor` for `alpha` and the three shares. Checks cost `check_day_msat` a day at most, and
     `concurrent_checks` are made at once. `judge_model` judges where `judge` is `model`; None is the
     reference.
     """
@@ -30,6 +30,7 @@ class QualityRules:
     alpha: float = 0.05
     check_share: float = 0.02
     prove_share: float = 0.1
+    recheck_share: float = 0.01
     judge: str = "model"
     judge_model: str | None = None
     check_day_msat: int | None = None
