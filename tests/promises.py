@@ -29,6 +29,8 @@ PROMISES = {
     "unknown-cost-is-unknown": "A call whose price or usage is unknown makes the cost unknown, never zero.",
     "hard-cap-holds": "A hard cap on spending is never exceeded, however many requests ask at once and whatever they answer.",
     "ledger-adds-up": "The debits of the ledger are the sum of the charges, to the msat, also after kills.",
+    "wallet-adds-up": "Money in the wallet and at nodes adds up, to the msat, whatever kills the process.",
+    "node-limit-holds": "A node never gets more of the wallet's money than its limit, whatever it does with it.",
     "floor-before-savings": "With a quality floor no cheaper model serves before it is shown good enough.",
     "floor-error-bounded": "A model below the floor is ever shown good enough with at most the probability that was asked for.",
     "extractor-is-labelled": "The built-in extractor is never passed off as a language model.",

@@ -40,7 +40,9 @@ class Node:
     """A running node. `lose` names paths whose next answer is lost after the work was done.
 
     `takes` is a factor on what is charged by the quote, `steals` msat taken with each request and not told,
-    `keeps` refuses refunds. `sats_in` and `sats_out` are sats for a thousand tokens, which are msat for one.
+    `keeps` refuses refunds, one that `is_old` opens accounts by GET alone, `withholds` is msat of each
+    token that are not credited. `sats_in` and `sats_out` are sats for a thousand tokens, which are msat
+    for one.
     """
 
     url: str = ""
@@ -51,10 +53,13 @@ class Node:
     takes: float = 1.0
     steals: int = 0
     keeps: bool = False
+    is_old: bool = False
+    withholds: int = 0
     tells: bool = True
     lose: set[str] = field(default_factory=set)
     accounts: dict[str, Account] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
     charges: list[int] = field(default_factory=list)
     gate: Callable[[], Awaitable[None]] | None = None
     """Awaited in the middle of each answer, after it was charged."""
@@ -79,6 +84,7 @@ class Node:
                 web.get("/v1/models", self._models),
                 web.get("/v1/providers/", self._providers),
                 web.get("/v1/balance/create", self._create),
+                web.post("/v1/balance/create", self._create),
                 web.post("/v1/balance/topup", self._top_up),
                 web.get("/v1/balance/info", self._info),
                 web.post("/v1/balance/refund", self._refund),
@@ -90,6 +96,7 @@ class Node:
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.asked.append(request.path)
+        self.addresses.append(str(request.rel_url))
         answer = await handler(request)
         if request.path in self.lose:
             self.lose.discard(request.path)
@@ -110,7 +117,10 @@ class Node:
         return web.json_response({"providers": self.providers})
 
     async def _create(self, request: web.Request) -> web.Response:
-        token = request.query["initial_balance_token"]
+        if request.method == "POST" and self.is_old:
+            raise web.HTTPMethodNotAllowed("POST", ["GET"])
+        given = request.query if self.is_old else await request.json()
+        token = given["initial_balance_token"]
         key = "sk-" + hashlib.sha256(token.encode()).hexdigest()
         if key not in self.accounts:
             worth = await self._redeemed(token)
@@ -134,7 +144,7 @@ class Node:
             await self.wallet.receive(token)
         except HoldfastError as error:
             return _refusal(400, "cashu_token_already_spent", error.message)
-        return self.wallet.store.account("wallet") - before
+        return max(0, self.wallet.store.account("wallet") - before - self.withholds)
 
     async def _info(self, request: web.Request) -> web.Response:
         account, key = self._account(request), request.headers["Authorization"][7:]

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.service
 FILLED = 3_000
 
 
+@pytest.mark.promise("wallet-adds-up")
 @pytest.mark.parametrize(
     "wanted", [30, pytest.param(1_000, marks=[pytest.mark.torture, pytest.mark.timeout(850)])]
 )

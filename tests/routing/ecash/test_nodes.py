@@ -169,6 +169,7 @@ async def test_many_requests_at_once_share_one_top_up(tmp_path, mint):
         assert (await at.ledger.charges_of("desk")).charged_msat == at.node.charged
 
 
+@pytest.mark.promise("node-limit-holds")
 async def test_a_node_that_vanishes_takes_no_more_than_the_limit(tmp_path, mint):
     async with desk(tmp_path, mint.url, Prepaid(topup_sat=50, limit_sat=60)) as at:
         await fill(at.wallet, 1000)
@@ -199,6 +200,7 @@ async def test_what_was_on_its_way_to_a_node_that_vanished_comes_back(tmp_path, 
             await assert_sound(wallet)
 
 
+@pytest.mark.promise("node-limit-holds")
 async def test_a_node_that_takes_more_than_it_charges_is_not_filled_beyond_its_limit(
     tmp_path, mint
 ):
@@ -264,6 +266,7 @@ async def test_an_answer_of_a_node_that_is_lost_loses_no_money(tmp_path, mint, p
         await assert_sound(at.wallet)
 
 
+@pytest.mark.promise("wallet-adds-up")
 @pytest.mark.parametrize("at", range(6))
 @pytest.mark.parametrize("arrives", [False, True])
 async def test_a_process_that_dies_between_wallet_and_node_loses_no_money(

@@ -126,6 +126,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.promise("wallet-adds-up")
 async def test_processes_killed_at_any_moment_lose_nothing(tmp_path: Path, mint):
     chance = random.Random(7)
     async with wallet_of(tmp_path, mint.url) as wallet:

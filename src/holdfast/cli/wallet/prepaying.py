@@ -27,6 +27,12 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "amount", metavar="SATS", nargs="?", help="how much (default: its topup_sats)"
         )
+        return
+    parser.add_argument(
+        "--give-up",
+        action="store_true",
+        help="count as lost what it has, if it does not know the key of the balance any more",
+    )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -36,7 +42,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.verb == "topup":
         amount = sats_of(arguments.amount) if arguments.amount else None
         return _top_up(settings, node, amount, output)
-    return _refund(settings, node, output)
+    return _refund(settings, node, output, give_up=arguments.give_up)
 
 
 def _top_up(settings: Settings, node: ProviderConfig, amount: int | None, output: Output) -> int:
@@ -50,13 +56,18 @@ def _top_up(settings: Settings, node: ProviderConfig, amount: int | None, output
     return 0
 
 
-def _refund(settings: Settings, node: ProviderConfig, output: Output) -> int:
+def _refund(settings: Settings, node: ProviderConfig, output: Output, *, give_up: bool) -> int:
     async def work(wallet: Wallet) -> tuple[Operation, int]:
         async with open_ledger(settings) as ledger:
-            operation = await prepaying_of(wallet, node, ledger).refund()
+            balance = prepaying_of(wallet, node, ledger)
+            operation = await (balance.give_up() if give_up else balance.refund())
         return operation, wallet.store.fees_of(operation.id)
 
     operation, fee_msat = with_wallet(settings, work)
     output.data({**told(operation), "fee_msat": fee_msat})
+    if give_up:
+        output.line(f"{operation.amount} sat at node {node.name} are lost")
+        output.suggest("let it be asked again at once: ", "route", "circuit", node.name, "auto")
+        return 0
     output.line(f"{operation.amount} sat are back (the mint took {fee_msat // 1000} sat)")
     return 0

@@ -19,13 +19,14 @@ class Standing:
 
     `balance` is what it last said it has, `transit` what is on its way there, `taken` what it took from the
     balance by its own word, `charged` what it told us, request by request; where it told nothing, what
-    was held for the request.
+    was held for the request. `lost` is what went there and was never credited, or was given up.
     """
 
     balance_msat: int = 0
     transit_msat: int = 0
     taken_msat: int = 0
     charged_msat: int = 0
+    lost_msat: int = 0
 
     @property
     def missing_msat(self) -> int:
@@ -35,7 +36,8 @@ class Standing:
     @property
     def exposure_msat(self) -> int:
         """What is lost at most if the node is never heard of again, with what is lost already."""
-        return self.balance_msat + self.transit_msat + self.missing_msat
+        gone = self.missing_msat + max(0, self.lost_msat)
+        return self.balance_msat + self.transit_msat + gone
 
 
 def amount_of_topup(standing: Standing, prepaid: Prepaid, missing_msat: int = 0) -> int:

@@ -16,6 +16,8 @@ from holdfast.routing.ecash.web import Reply, Table, Unreachable, Web
 _MOST_MSAT = 2**53
 _MOST_KEY = 512
 _MOST_MESSAGE = 200
+_NO_SUCH_METHOD = 405
+_UNKNOWN_KEY = 401
 
 
 @frozen
@@ -44,7 +46,15 @@ class NodeBalance:
         Raises:
             NodeFailed: with the status of HTTP, 0 if no answer came.
         """
-        return self._balance(await self._ask("/balance/create", {"initial_balance_token": token}))
+        asked = {"initial_balance_token": token}
+        try:
+            reply = await self._ask("/balance/create", json=asked)
+        except NodeFailed as error:
+            if error.status != _NO_SUCH_METHOD:
+                raise
+            # An older node, which writes addresses into its log, and with them the token that it takes.
+            reply = await self._ask("/balance/create", asked)
+        return self._balance(reply)
 
     async def top_up(self, key: str, token: str) -> int:
         """Add a token to an account, and return the msat that the node credits."""
@@ -80,6 +90,8 @@ class NodeBalance:
             ) from None
         if reply.status == 200 and reply.table:
             return reply
+        if key and reply.status == _UNKNOWN_KEY:
+            raise unknown_key(self.name)
         raise NodeFailed(
             f"node {self.name!r} answered {path} with HTTP {reply.status}{_told(reply)}",
             status=reply.status,
@@ -109,6 +121,16 @@ class NodeBalance:
             status=200,
             hint="does its base_url end in /v1, and is it a Routstr node?",
         )
+
+
+def unknown_key(name: str) -> NodeFailed:
+    """Return what is to be said where a node does not take the key that it gave."""
+    return NodeFailed(
+        f"node {name!r} does not know the key of your balance there any more (HTTP {_UNKNOWN_KEY})",
+        status=_UNKNOWN_KEY,
+        hint=f"try again later; `holdfast wallet refund {name} --give-up` counts the balance as "
+        "lost, and the next request opens another one",
+    )
 
 
 def _told(reply: Reply) -> str:

@@ -80,6 +80,7 @@ class Prepaying:
             transit_msat=self._store.account(transit_account(self.name)),
             taken_msat=self._store.account(spent_account(self.name)),
             charged_msat=charges.charged_msat + sum(each.held_msat for each in charges.unknown),
+            lost_msat=self._store.account(lost_account(self.name)),
         )
 
     async def overhead_msat(self) -> int:
@@ -120,14 +121,36 @@ class Prepaying:
         """
         async with self._wallet.working():
             await self._take_back_untaken()
-            if not self.key:
-                raise UsageError(
-                    f"there is no balance at node {self.name!r}",
-                    hint="`holdfast wallet balance` shows where there is",
-                )
+            self._check_key()
             # What was asked for before a crash is asked for again: the balance is gone by then.
             asked = self._asked_before() or await self._begin_refund()
             return await self._finish_refund(asked)
+
+    async def give_up(self) -> Operation:
+        """Count a balance as lost whose key the node does not know any more, and forget the key.
+
+        Raises:
+            UsageError: there is none, or the node knows it.
+            NodeFailed: it does not answer.
+        """
+        async with self._wallet.working():
+            await self._take_back_untaken()
+            self._check_key()
+            before = self._asked_before()
+            if before is not None and (before.token or before.phase is Phase.EXCHANGING):
+                return await self._finish_refund(before)  # the node gave it back by then
+            try:
+                await self.look_alone()
+            except NodeFailed as error:
+                if error.status not in _KEY_GONE:
+                    raise
+                asked = before or self._ask_back()
+                self._lose(asked, error.message)
+                return self._close(self._wallet.operation(asked.id))
+            raise UsageError(
+                f"node {self.name!r} knows what it has of yours",
+                hint=f"`holdfast wallet refund {self.name}` takes it back",
+            )
 
     def working(self) -> AbstractAsyncContextManager[None]:
         """Let nobody else move money of the wallet during a block."""
@@ -189,6 +212,8 @@ class Prepaying:
         has = f"it has {standing.exposure_msat / MSAT:g} sat of ours"
         if standing.missing_msat:
             has += f", {standing.missing_msat / MSAT:g} of them taken and not charged for"
+        if standing.lost_msat > 0:
+            has += f", {standing.lost_msat / MSAT:g} of them lost"
         raise UsageError(
             f"node {self.name!r} may have {limit} sat at most: {has}",
             hint=f"raise limit_sats of [providers.{self.name}], which is what a node can make off with",
@@ -210,14 +235,12 @@ class Prepaying:
         try:
             credited = await self._hand_over(given)
         except NodeFailed as error:
-            taken = await self._is_taken(given)
-            if taken and self.key:
-                # The answer to an earlier try was lost; what it credited the balance will tell.
-                self._credit(given, fee, None)
-                return
-            if not taken and 400 <= error.status < 500:
-                await self._give_up(given, error)
-            raise
+            if not await self._is_taken(given):
+                if 400 <= error.status < 500:
+                    await self._give_up(given, error)
+                raise
+            # The answer to a try was lost: a balance tells what it credited, a token opens the same again.
+            credited = None if self.key else await self._hand_over(given)
         self._credit(given, fee, credited)
 
     async def _hand_over(self, given: Operation) -> int:
@@ -282,6 +305,9 @@ class Prepaying:
                 f"node {self.name!r} has {told.msat} msat of ours, less than the sat that a coin is",
                 hint="it stays for later requests",
             )
+        return self._ask_back()
+
+    def _ask_back(self) -> Operation:
         known = self._store.node(self.name)
         assert known is not None
         with self._store.change() as change:
@@ -289,10 +315,17 @@ class Prepaying:
                 Kind.REFUND,
                 Phase.ASKING,
                 mint=known.mint,
-                amount=told.msat // MSAT,
+                amount=self._store.account(node_account(self.name)) // MSAT,
                 node=self.name,
             )
         return self._wallet.operation(number)
+
+    def _check_key(self) -> None:
+        if not self.key:
+            raise UsageError(
+                f"there is no balance at node {self.name!r}",
+                hint="`holdfast wallet balance` shows where there is",
+            )
 
     async def _finish_refund(self, asked: Operation) -> Operation:
         if asked.phase is Phase.EXCHANGING:
@@ -325,17 +358,24 @@ class Prepaying:
             if failure.status not in _KEY_GONE:
                 raise
             is_gone = True
-        with self._store.change() as change:
-            change.advance(asked.id, Phase.LOST if is_gone else Phase.FAILED, error.message)
         if is_gone:
+            self._lose(asked, error.message)
             self._close(asked)
+            return
+        with self._store.change() as change:
+            change.advance(asked.id, Phase.FAILED, error.message)
+
+    def _lose(self, asked: Operation, message: str) -> None:
+        with self._store.change() as change:
+            change.advance(asked.id, Phase.LOST, message)
 
     def _close(self, done: Operation) -> Operation:
-        """Forget the key of a balance that was taken back whole; the rest of a sat is lost with it."""
+        """Forget the key of a balance. A rest of less than a sat is a fee, as coins are whole; more is lost."""
         known = self._store.node(self.name)
         left = self._store.account(node_account(self.name))
+        account = fees_account if 0 <= left < MSAT else lost_account
         with self._store.change() as change:
             if known is not None:
                 change.write_node(replace(known, key=""))
-            change.book(done.id, {node_account(self.name): -left, lost_account(self.name): left})
+            change.book(done.id, {node_account(self.name): -left, account(self.name): left})
         return done

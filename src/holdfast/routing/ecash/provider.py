@@ -15,7 +15,8 @@ from holdfast.routing.config import ProviderConfig, fingerprint
 from holdfast.routing.cost import most_msat
 from holdfast.routing.dialects.seam import Document, Object
 from holdfast.routing.ecash.coins import MSAT
-from holdfast.routing.ecash.purse import Purse
+from holdfast.routing.ecash.nodes import unknown_key
+from holdfast.routing.ecash.purse import Payment, Purse
 from holdfast.routing.faults import Fault
 from holdfast.routing.ledger.amounts import UNTOLD_OUTPUT
 from holdfast.routing.providers.chat import ChatProvider
@@ -70,9 +71,7 @@ class PaidProvider(ChatProvider):
                 try:
                     read, payment.charged_msat = await super().embed(body)
                 except ProviderRefused as error:
-                    if error.fault != Fault.PAYMENT:
-                        raise
-                    payment.charged_msat, refused = 0, error
+                    refused = self._paid_nothing(error, payment)
                 else:
                     return read, payment.charged_msat
             await self._refill(attempt, refused)
@@ -91,10 +90,24 @@ class PaidProvider(ChatProvider):
                         payment.charged_msat = exchange.charged_msat
                         return
                 except ProviderRefused as error:
-                    if begun or error.fault != Fault.PAYMENT:
+                    if begun:
                         raise
-                    payment.charged_msat, refused = 0, error
+                    refused = self._paid_nothing(error, payment)
             await self._refill(attempt, refused)
+
+    def _paid_nothing(self, error: ProviderRefused, payment: Payment) -> ProviderRefused:
+        """Return the refusal of a node that wants more money.
+
+        Raises:
+            ProviderRefused: it is another one.
+        """
+        if error.fault == Fault.AUTH:
+            told = unknown_key(self.name)
+            raise ProviderRefused(told.message, hint=told.hint, fault=Fault.AUTH) from error
+        if error.fault != Fault.PAYMENT:
+            raise error
+        payment.charged_msat = 0
+        return error
 
     async def _refill(self, attempt: int, refused: ProviderRefused) -> None:
         """Top up before another try.

@@ -13,7 +13,9 @@ from contextlib import asynccontextmanager
 from holdfast.errors import (
     CallerError,
     HoldfastError,
+    NodeFailed,
     NotEnough,
+    ProviderError,
     ProviderRefused,
     ProviderUnavailable,
     WalletError,
@@ -23,7 +25,7 @@ from holdfast.routing.config import Prepaid
 from holdfast.routing.ecash.coins import MSAT
 from holdfast.routing.ecash.limits import overhead_msat
 from holdfast.routing.ecash.prepaying import Prepaying
-from holdfast.routing.faults import Fault
+from holdfast.routing.faults import Fault, fault_of_status
 
 _FEE_MSAT = 2 * MSAT
 """What the mint may take when the node redeems a top-up."""
@@ -132,7 +134,7 @@ class Purse:
         try:
             self._balance_msat = (await self.prepaying.look()).msat
         except WalletError as error:
-            raise _unavailable(error) from error
+            raise _failed(error) from error
 
     async def _top_up(self, missing_msat: int) -> None:
         try:
@@ -141,7 +143,7 @@ class Purse:
         except (CallerError, NotEnough) as error:
             raise self._refused(error) from error
         except WalletError as error:
-            raise _unavailable(error) from error
+            raise _failed(error) from error
         self._balance_msat = told.msat
 
     def _refused(self, error: HoldfastError) -> ProviderRefused:
@@ -152,5 +154,7 @@ class Purse:
         )
 
 
-def _unavailable(error: WalletError) -> ProviderUnavailable:
+def _failed(error: WalletError) -> ProviderError:
+    if isinstance(error, NodeFailed) and fault_of_status(error.status) is Fault.AUTH:
+        return ProviderRefused(error.message, hint=error.hint, fault=Fault.AUTH)
     return ProviderUnavailable(error.message, hint=error.hint, fault=Fault.SERVER)
