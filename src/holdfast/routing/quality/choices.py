@@ -57,8 +57,7 @@ class ChoicePolicy:
     learned_share: float = 0.97
 
 
-@frozen
-class Considered:
+class Considered(NamedTuple):
     """One candidate and what was found. `rejected` is None for the chosen one only.
 
     `expected_cost_msat` is None where the price is unknown; in a cascade it has the reference's

@@ -23,6 +23,7 @@ from holdfast.routing.quality.choices import (
     Considered,
     Facts,
     ModelOption,
+    Strategy,
 )
 from holdfast.routing.quality.complexity import (
     TIERS,
@@ -39,9 +40,10 @@ _ASKED: Final[Mapping[str, Tier]] = {"low": "local", "medium": "standard", "high
 
 @frozen
 class _Case:
-    """Everything that one candidate is judged by."""
+    """Everything that one candidate is judged by. `strategy` is that of the policy, or one that it tries."""
 
     policy: ChoicePolicy
+    strategy: Strategy
     reference: str
     reference_cost: int | None
     asked: Complexity
@@ -60,17 +62,26 @@ def choose_model(
         UsageError: two candidates have the same name.
     """
     if policy.strategy != "auto":
-        return _choose(facts, _case(facts, candidates, evidence, policy), candidates)
-    plain = replace(policy, strategy="complexity")
-    by_look = _case(facts, candidates, evidence, plain)
-    learned = _case(facts, candidates, evidence, replace(policy, strategy="learned"), by_look)
+        case = _case(facts, candidates, evidence, policy, policy.strategy)
+        return _choose(facts, case, candidates)
+    by_look = _case(facts, candidates, evidence, policy, "complexity")
+    learned = _case(facts, candidates, evidence, policy, "learned", by_look)
     if not _knows(learned, candidates):
         return _choose(facts, by_look, candidates)
-    choice = _choose(facts, learned, candidates)
-    if policy.floor is None or choice.model != choice.reference:
-        return _counted_also(choice, by_look, candidates)
+    if policy.floor is None or _is_anybody_shown(learned, candidates):
+        choice = _choose(facts, learned, candidates)
+        if policy.floor is None or choice.model != choice.reference:
+            return _counted_also(choice, by_look, candidates)
     # Nobody is shown good enough by the new rule yet: until then the other one's proofs count.
     return _counted_also(_choose(facts, by_look, candidates), learned, candidates)
+
+
+def _is_anybody_shown(case: _Case, candidates: Sequence[ModelOption]) -> bool:
+    return any(
+        _judge(each, case).standing is Standing.SHOWN
+        for each in candidates
+        if each.model != case.reference
+    )
 
 
 def _choose(facts: Facts, case: _Case, candidates: Sequence[ModelOption]) -> Choice:
@@ -79,13 +90,13 @@ def _choose(facts: Facts, case: _Case, candidates: Sequence[ModelOption]) -> Cho
     if not fitting:
         raise _nothing_fits(case, considered)
     chosen = min(fitting, key=lambda each: _by_cost(each.expected_cost_msat, each.model))
-    is_cascade = case.policy.strategy == "cascade" and chosen.model != case.reference
+    is_cascade = case.strategy == "cascade" and chosen.model != case.reference
     check = _second_model(facts, case, considered, chosen)
     contest = _contest(chosen.model if check == case.reference else check, case)
     return Choice(
         model=chosen.model,
         why=_why(chosen, case),
-        strategy=case.policy.strategy,
+        strategy=case.strategy,
         reference=case.reference,
         complexity=case.asked,
         considered=tuple([_explain(each, chosen) for each in considered]),
@@ -109,7 +120,7 @@ def _counted_also(choice: Choice, other: _Case, candidates: Sequence[ModelOption
     for contest in choice.contests:
         [option] = [each for each in candidates if each.model == contest.candidate]
         if _why_out_of_question(_found(option, other), other) is None:
-            also = replace(contest, segment=other.segment)
+            also = contest._replace(segment=other.segment)
             return replace(choice, contests=(contest, also))
     return choice
 
@@ -119,6 +130,7 @@ def _case(
     candidates: Sequence[ModelOption],
     evidence: Evidence,
     policy: ChoicePolicy,
+    strategy: Strategy,
     like: _Case | None = None,
 ) -> _Case:
     if not candidates:
@@ -135,11 +147,12 @@ def _case(
         )
     reference = policy.reference or max(candidates, key=_strength).model
     asked = asked_complexity(facts, policy.complexity) if like is None else like.asked
-    is_split = policy.strategy == "complexity"
+    is_split = strategy == "complexity"
     predicted = NoEvidence().predict("") if is_split else evidence.predict(facts.text)
-    segment = f"complexity/{asked.tier}" if is_split else policy.strategy
+    segment = f"complexity/{asked.tier}" if is_split else strategy
     return _Case(
         policy=policy,
+        strategy=strategy,
         reference=reference,
         reference_cost=costs.get(reference),
         asked=asked,
@@ -175,26 +188,18 @@ def _found(option: ModelOption, case: _Case) -> Considered:
 
 
 def _rejected(found: Considered, why: str) -> Considered:
-    return Considered(
-        model=found.model,
-        tier=found.tier,
-        expected_cost_msat=found.expected_cost_msat,
-        quality=found.quality,
-        evidence=found.evidence,
-        floor=found.floor,
-        rejected=why,
-    )
+    return found._replace(rejected=why)
 
 
 def _judge(option: ModelOption, case: _Case) -> Judgement:
     assert case.policy.floor is not None
-    contest = Contest(candidate=option.model, reference=case.reference, segment=case.segment)
+    contest = Contest(option.model, case.reference, case.segment)
     return judge_pairs(case.evidence.pairs(contest), case.policy.floor)
 
 
 def _expected_cost(option: ModelOption, case: _Case) -> int | None:
     """Return the cost of asking; in a cascade with that of asking again, as often as expected."""
-    if case.policy.strategy != "cascade" or option.model == case.reference:
+    if case.strategy != "cascade" or option.model == case.reference:
         return option.cost_msat
     if option.cost_msat is None or case.reference_cost is None:
         return None
@@ -209,7 +214,7 @@ def _why_out_of_question(found: Considered, case: _Case) -> str | None:
     """Return why the strategy does not take a candidate, None if it does."""
     if found.expected_cost_msat is None:
         return "its cost is unknown, so nothing shows that it is the cheaper one"
-    match case.policy.strategy:
+    match case.strategy:
         case "complexity":
             return _below_tier(found, case.asked)
         case "learned":
@@ -319,7 +324,7 @@ def _why(chosen: Considered, case: _Case) -> str:
         "learned": f"the cheapest that is predicted to do ({chosen.evidence} judged answers)",
         "cascade": f"asked first; {case.reference!r} is asked if its answer fails the check",
         "auto": "",
-    }[case.policy.strategy]
+    }[case.strategy]
     return f"{found}; {chosen.floor.reason}" if chosen.floor else found
 
 

@@ -36,6 +36,8 @@ SHORTEST: Final = 10
 
 _ENOUGH = 3  # a signal that counts things is full at three of them
 _PIECE = re.compile(r"[\w/.]{3,512}")  # bounded: searching for paths in it is quadratic
+_DOTTED = re.compile(r"\.\w")
+"""What every path and every extension has in it: most texts have none, and are done with it."""
 _PATH = re.compile(r"\b\w++(?:/\w++)++\.\w{1,5}\b")
 _EXTENSION = re.compile(r"\.\b(?:rs|py|ts|js|go|java|cpp|c|h|toml|yaml|yml|json|md|sql|sh)\b")
 
@@ -130,19 +132,26 @@ def tier_of(score: float, rules: ComplexityRules) -> Tier:
 
 def _named_files(text: str) -> set[str]:
     found: set[str] = set()
-    for piece in _PIECE.finditer(text):
-        if "." not in piece[0]:
+    if _DOTTED.search(text) is None:
+        return found
+    for piece in _PIECE.findall(text):
+        if "." not in piece or _DOTTED.search(piece) is None:
             continue
-        found.update(_PATH.findall(piece[0]))
-        found.update(_EXTENSION.findall(piece[0]))
+        found.update(_PATH.findall(piece))
+        found.update(_EXTENSION.findall(piece))
         if len(found) >= _ENOUGH:
             break
     return found
 
 
 def _count_keywords(text: str, extra: tuple[str, ...]) -> int:
-    lowered = text.lower()
-    return sum(word.lower() in lowered for word in (*KEYWORDS, *extra))
+    """Return how many of the words there are, not more than are enough."""
+    lowered, count = text.lower(), 0
+    for word in (*KEYWORDS, *extra):
+        count += word.lower() in lowered
+        if count == _ENOUGH:
+            break
+    return count
 
 
 def _sigmoid(x: float) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.routing.quality.floor import Pairs
+from holdfast.frozen import NamedTuple
+from holdfast.routing.quality.floor import NO_PAIRS, Pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,7 @@ class Prediction:
     cost_msat: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
+class Contest(NamedTuple):
     """A comparison that pairs are counted for: who stands against whom, on which requests.
 
     `segment` names the rule that picks the requests, because a model that is good enough for easy
@@ -64,4 +64,4 @@ class NoEvidence:
         return {}
 
     def pairs(self, contest: Contest) -> Pairs:  # noqa: ARG002 - the seam's
-        return Pairs()
+        return NO_PAIRS

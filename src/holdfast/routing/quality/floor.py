@@ -85,6 +85,9 @@ class Pairs:
         )
 
 
+NO_PAIRS: Final = Pairs()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """How many of a model's answers were good."""
@@ -152,9 +155,34 @@ class Judgement:
     reason: str
 
 
-@lru_cache(maxsize=4096)
 def judge_pairs(pairs: Pairs, floor: Floor) -> Judgement:
     """Return what requests that both models answered say; valid however often it is asked."""
+    return _judge_counts(
+        pairs.both,
+        pairs.candidate_only,
+        pairs.reference_only,
+        pairs.neither,
+        floor.min_quality,
+        floor.alpha,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _judge_counts(
+    both: int,
+    candidate_only: int,
+    reference_only: int,
+    neither: int,
+    min_quality: float,
+    alpha: float,
+) -> Judgement:
+    pairs = Pairs(
+        both=both,
+        candidate_only=candidate_only,
+        reference_only=reference_only,
+        neither=neither,
+    )
+    floor = Floor(min_quality=min_quality, alpha=alpha)
     match stand(pairs, floor):
         case Standing.SHOWN:
             return _shown(pairs.count, floor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from holdfast.routing.quality.evidence import Contest, Evidence, Prediction
-from holdfast.routing.quality.floor import Pairs
+from holdfast.routing.quality.floor import NO_PAIRS, Pairs
 from holdfast.routing.quality.neighbours import Neighbours
 
 
@@ -20,7 +20,7 @@ class Learned:
         return self.neighbours.predict(text)
 
     def pairs(self, contest: Contest) -> Pairs:
-        return self.counted.get(contest, Pairs())
+        return self.counted.get(contest, NO_PAIRS)
 
 
 class Foreseen:
