@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Final
 
 from holdfast.errors import (
@@ -56,7 +57,7 @@ def error_answer(face: Face, error: HoldfastError | Refused, request_id: str) ->
     else:
         status, field, told = status_of(error), _field(error), sentence(error)
         if (seconds := getattr(error, "retry_after", None)) is not None:
-            headers["retry-after"] = str(max(1, round(seconds)))
+            headers["retry-after"] = str(max(1, ceil(seconds)))  # never before the time
     answer = json_answer(face.error(status, told, field), status)
     return Answer(body=answer.body, status=status, headers=headers)
 

@@ -315,10 +315,12 @@ class Dispatch:
             f"{each.endpoint.provider}/{each.endpoint.model}: {each.verdict.reason}"
             for each in waiting[:5]
         )
+        limited = bool(waiting) and all(e.verdict.reason == Fault.RATE_LIMIT for e in waiting)
         return ProviderUnavailable(
             f"every endpoint that serves {self.ask.model!r} is left alone for now: {told}",
             hint="try again later; `holdfast route providers` shows the state of each",
             retry_after=None if soonest is None else max(soonest, 1000) / 1000,
+            fault=Fault.RATE_LIMIT if limited else Fault.SERVER,
         )
 
 
