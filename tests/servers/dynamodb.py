@@ -104,9 +104,8 @@ class RestartableDynalite:
 
 @contextmanager
 def _dynalite(folder: Path, port: int, *options: str) -> Iterator[None]:
-    aimock.install()
     root = f"http://127.0.0.1:{port}"
-    command = [aimock._node(), str(aimock._CACHE / _DYNALITE), "--host", "127.0.0.1"]
+    command = [aimock.node(), str(aimock.packages() / _DYNALITE), "--host", "127.0.0.1"]
     command += ["--port", str(port), "--createTableMs", "0", "--deleteTableMs", "0", *options]
     with running(command, health=root, log=folder / "log"):
         yield
