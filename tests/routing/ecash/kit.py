@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from holdfast.clock import SystemClock
 from holdfast.routing.ecash.checking import faults_of
@@ -39,6 +40,22 @@ class DyingWeb(Web):
         if self._arrives:
             await super().ask(url, **more)  # type: ignore[arg-type]
         raise Killed
+
+
+class ChangingWeb(Web):
+    """Connections whose answers are changed on their way: `change` gets the address and the answer.
+
+    What was sent is kept in `sent`, by the end of its address.
+    """
+
+    def __init__(self, change: Callable[[str, Reply], Reply] = lambda _, reply: reply) -> None:
+        super().__init__()
+        self._change = change
+        self.sent: list[tuple[str, Any]] = []
+
+    async def ask(self, url: str, **more: object) -> Reply:
+        self.sent.append((url, more.get("json")))
+        return self._change(url, await super().ask(url, **more))  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -6,48 +6,37 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from holdfast.clock import Clock
 from holdfast.errors import WalletBusy
+from holdfast.storage.owned import Form, open_owned
 from holdfast.storage.queries import load_queries
-from holdfast.storage.sqlite.errors import BUSY_SECONDS, foreign, too_new, translate
-from holdfast.storage.wal import switch_to_log
+from holdfast.storage.sqlite.errors import translate
 
-SCHEMA: Final = 1
 QUERIES: Final = load_queries(Path(__file__).with_name("queries.sql"))
-_APPLICATION = 0x48465741  # "HFWA"
+_FORM: Final = Form(
+    number=0x48465741,  # "HFWA"
+    schema=1,
+    made_by=Path(__file__).with_name("schema.sql"),
+)
 _OWNER_ONLY = 0o600
 _WAIT_SECONDS = 120.0
 _PAUSE_SECONDS = 0.05
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """Return a connection on a wallet, made if it is missing; nothing in it outlives its disk only.
+    """Return a connection on a wallet, made if it is missing; each change of it is on disk.
 
     Raises:
         StorageError: it is no wallet of ours, or cannot be opened.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite gives its log the mode of the file.
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
-        connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        return open_owned(path, _FORM, synchronous="FULL")
     except (sqlite3.Error, OSError) as error:
         raise translate(error, path) from error
-    try:
-        _prepare(connection, path)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise translate(error, path) from error
-        raise
-    return connection
 
 
 @contextmanager
@@ -99,36 +88,3 @@ def _is_ours(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if not _is_known(connection, path):
-        switch_to_log(connection, busy_seconds=BUSY_SECONDS)
-        with transaction(connection, path):
-            if not _is_known(connection, path):  # nobody else made it meanwhile
-                _make(connection)
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _is_known(connection: sqlite3.Connection, path: Path) -> bool:
-    row = connection.execute(
-        "SELECT (SELECT application_id FROM pragma_application_id), "
-        "(SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_master)"
-    ).fetchone()
-    application, version, tables = row
-    if (application, version, tables) == (0, 0, 0):
-        return False
-    if application != _APPLICATION:
-        raise foreign(path)
-    if version > SCHEMA:
-        raise too_new(path, version, SCHEMA)
-    return True
-
-
-def _make(connection: sqlite3.Connection) -> None:
-    schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
-    lines = [line for line in schema.splitlines() if not line.startswith("--")]
-    for statement in "\n".join(lines).split(";"):
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -15,17 +13,20 @@ from holdfast.routing.quality.embedding import Vector
 from holdfast.routing.quality.evidence import Contest
 from holdfast.routing.quality.floor import Floor, Pairs, fade
 from holdfast.routing.quality.neighbours import Point
+from holdfast.storage.owned import Form, open_owned
 from holdfast.storage.queries import load_queries
-from holdfast.storage.sqlite.errors import BUSY_SECONDS, foreign, too_new, translate
-from holdfast.storage.wal import switch_to_log
+from holdfast.storage.sqlite.errors import translate
 
 T = TypeVar("T")
-SCHEMA: Final = 1
 MOST_OUTCOMES: Final = 4000
 MOST_ASKED: Final = 2000
 MOST_CHECKS: Final = 5000
 _TRIMMED_EVERY: Final = 200
-_APPLICATION: Final = 0x48465145  # "HFQE"
+_FORM: Final = Form(
+    number=0x48465145,  # "HFQE"
+    schema=1,
+    made_by=Path(__file__).with_name("schema.sql"),
+)
 _QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 
 
@@ -108,7 +109,7 @@ class EvidenceFile:
         self._path = path
         self._writes = 0
         try:
-            self._connection = _open(path)
+            self._connection = open_owned(path, _FORM, synchronous="NORMAL")
         except (sqlite3.Error, OSError) as error:
             raise translate(error, path) from error
 
@@ -268,52 +269,6 @@ class EvidenceFile:
 
     def _one(self, statement: str) -> Sequence[object]:
         return cast("Sequence[object]", self._connection.execute(statement).fetchone())
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    try:
-        if not _is_known(connection, path):
-            switch_to_log(connection, busy_seconds=BUSY_SECONDS)
-            _make(connection, path)
-        connection.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _is_known(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether the file has our schema; False for an empty file."""
-    row = connection.execute(
-        "SELECT (SELECT application_id FROM pragma_application_id), "
-        "(SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_master)"
-    ).fetchone()
-    application, version, tables = row
-    if (application, version, tables) == (0, 0, 0):
-        return False
-    if application != _APPLICATION:
-        raise foreign(path)
-    if version > SCHEMA:
-        raise too_new(path, version, SCHEMA)
-    return True
-
-
-def _make(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    if not _is_known(connection, path):  # nobody else made it meanwhile
-        schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
-        lines = [line for line in schema.splitlines() if not line.startswith("--")]
-        for statement in "\n".join(lines).split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA}")
-    connection.execute("COMMIT")
 
 
 def _named(contest: Contest) -> tuple[str, str, str]:
