@@ -98,6 +98,31 @@ def test_a_question_that_was_never_recorded_fails_the_scenario_and_says_what_to_
     assert "no answer of 'mock-model' is recorded for 'judge this'" in done.out
 
 
+def test_a_suite_is_checked_against_its_workflow_without_running_it(project: Project) -> None:
+    project.write("judge.yaml", JUDGE)
+    wrong = (
+        SUITE.replace("{text: this}", "{texxt: this}", 1)
+        .replace("approve: yes", "aprove: yes")
+        .replace("state.verdict ==", "state.verdicts ==")
+    )
+    project.write("nightly.yaml", wrong)
+    done = project.run("suite", "validate", "nightly.yaml")
+    assert done.code == 2
+    for said in (
+        "publishes: unknown input 'texxt' (did you mean 'text'?)",
+        "publishes: no node asks a person as 'aprove' (did you mean 'approve'?)",
+        "rejects: there is nothing in 'state' called 'verdicts' (did you mean 'verdict'?)",
+    ):
+        assert said in done.err
+    project.write("nightly.yaml", SUITE)
+    assert project.run("suite", "validate", "nightly.yaml").code == 0
+    (project.folder / "judge.yaml").unlink()
+    assert "cannot read the workflow" in project.run("suite", "validate", "nightly.yaml").err
+    project.write("nightly.yaml", "")
+    empty = project.run("suite", "validate", "nightly.yaml").err
+    assert "the file is empty (a suite has at least a workflow and scenarios)" in empty
+
+
 def test_a_suite_on_the_extractor_needs_no_recording(project: Project) -> None:
     project.write("digest.yaml", OFFLINE)
     project.write(

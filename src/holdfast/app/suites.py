@@ -11,6 +11,7 @@ from holdfast.clock import Clock, SystemClock
 from holdfast.engine.records import summarise
 from holdfast.errors import HoldfastError, InputError, WorkflowError
 from holdfast.evals.cassette import Cassette, RecordedProvider, recorded, recording
+from holdfast.evals.checking import mistakes_of
 from holdfast.evals.judging import Outcome, Step, Verdict, judge
 from holdfast.evals.purse import BudgetedProvider, Purse
 from holdfast.evals.suite import Scenario, Suite
@@ -98,6 +99,19 @@ class SuiteRun:
         if question:
             history = await runtime.engine.cancel(run_id, by=self.suite.owner)
         return await _outcome(runtime, self.workflow, history, seconds, question)
+
+
+def check_suite(suite: Suite) -> None:
+    """Check a suite against its workflow, without running anything.
+
+    Raises:
+        WorkflowError: the workflow cannot be read, or has mistakes.
+        InputError: the suite has mistakes; the message lists all.
+    """
+    mistakes = mistakes_of(suite, load_text(_read(suite), str(suite.workflow)))
+    if mistakes:
+        said = "\n".join(f"{suite.file}: {each}" for each in mistakes)
+        raise InputError(said, hint=f"the workflow is {suite.workflow}")
 
 
 async def _outcome(

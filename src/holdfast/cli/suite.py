@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "run": "run the scenarios of a suite: with recorded answers, or real ones within a budget",
-    "validate": "check the file of a suite without running it",
+    "validate": "check the file of a suite, against its workflow too, without running it",
 }
 
 
@@ -53,6 +53,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     suite = load_suite(arguments.file)
     if arguments.verb == "validate":
+        from holdfast.app.suites import check_suite  # noqa: PLC0415 - as above
+
+        check_suite(suite)
         output.data({"suite": suite.name, "scenarios": [each.name for each in suite.scenarios]})
         output.line(f"{arguments.file}: {count(len(suite.scenarios), 'scenario')}, no mistakes")
         return 0

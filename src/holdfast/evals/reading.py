@@ -19,6 +19,7 @@ from holdfast.tasks.state import TaskState, is_terminal
 T = TypeVar("T")
 _MOST_BYTES = 4 * 1024 * 1024
 _SUITE = ("suite", "workflow", "owner", "budget_sats", "scenarios")
+_LEAST = "a suite has at least a workflow and scenarios"
 _SCENARIO = ("name", "inputs", "answers", "expect", "ends", "within")
 ROOTS = ("result", "state", "inputs", "steps", "seconds", "cost_msat", "error")
 """What an expectation may refer to."""
@@ -60,7 +61,7 @@ def parse_suite(text: str, path: Path) -> Suite:
             line=line,
             column=column,
             message=error.fault.message,
-            suggestion=error.fault.suggestion,
+            suggestion=error.fault.suggestion if text.strip() else _LEAST,
             path=str(path),
         )
         raise WorkflowInvalid([problem]) from None

@@ -200,6 +200,14 @@ def test_the_line_tells_waiting_apart_from_slowness() -> None:
     assert (outcome, text, ids) == ("slow", "read is 90 % of the critical path (900 ms)", ("s",))
 
 
+def test_a_run_whose_process_was_told_to_stop_is_not_said_to_wait() -> None:
+    run = span("run", None, 0, 10, kind="run", status="ok", stopped="release")
+    assert line(run, span("s", "run", 1, 10, name="read", status="cancelled")) == (
+        "stopped", "its process was stopped: read was under way for 9.0 ms", ("s",),
+    )  # fmt: skip
+    assert line(run)[:2] == ("stopped", "its process was stopped between two steps")
+
+
 def test_the_line_tells_what_was_under_way_at_the_end() -> None:
     open_run = span("run", None, 0, 10, kind="run", status="open")
     assert line(open_run, span("s", "run", 1, 10, name="read", status="open"))[:2] == (

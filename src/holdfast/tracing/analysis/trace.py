@@ -57,8 +57,12 @@ def lives_of(trace: Trace) -> Sequence[Sequence[int]]:
     return list(lives.values())
 
 
+RELEASED = "release"
+"""What a run says that did not end because its process was told to."""
+
+
 def is_unloaded(span: Span) -> bool:
-    """Tell whether a run was only put away: it goes on when what it waits for is there."""
+    """Tell whether a run was only put away: it goes on when what it waits for is there, or resumed."""
     return span.kind == "run" and bool(span.attributes.get("stopped"))
 
 

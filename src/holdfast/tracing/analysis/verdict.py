@@ -16,12 +16,14 @@ from holdfast.tracing.analysis.replay import savings_of
 from holdfast.tracing.analysis.suspects import SUSPICIOUS, Case, Suspect, case_of
 from holdfast.tracing.analysis.text import one_line
 from holdfast.tracing.analysis.times import names_of
-from holdfast.tracing.analysis.trace import Trace, is_unloaded, lives_of, read_trace
+from holdfast.tracing.analysis.trace import RELEASED, Trace, is_unloaded, lives_of, read_trace
 from holdfast.tracing.analysis.waits import Why
 from holdfast.tracing.analysis.words import count_of, listed, percent, took
 from holdfast.tracing.span import Span
 
-Outcome = Literal["failed", "lost", "cancelled", "open", "doubtful", "waited", "slow", "empty"]
+Outcome = Literal[
+    "failed", "lost", "cancelled", "open", "stopped", "doubtful", "waited", "slow", "empty"
+]
 """What the line is about. `doubtful`: it ended well, but something in it went wrong unnoticed;
 `slow`: it ended well, and the line says what it took its time for."""
 
@@ -80,6 +82,8 @@ def _line(case: Case) -> tuple[Outcome, Sentence]:
     if "error" in statuses:
         failed = next(span for span in last if span.status == "error")
         return "failed", Sentence(text="failed, and nothing says why", span_ids=(failed.span_id,))
+    if any(span.attributes.get("stopped") == RELEASED for span in last):
+        return "stopped", _stopped(case, "cancelled", "its process was stopped")
     if any(map(is_unloaded, last)):
         return "waited", Sentence(
             text="waits: it goes on when what it waits for is there",
@@ -126,6 +130,9 @@ def _stopped(case: Case, status: str, what: str) -> Sentence:
         if span.status == status
         and not any(trace.span(child).status == status for child in trace.tree.children[number])
     ]  # fmt: skip
+    if not deepest:
+        top = trace.span(trace.tree.roots[0])
+        return Sentence(text=f"{what} between two steps", span_ids=(top.span_id,))
     names = listed([_place(trace, number) for number in deepest])
     since = _since(trace.span(deepest[0]))
     ids = tuple(trace.span(number).span_id for number in deepest)

@@ -35,7 +35,9 @@ def export_parquet(traces: Iterable[Sequence[Span]], path: Path) -> None:
                 writer.write_table(pa.Table.from_pylist(rows, schema))
         beside.replace(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        # pyarrow's own text names the file beside, which nobody asked for
+        said = os.strerror(error.errno) if error.errno else str(error)
+        raise UsageError(f"{path} cannot be written: {said}") from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
