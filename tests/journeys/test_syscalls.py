@@ -90,7 +90,7 @@ def name_of(path: str) -> str:
 def test_a_kill_at_an_early_write_to_the_store_loses_nothing(
     tmp_path: Path, store: str, call: str
 ) -> None:
-    assert check_kills(Project(tmp_path), store, call, range(5, 8)) == 3
+    assert check_kills(Project(tmp_path), store, call, range(6, 8)) == 2
 
 
 @pytest.mark.torture

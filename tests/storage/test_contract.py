@@ -167,7 +167,7 @@ class TestSqliteFaults(_Sqlite, FaultContract):
 
 
 class TestSqliteMachine(_Sqlite, MachineContract):
-    pass
+    examples = 25
 
 
 @pytest.mark.torture

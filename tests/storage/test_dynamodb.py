@@ -74,6 +74,7 @@ class _Dynalite(_Fixtures):
         return dynalite
 
 
+@pytest.mark.torture  # twice as long as dynalite's, which asks the same of the same backend
 class TestMoto(_Moto, StoreContract):
     pass
 
@@ -98,11 +99,11 @@ class TestMotoFaults(_Moto, FaultContract):
     pass
 
 
+@pytest.mark.torture
 class TestMotoMachine(_Moto, MachineContract):
     pass
 
 
-@pytest.mark.torture  # as long as moto's, and it shows nothing of its own on most days
 class TestDynalite(_Dynalite, StoreContract):
     pass
 

@@ -123,7 +123,7 @@ class TestPostgresFaults(_Postgres, FaultContract):
 
 
 class TestPostgresMachine(_Postgres, MachineContract):
-    examples = 20  # each makes a schema of its own
+    examples = 8  # each makes a schema of its own
 
 
 @pytest.mark.torture
