@@ -136,6 +136,8 @@ MEANINGS = {
     "routing.quality.check_day_sats": "The most that checks may cost on a day (UTC).",
     "routing.quality.concurrent_checks": "How many checks are made at once.",
     "routing.quality.min_evidence": "How many judged answers to requests like it a prediction needs.",
+    "routing.quality.embedder": "A Python function, `package.module:function`, of a list of texts that returns a vector (a list "
+    "of numbers) for each: what requests are like. Without it words are counted.",
     "routing.quality.complexity.low": "The score below which any tier will do.",
     "routing.quality.complexity.high": "The score above which only `frontier` will do.",
     "routing.quality.complexity.extra_keywords": "Words that make a request look hard, besides the usual ones.",

@@ -57,7 +57,7 @@ async def overseeing(
         yield None
         return
     async with AsyncExitStack() as stack:
-        kept = await _open(path, clock, stack)
+        kept = await _open(settings, path, clock, stack)
         if kept is None:
             yield None
             return
@@ -67,11 +67,21 @@ async def overseeing(
         yield checker
 
 
-async def _open(path: Path, clock: Clock, stack: AsyncExitStack) -> KeptEvidence | None:
+async def _open(
+    settings: Settings, path: Path, clock: Clock, stack: AsyncExitStack
+) -> KeptEvidence | None:
     from holdfast.routing.checking.kept import KeptEvidence  # noqa: PLC0415 - few projects check
+    from holdfast.routing.quality.embedding import FunctionEmbedder  # noqa: PLC0415 - as above
 
+    name = (
+        settings.routing and settings.routing.quality and settings.routing.quality.embedder
+    ) or ""
+    embedder = None
+    if name:
+        function = cast("Callable[[list[str]], object]", _function(settings, name))
+        embedder = FunctionEmbedder(function, name)
     try:
-        return await stack.enter_async_context(KeptEvidence(path, clock))
+        return await stack.enter_async_context(KeptEvidence(path, clock, embedder, name))
     except StorageTooNew:
         raise
     except StorageError as error:
@@ -129,6 +139,8 @@ def find_function_problems(settings: Settings) -> list[Finding]:
     named = {f'routing.policies."{each.name}".check': each.check for each in routing.policies}
     if routing.quality is not None and ":" in routing.quality.judge:
         named["routing.quality.judge"] = routing.quality.judge
+    if routing.quality is not None:
+        named["routing.quality.embedder"] = routing.quality.embedder
     for key, name in named.items():
         if name is not None:
             try:

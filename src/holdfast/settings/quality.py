@@ -43,6 +43,7 @@ def read_quality(section: Section | None, worth: Worth) -> QualityRules | None:
         check_day_msat=take_fee(section, "check_day", worth),
         concurrent_checks=section.take("concurrent_checks", as_whole, usual.concurrent_checks),
         min_evidence=section.take("min_evidence", as_whole, usual.min_evidence),
+        embedder=section.take("embedder", as_function, None),
         complexity=_complexity(section.section("complexity")),
     )
     if chosen.judge_model is not None and chosen.judge != "model":

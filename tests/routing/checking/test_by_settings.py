@@ -18,6 +18,8 @@ from holdfast.cli.main import main
 from holdfast.clock import SystemClock
 from holdfast.errors import WorkflowError
 from holdfast.routing.checking.checker import Checker
+from holdfast.routing.dispatching.asking import Ask
+from holdfast.routing.dispatching.explaining import explain
 from holdfast.routing.router import Router
 from holdfast.routing.seam import Message, ModelRequest
 from holdfast.settings import load_settings
@@ -182,6 +184,83 @@ async def test_the_learned_chooser_takes_over_when_it_knows_enough(tmp_path):
             await running.ask(text)
         assert await running.ask("Prove that the theorem of Fermat holds, please.") == "huge"
         assert await running.ask("What is the capital of country number 99?") == "tiny"
+        text = "What is the capital of country number 100?"
+        told: Any = explain(running.router.dispatcher, Ask(model="auto", size=40, text=text))
+        assert (told["choice"]["strategy"], told["choice"]["model"]) == ("learned", "tiny")
+        [tiny] = [each for each in told["choice"]["considered"] if each["model"] == "tiny"]
+        assert tiny["floor"]["standing"] == "shown"
+        assert tiny["quality"] > 0.8
+
+
+BY_SUBJECT = """
+SAYS = ("capital", "theorem")
+def embed(texts):
+    assert isinstance(texts, list)
+    return [[1.0 if word in text else 0.1 for word in SAYS] for text in texts]
+"""
+
+
+def embedder(folder: Path, name: str, body: str) -> str:
+    (folder / f"{name}.py").write_text(body)
+    return f'judge = "agreement"\nmin_evidence = 1\nembedder = "{name}:embed"\n'
+
+
+async def test_an_embedder_of_the_project_says_what_is_alike(tmp_path):
+    async with project(tmp_path, embedder(tmp_path, "by_subject", BY_SUBJECT)) as running:
+        running.tiny.default = running.huge.default  # they agree, so both are good
+        await running.ask("What is the capital of France?")
+        running.tiny.default = Act(reply=Reply(text="no idea"))
+        await running.ask("State the theorem of Fermat.")
+        predict = running.checker.kept.predict
+        capital, theorem = await predict("capital!"), await predict("theorem!")
+        assert capital["tiny"].quality > theorem["tiny"].quality
+        assert capital["huge"].quality == theorem["huge"].quality == 1.0
+
+
+async def test_what_another_embedder_placed_is_dropped_and_comparisons_stay(tmp_path):
+    first = embedder(tmp_path, "by_subject", BY_SUBJECT)
+    async with project(tmp_path, first) as running:
+        await running.ask(EASY)
+    async with project(tmp_path, first) as running:
+        assert set(await running.checker.kept.predict(EASY)) == {"tiny", "huge"}
+    async with project(tmp_path, 'judge = "agreement"\n') as running:
+        assert await running.checker.kept.predict(EASY) == {}
+        assert [each[1:] for each in running.counted()] == [(0, 0, 1, 0)]
+        await running.ask(EASY)
+        assert set(await running.checker.kept.predict(EASY)) == {"tiny", "huge"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def embed(texts): return 1 / 0",
+        "def embed(texts): return None",
+        "def embed(texts): return []",
+        "def embed(texts): return [[]]",
+        "def embed(texts): return [['a', 'b']]",
+        "def embed(texts): return [[float('nan'), 1.0]]",
+        "def embed(texts): return [[1.0], [2.0]]",
+        "def embed(texts): return 'x'",
+        "def embed(): return [[1.0]]",
+    ],
+)
+async def test_an_embedder_that_fails_harms_nobody(tmp_path, body, caplog):
+    name = f"bad_{abs(hash(body))}"
+    async with project(tmp_path, embedder(tmp_path, name, body)) as running:
+        assert await running.ask(EASY) == "huge"
+        assert await running.ask(EASY) == "huge"
+        assert running.checker.counts.judged == 0
+        assert f"the embedder {name}:embed" in running.checker.counts.problem
+    assert "is not kept" in caplog.text
+
+
+async def test_vectors_of_another_length_are_passed_over(tmp_path):
+    body = "def embed(texts): return [[1.0] * (2 if 'capital' in t else 3) for t in texts]"
+    async with project(tmp_path, embedder(tmp_path, "by_length", body)) as running:
+        await running.ask(EASY)
+        await running.ask("State the theorem of Fermat.")
+        assert set(await running.checker.kept.predict(EASY)) == {"tiny", "huge"}
+        assert await running.checker.kept.predict("theorem") == {}
 
 
 async def test_looking_makes_no_file(tmp_path, monkeypatch, capsys):

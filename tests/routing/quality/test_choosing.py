@@ -273,3 +273,19 @@ def test_a_refuted_model_takes_no_check_from_one_that_serves():
     asked = replace(EASY, request_id="ab" * 16)
     choice = choose_model(asked, ALL, Known(counted=counted), policy)
     assert (choice.model, choice.check) == ("middle", "large")
+
+
+@pytest.mark.parametrize(
+    ("shares", "pairs", "check"),
+    [
+        ({"check_share": 1.0, "prove_share": 0.0}, PROVEN, "large"),
+        ({"check_share": 0.0, "prove_share": 1.0}, PROVEN, None),
+        ({"check_share": 1.0, "prove_share": 0.0}, Pairs(), None),
+        ({"check_share": 0.0, "prove_share": 1.0}, Pairs(), "small"),
+    ],
+)
+def test_the_share_of_checks_is_that_of_who_serves(shares, pairs, check):
+    policy = ChoicePolicy(floor=Floor(recheck_share=0.0, **shares))
+    known = proven("small", "complexity/local", pairs)
+    asked = replace(EASY, request_id="ab" * 16)
+    assert choose_model(asked, ALL, known, policy).check == check

@@ -175,3 +175,11 @@ def test_a_share_of_requests_is_sampled_and_always_the_same_ones():
 def test_impossible_floors_are_refused(wrong):
     with pytest.raises(UsageError):
         Floor(**wrong)
+
+
+def test_separate_answers_share_the_risk_between_both_bounds():
+    candidate, reference = Tally(good=193), Tally(good=183, bad=10)
+    floor = Floor(min_quality=0.97, alpha=0.05)
+    assert judge_tallies(candidate, reference, floor).standing is Standing.OPEN
+    twice = Floor(min_quality=0.97, alpha=0.1)  # each bound by itself at the whole risk
+    assert judge_tallies(candidate, reference, twice).standing is Standing.SHOWN

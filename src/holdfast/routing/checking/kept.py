@@ -11,7 +11,7 @@ from random import Random
 from typing import Final, Self, TypeVar
 
 from holdfast.clock import Clock
-from holdfast.errors import StorageError
+from holdfast.errors import InputError, StorageError
 from holdfast.routing.quality.embedding import Embedder
 from holdfast.routing.quality.evidence import Prediction
 from holdfast.routing.quality.file import Answer, Asked, Checked, EvidenceFile, Heard, Known
@@ -31,7 +31,14 @@ class KeptEvidence:
     warning: what was known stays known, and nothing new is learned.
     """
 
-    def __init__(self, path: Path, clock: Clock, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        embedder: Embedder | None = None,
+        embedder_name: str | None = None,
+    ) -> None:
+        """`embedder_name` says whose vectors the file shall have, empty for the built-in one; None leaves it."""
         self._path = path
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "holdfast-quality")
@@ -42,6 +49,7 @@ class KeptEvidence:
         self._asked: list[tuple[str, int, str, str]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._embedder = embedder
+        self._embedder_name = embedder_name
         # Only the thread reads and changes it, but for `counted`, which is replaced as a whole.
         self.learned = Learned(self._neighbours())
 
@@ -61,7 +69,11 @@ class KeptEvidence:
         """Return what is to be expected of each model, without holding up the event loop."""
         if not len(self.learned.neighbours):
             return {}
-        return await self._run(lambda: self.learned.predict(text))
+        try:
+            return await self._run(lambda: self.learned.predict(text))
+        except InputError as error:
+            warn("nothing is predicted of a request: %s", error.message)
+            return {}
 
     def refresh_soon(self) -> None:
         """Look in the background whether others have written; write what waits to be written."""
@@ -135,7 +147,7 @@ class KeptEvidence:
             try:
                 done = work(self._file)
                 self._read(self._file)
-            except StorageError as error:
+            except (StorageError, InputError) as error:
                 warn("the evidence of quality is not kept: %s", error.message)
                 return None
             return done
@@ -178,6 +190,8 @@ class KeptEvidence:
 
     def _open(self) -> None:
         self._file = EvidenceFile(self._path)
+        if self._embedder_name is not None:
+            self._file.use_embedder(self._embedder_name)
         self._read(self._file)
 
     def _close(self) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 from zlib import crc32
+
+from holdfast.errors import InputError
 
 Vector = Mapping[int, float] | Sequence[float]
 """A point: either its places that are not zero, or all of its numbers.
@@ -52,6 +54,53 @@ class HashedWords:
             place = crc32(feature.encode("utf-8", "backslashreplace")) % _PLACES
             vector[place] = vector.get(place, 0.0) + 1 + math.log(count)
         return vector
+
+
+class FunctionEmbedder:
+    """An embedder that is a function of a list of texts, whose results are looked at before they are kept."""
+
+    def __init__(self, function: Callable[[list[str]], object], name: str) -> None:
+        self._function = function
+        self._name = name
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """Return its vectors.
+
+        Raises:
+            InputError: it fails, or returns something else than one vector of finite numbers for each text.
+        """
+        try:
+            said = self._function(list(texts))
+        except Exception as error:
+            raise InputError(
+                f"the embedder {self._name} failed: {type(error).__name__}: {error}"[:300]
+            ) from error
+        try:
+            vectors = [_plain(each) for each in cast("Iterable[object]", said)]
+        except (TypeError, ValueError, OverflowError):
+            vectors = []
+        if len(vectors) != len(texts) or not all(vectors) or not all(map(_is_finite, vectors)):
+            raise InputError(
+                f"the embedder {self._name} returned no vector of finite numbers for each text",
+                hint="return a list with a list of floats for each text, all of one length",
+            )
+        return vectors
+
+
+def shape_of(vector: Vector) -> int:
+    """Return how many numbers a vector has, -1 for one that counts features: others are not like it."""
+    return -1 if isinstance(vector, Mapping) else len(vector)
+
+
+def _plain(vector: object) -> Vector:
+    if isinstance(vector, Mapping):
+        counted = cast("Mapping[object, object]", vector)
+        return {int(cast("int", k)): float(cast("float", v)) for k, v in counted.items()}
+    return [float(cast("float", number)) for number in cast("Iterable[object]", vector)]
+
+
+def _is_finite(vector: Vector) -> bool:
+    return all(map(math.isfinite, vector.values() if isinstance(vector, Mapping) else vector))
 
 
 def _features(text: str) -> Iterator[str]:

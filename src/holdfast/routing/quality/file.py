@@ -117,6 +117,14 @@ class EvidenceFile:
         """Let go of the file."""
         self._connection.close()
 
+    def use_embedder(self, name: str) -> None:
+        """Let vectors be those of an embedder from now on: what was predicted by those of another is dropped.
+
+        Comparisons stay, as they know nothing of vectors.
+        """
+        if self._try(self._embedder) != name:
+            self._write(lambda: self._change_embedder(name))
+
     def stamp(self) -> int:
         """Return a number that changes when another process has written."""
         return self._try(lambda: cast("int", self._one("PRAGMA data_version")[0]))
@@ -150,6 +158,24 @@ class EvidenceFile:
     def forget(self, model: str) -> int:
         """Drop all that is known of a model, and return how many comparisons that were."""
         return self._write(lambda: self._forget(model))
+
+    def _embedder(self) -> str:
+        """Return whose the vectors are; files of before there was a choice do not say it."""
+        if self._run("find_embedder_table").fetchone() is None:
+            return ""
+        row = self._run("read_embedder").fetchone()
+        return "" if row is None else str(row[0])
+
+    def _change_embedder(self, name: str) -> None:
+        for query in (
+            "make_embedder_table",
+            "drop_embedder",
+            "drop_outcomes",
+            "drop_asked",
+            "drop_texts",
+        ):
+            self._run(query)
+        self._run("write_embedder", (name,))
 
     def _count(self, checked: Checked) -> None:
         first = checked.contests[0]

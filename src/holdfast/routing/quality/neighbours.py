@@ -14,7 +14,7 @@ from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.frozen import frozen
-from holdfast.routing.quality.embedding import Embedder, HashedWords, Vector
+from holdfast.routing.quality.embedding import Embedder, HashedWords, Vector, shape_of
 from holdfast.routing.quality.evidence import Outcome, Prediction
 from holdfast.routing.quality.similarity import Index, make_index
 
@@ -106,7 +106,12 @@ class Neighbours:
     def learn_at(
         self, point: Point, model: str, *, good: bool, cost_msat: int | None = None, at: int = 0
     ) -> None:
-        """Take in one judged answer to a text that lies there."""
+        """Take in one judged answer to a text that lies there.
+
+        A point that another kind of embedder made is passed over.
+        """
+        if self._entries and shape_of(point.vector) != shape_of(self._entries[0].vector):
+            return
         slot = self._slots.get(point.key)
         if slot is None:
             slot = self._place()
@@ -131,7 +136,8 @@ class Neighbours:
         """Return the same for a text that lies there."""
         sums: dict[str, _Sum] = {}
         full = 0
-        ranked = () if self._index is None else self._index.rank(point.vector)
+        is_like = self._entries and shape_of(point.vector) == shape_of(self._entries[0].vector)
+        ranked = self._index.rank(point.vector) if self._index is not None and is_like else ()
         for similarity, slot in ranked:
             if similarity <= 0 or full == len(self._totals):
                 break

@@ -90,3 +90,35 @@ DELETE FROM checks WHERE request IN (
 DELETE FROM texts WHERE key NOT IN (
     SELECT key FROM outcomes UNION ALL SELECT key FROM asked
 );
+
+-- name: find_embedder_table
+-- Whether the file says whose its vectors are.
+SELECT 1 FROM sqlite_master WHERE name = 'embedder';
+
+-- name: make_embedder_table
+-- Where the file says whose its vectors are: nothing for the built-in embedder.
+CREATE TABLE IF NOT EXISTS embedder (name TEXT NOT NULL) STRICT;
+
+-- name: read_embedder
+-- Whose the vectors are.
+SELECT name FROM embedder;
+
+-- name: write_embedder
+-- From now on they are those of this one.
+INSERT INTO embedder (name) VALUES (?);
+
+-- name: drop_embedder
+-- They were those of another.
+DELETE FROM embedder;
+
+-- name: drop_outcomes
+-- Judged answers whose texts have no place any more.
+DELETE FROM outcomes;
+
+-- name: drop_asked
+-- Requests whose texts have no place any more.
+DELETE FROM asked;
+
+-- name: drop_texts
+-- Places that another embedder gave.
+DELETE FROM texts;

@@ -21,7 +21,7 @@ class QualityRules:
     the score of complexity, by what was learned of requests like this, or by whichever knows enough. See
     `Floor` for `alpha` and the three shares. Checks cost `check_day_msat` a day at most, and
     `concurrent_checks` are made at once. `judge_model` judges where `judge` is `model`; None is the
-    reference.
+    reference. `embedder` names the Python function that says where texts lie, None for the built-in one.
     """
 
     chooser: Chooser = "auto"
@@ -36,4 +36,5 @@ class QualityRules:
     check_day_msat: int | None = None
     concurrent_checks: int = 4
     min_evidence: int = 10
+    embedder: str | None = None
     complexity: ComplexityRules = field(default_factory=ComplexityRules)
