@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from holdfast.app.runtime import Runtime, load_text, open_runtime
+from holdfast.cli.main import collect_seldom
 from holdfast.engine.seam import Program
 from holdfast.settings import load_settings
 
@@ -36,7 +37,8 @@ def bytes_below(folder: Path) -> int:
 
 
 def answer(measure: Callable[[Request, Path], Awaitable[Mapping[str, float]]]) -> None:
-    """Measure what the command line asks for and print it as JSON."""
+    """Measure what the command line asks for, in a process like that of a command; print JSON."""
+    collect_seldom()
     request = json.loads(sys.argv[1])
     print(json.dumps(asyncio.run(_measured(measure, request))))
 

@@ -60,9 +60,16 @@ _SELDOM = 50_000
 
 def entry() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
-    # What ends at once leaves no garbage that is worth looking for; what runs long still looks.
-    gc.set_threshold(_SELDOM, 20, 20)
+    collect_seldom()
     _leave(main(sys.argv[1:]))
+
+
+def collect_seldom() -> None:
+    """Look for cycles of garbage less often than Python does by itself.
+
+    What ends at once leaves none that are worth looking for; what runs long still looks.
+    """
+    gc.set_threshold(_SELDOM, 20, 20)
 
 
 def _leave(code: int) -> NoReturn:
