@@ -62,16 +62,16 @@ async def prepare_models(settings: Settings, dispatcher: Dispatcher, clock: Cloc
 async def keeping_models(
     settings: Settings, dispatcher: Dispatcher, clock: Clock
 ) -> AsyncGenerator[None]:
-    """Find models and prices as above, and again now and then while the block goes on."""
+    """Find models and prices as above, and again now and then while the block goes on.
+
+    That is done also where nobody is asked for a list: prices in a currency follow its dated rates.
+    """
     if not _is_wanted(settings):
         yield
         return
     discovery, warned = discovery_of(settings, dispatcher, clock), set[str]()
     _warn(await discovery.ask(clock.now_ms()), warned)
     dispatcher.refresh()
-    if not discovery.asks:
-        yield
-        return
     every = dispatcher.config.discover_seconds
     task = asyncio.create_task(_keep_asking(discovery, dispatcher, clock, every, warned))
     try:
@@ -89,7 +89,7 @@ async def _keep_asking(
         await clock.sleep(every * (1 - _SPREAD / 2 + _SPREAD * random()))  # noqa: S311 - no secret
         found = await discovery.ask(clock.now_ms())
         if found.changed:
-            dispatcher.refresh()
+            await dispatcher.renew()
         _warn(found, warned)
 
 

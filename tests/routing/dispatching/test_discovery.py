@@ -316,7 +316,7 @@ async def test_what_a_provider_lists_no_longer_has_no_price_of_its_list_any_more
         listing["data"].pop()
         assert (await discovery.ask(AT)).changed
         assert provider.models() == ("a",)
-        assert quotes.price("node", "b") is None
+        assert provider.price("b") is None
         await provider.close()
 
 

@@ -8,15 +8,18 @@ from functools import partial
 from typing import Protocol
 
 from holdfast.errors import ProviderError
-from holdfast.frozen import field, frozen
+from holdfast.frozen import NamedTuple, field, frozen
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.prices.models import Listing, parse_models
-from holdfast.routing.prices.quotes import Quotes, RefusedQuote, Source, configured
+from holdfast.routing.prices.quotes import Quote, Quotes, RefusedQuote, Source, configured
 from holdfast.routing.seam import Price
 from holdfast.tracing.billing.money import Exchange
 
-_LONG = 64 * 1024
+_LONG = 8 * 1024
 """Bytes from which a list is read in a thread, so that nobody waits for it."""
+
+MANY_MODELS = 500
+"""Models above which prices are reckoned in a thread, for the same reason."""
 
 LatePrice = Callable[[str], Price | None]
 
@@ -57,6 +60,31 @@ class Discovered:
     """Whether a model or a price is another one than before."""
 
 
+class _Reckoned(NamedTuple):
+    """What holds: the quotes, who lists which models, and by provider and model the quote that holds."""
+
+    quotes: Quotes
+    listed: Mapping[str, Mapping[str, int | None]]
+    held: Mapping[str, Mapping[str, Quote | None]]
+    refused: Sequence[RefusedQuote]
+
+    @property
+    def prices(self) -> Mapping[str, Mapping[str, Price | None]]:
+        """The prices by provider and model; None where they are unknown."""
+        return {
+            name: {model: quote and quote.price for model, quote in held.items()}
+            for name, held in self.held.items()
+        }
+
+    @property
+    def sources(self) -> Mapping[str, Mapping[str, Source | None]]:
+        """Who says them."""
+        return {
+            name: {model: quote and quote.source for model, quote in held.items()}
+            for name, held in self.held.items()
+        }
+
+
 class Discovery:
     """What providers said last of their models and prices.
 
@@ -77,54 +105,61 @@ class Discovery:
         self._quotes = quotes
         self._exchange = exchange
         self._stale_ms = stale_ms
-        self._listed: dict[str, Mapping[str, int | None]] = {}
-        self._offered: dict[str, Mapping[str, Price | None]] = {}
-
-    @property
-    def asks(self) -> bool:
-        """Whether any of the providers is asked for its list."""
-        return any(each.config.auto_discover for each in self._providers)
+        self._listed: Mapping[str, Mapping[str, int | None]] = {}
+        self._offered: Mapping[str, Mapping[str, Price | None]] = {}
 
     async def ask(self, at_ms: int) -> Discovered:
         """Ask those of the providers that are configured so, all at once, and let all offer what they have."""
+        asked = [each for each in self._providers if each.config.auto_discover]
+        every = await asyncio.gather(*(_list(each, self._exchange, at_ms) for each in asked))
+        listings = {each.config.name: listing for each, listing in zip(asked, every, strict=True)}
+        reckon = partial(self._reckon, listings, at_ms)
+        is_long = sum(len(listing.models) for listing in every) > MANY_MODELS
+        reckoned = await asyncio.to_thread(reckon) if is_long else reckon()
+        self._quotes, self._listed = reckoned.quotes, reckoned.listed
+        before, self._offered = self._offered, reckoned.prices
+        for each in self._providers:
+            name = each.config.name
+            limits = {model: most for model, most in self._listed.get(name, {}).items() if most}
+            each.offer(self._offered[name], partial(self._price, name), limits)
+        refused = [each for listing in every for each in listing.refused]
+        return Discovered(
+            sources=reckoned.sources,
+            problems={name: each.problem for name, each in listings.items() if each.problem},
+            refused=(*refused, *reckoned.refused),
+            changed=before != self._offered,
+        )
+
+    def _price(self, provider: str, model: str) -> Price | None:
+        return self._quotes.price(provider, model)
+
+    def _reckon(self, listings: Mapping[str, Listing], at_ms: int) -> _Reckoned:
+        """Return which prices hold after what was listed; nothing of ours is changed, so that others can go on."""
+        quotes, listed = self._quotes.copy(), dict(self._listed)
         for each in self._providers:
             prices = {
                 (each.config.name, model): price for model, price in each.config.models.items()
             }
-            self._quotes.offer(configured(prices, at_ms))
-        asked = [each for each in self._providers if each.config.auto_discover]
-        every = await asyncio.gather(*(_list(each, self._exchange, at_ms) for each in asked))
-        listings = {each.config.name: listing for each, listing in zip(asked, every, strict=True)}
+            quotes.offer(configured(prices, at_ms))
         for name, listing in listings.items():
             if not listing.problem:
-                self._take(name, listing)
-        self._quotes.expire(at_ms - self._stale_ms)
-        before, self._offered = self._offered, {}
-        sources = {each.config.name: self._offer(each) for each in self._providers}
-        refused = [each for listing in every for each in listing.refused]
-        return Discovered(
-            sources=sources,
-            problems={name: each.problem for name, each in listings.items() if each.problem},
-            refused=(*refused, *self._quotes.refused()),
-            changed=before != self._offered,
-        )
+                listed[name] = {model.id: model.max_output_tokens for model in listing.models}
+                quotes.withdraw(name, "node")
+                quotes.withdraw(name, "models")
+                quotes.offer(listing.quotes)
+        quotes.expire(at_ms - self._stale_ms)
+        held = {
+            each.config.name: _held(quotes, each.config, listed.get(each.config.name, {}))
+            for each in self._providers
+        }
+        return _Reckoned(quotes, listed, held, quotes.refused())
 
-    def _take(self, name: str, listing: Listing) -> None:
-        self._listed[name] = {model.id: model.max_output_tokens for model in listing.models}
-        self._quotes.withdraw(name, "node")
-        self._quotes.withdraw(name, "models")
-        self._quotes.offer(listing.quotes)
 
-    def _offer(self, provider: Listed) -> Mapping[str, Source | None]:
-        name = provider.config.name
-        listed = self._listed.get(name, {})
-        models = dict.fromkeys((*provider.config.models, *listed))
-        held = {model: self._quotes.quote(name, model) for model in models}
-        offered = {model: quote and quote.price for model, quote in held.items()}
-        limits = {model: most for model, most in listed.items() if most}
-        provider.offer(offered, partial(self._quotes.price, name), limits)
-        self._offered[name] = offered
-        return {model: quote and quote.source for model, quote in held.items()}
+def _held(
+    quotes: Quotes, config: ProviderConfig, listed: Mapping[str, int | None]
+) -> Mapping[str, Quote | None]:
+    models = dict.fromkeys((*config.models, *listed))
+    return {model: quotes.quote(config.name, model) for model in models}
 
 
 async def _list(provider: Listed, exchange: Exchange | None, at_ms: int) -> Listing:

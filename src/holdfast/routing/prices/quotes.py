@@ -68,6 +68,13 @@ class Quotes:
         self._makers: dict[str, Quote | None] = {}
         self._chosen: dict[tuple[str, str], Quote | None] = {}
 
+    def copy(self) -> Quotes:
+        """Return the same quotes, to be changed apart."""
+        made = Quotes(self._late)
+        made._said = {model: dict(said) for model, said in self._said.items()}
+        made._makers = dict(self._makers)
+        return made
+
     def offer(self, quotes: Iterable[Quote]) -> None:
         """Take quotes in; a later one of the same source replaces the earlier one."""
         for quote in quotes:

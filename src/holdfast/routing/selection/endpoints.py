@@ -87,6 +87,13 @@ class Catalogue:
         self._by_model = {model: tuple(found) for model, found in by_model.items()}
         self._layers: dict[bool, tuple[tuple[Endpoint, ...], ...]] = {}
 
+    def renewed(self, offers: Iterable[Offer]) -> Catalogue:
+        """Return that of other offers, with layers as far as they were needed before."""
+        made = Catalogue(offers)
+        for with_cache in tuple(self._layers):
+            made.layers(with_cache=with_cache)
+        return made
+
     def named(self, model: str) -> Sequence[Endpoint]:
         """Return the endpoints for a model, written `MODEL` or `PROVIDER/MODEL`."""
         provider, _, rest = model.partition("/")
