@@ -161,11 +161,15 @@ def provider(
     *,
     kind: str = "openai",
     patience: float = 60.0,
+    idle: float | None = None,
     models: Sequence[str] = ("m",),
 ) -> ProviderConfig:
-    """Return a provider of models at one price; `patience` are the seconds it is waited for."""
+    """Return a provider of models at one price; `patience` are the seconds it is waited for.
+
+    `idle` is how long it may be silent in the middle, if that is another time. Connections have a minute.
+    """
     price = Price(input_msat_per_million=msat * 10**6, output_msat_per_million=msat * 10**6)
-    waits = Timeouts(connect=min(patience, 10.0), first_byte=patience, idle=patience)
+    waits = Timeouts(connect=60.0, first_byte=patience, idle=idle or patience)
     return ProviderConfig(
         name=name,
         base_url=upstream.url,
@@ -203,7 +207,8 @@ async def proxy_of(
             routes = [ProxyRoutes(router.dispatcher, limit, checker)]
             application = Application(routes, Guard(host="127.0.0.1", token=token))
             address = await stack.enter_async_context(_served(application))
-            client = await stack.enter_async_context(aiohttp.ClientSession())
+            never = aiohttp.ClientTimeout(total=None)
+            client = await stack.enter_async_context(aiohttp.ClientSession(timeout=never))
             yield Proxy(address, client, router, ledger, checker)
 
 

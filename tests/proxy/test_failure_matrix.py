@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anyio import fail_after
 
 from holdfast.routing.ledger.entries import OK
 from holdfast.testing.upstream import Act, Fault, Reply, ToolUse, Upstream
-from tests.proxy.serving import PATHS, Proxy, provider, proxy_of, request
+from tests.leaping import let_leap, outwait
+from tests.proxy.serving import PATHS, Proxy, Seen, provider, proxy_of, request
 
 FIRST, SECOND = "First says one two three.", "Second says four five six."
 REFUSED = "refused"
@@ -36,25 +36,32 @@ FAULTS: dict[str, tuple[Fault | None, str | None, str]] = {
 """The fault, the `Retry-After`, and how the ledger calls it."""
 MIDDLE = ("reset in the middle", "stall", "error in a 200", "malformed", "cut")
 """Faults that may come after the first token of a stream."""
+SILENCES = ("no first byte", "stall")
+"""Faults that only the end of a wait shows."""
 EVENTS = {"openai": 7, "anthropic": 9}
 """How many events a stream of four pieces has before its end mark, by the provider's format."""
 BEFORE = {"openai": 1, "anthropic": 3}
 """After how many events no token has come yet."""
+
+SILENT = 10.0
+"""Seconds of silence after which the first provider is given up."""
 
 every_path = pytest.mark.parametrize("path", PATHS)
 every_kind = pytest.mark.parametrize("kind", list(EVENTS))
 
 
 @asynccontextmanager
-async def pair(folder: Path, act: Act, *, kind: str, hasty: bool) -> AsyncIterator[Pair]:
+async def pair(folder: Path, act: Act, *, kind: str) -> AsyncIterator[Pair]:
     """Serve a cheap provider that does as told, and a dear one that is well."""
+    let_leap()
     async with AsyncExitStack() as stack:
-        stack.enter_context(fail_after(30))
         first = await stack.enter_async_context(Upstream(default=act))
         second = await stack.enter_async_context(Upstream(default=Act(reply=Reply(text=SECOND))))
+        # A stall is waited for in no time, see `outwait`: an answer that has not begun is waited for longer.
+        patience = {Fault.STALL: 10_000.0, Fault.HANG: SILENT}.get(act.fault, 60.0)
         configs = [
-            provider("first", first, 1, kind=kind, patience=0.15 if hasty else 60.0),
-            provider("second", second, 9),
+            provider("first", first, 1, kind=kind, patience=patience, idle=SILENT),
+            provider("second", second, 9, patience=10_000.0),
         ]
         proxy = await stack.enter_async_context(proxy_of(folder, configs))
         yield Pair(proxy, first, second)
@@ -69,6 +76,12 @@ class Pair:
     @property
     def asked(self) -> tuple[int, int]:
         return len(self.first.exchanges), len(self.second.exchanges)
+
+    async def outwait(self, asking: Awaitable[Seen]) -> Seen:
+        """Return the answer; the first provider is silent, and nobody waits for that in earnest."""
+        seen = asyncio.ensure_future(asking)
+        await outwait(await self.first.exchange(1), SILENT + 1)
+        return await seen
 
 
 def act_of(name: str, after: int) -> Act:
@@ -90,10 +103,11 @@ async def test_what_fails_before_the_first_token_is_answered_whole_by_another(
     tmp_path: Path, path: str, kind: str, name: str, stream: bool
 ) -> None:
     act = act_of(name, BEFORE[kind])
-    async with pair(tmp_path, act, kind=kind, hasty=name in ("no first byte", "stall")) as both:
+    async with pair(tmp_path, act, kind=kind) as both:
         if name == REFUSED:
             await both.first.refuse()
-        seen = await both.proxy.ask(path, request(path, stream=stream))
+        asking = both.proxy.ask(path, request(path, stream=stream))
+        seen = await (both.outwait(asking) if name in SILENCES else asking)
         assert (seen.status, seen.streamed) == (200, stream)
         assert (seen.text, seen.says_done, seen.says_error) == (SECOND, True, False)
         assert seen.headers["x-holdfast-provider"] == "second"
@@ -117,7 +131,7 @@ async def test_a_stream_that_fails_after_its_first_token_says_so_and_is_not_begu
 ) -> None:
     tokens = BEFORE[kind] + 1
     act = replace(act_of(name, tokens + 1), paced=True)
-    async with pair(tmp_path, act, kind=kind, hasty=name == "stall") as both:
+    async with pair(tmp_path, act, kind=kind) as both:
         go_on = asyncio.Event()
         asking = asyncio.ensure_future(both.proxy.follow(path, request(path, stream=True), go_on))
         exchange = await both.first.exchange(1)
@@ -125,7 +139,7 @@ async def test_a_stream_that_fails_after_its_first_token_says_so_and_is_not_begu
             exchange.step()
         await go_on.wait()
         exchange.step()
-        seen = await asking
+        seen = await (both.outwait(asking) if name in SILENCES else asking)
         assert (seen.status, seen.says_done, seen.says_error) == (200, False, True)
         assert seen.text
         assert FIRST.startswith(seen.text)
@@ -145,8 +159,9 @@ async def test_what_fails_behind_the_last_token_is_a_whole_answer(
     tmp_path: Path, path: str, kind: str, name: str
 ) -> None:
     act = act_of(name, EVENTS[kind])
-    async with pair(tmp_path, act, kind=kind, hasty=name == "stall") as both:
-        seen = await both.proxy.ask(path, request(path, stream=True))
+    async with pair(tmp_path, act, kind=kind) as both:
+        asking = both.proxy.ask(path, request(path, stream=True))
+        seen = await (both.outwait(asking) if name in SILENCES else asking)
         assert (seen.text, seen.says_done, seen.says_error) == (FIRST, True, False)
         assert both.asked == (1, 0)
         [row] = await both.proxy.logged()
@@ -158,7 +173,7 @@ async def test_an_answer_that_the_format_cannot_say_is_paid_for_and_another_is_a
 ) -> None:
     path = "/v1/messages"
     broken = Reply(text="", calls=(ToolUse(id="c1", name="add", arguments='{"a":'),))
-    async with pair(tmp_path, Act(reply=broken), kind="openai", hasty=False) as both:
+    async with pair(tmp_path, Act(reply=broken), kind="openai") as both:
         seen = await both.proxy.ask(path, request(path, stream=False))
         assert (seen.status, seen.text) == (200, SECOND)
         assert both.asked == (1, 1)

@@ -14,7 +14,7 @@ from holdfast.testing.upstream import Act, Fault, Reply, Upstream
 from tests.proxy.serving import PATHS, Proxy, provider, proxy_of, request
 
 MOST_SECONDS = 0.1
-TRIES = 5
+TRIES = 30
 """One of so many is in time: this machine may be busy with something else for as long as that."""
 
 every_path = pytest.mark.parametrize("path", PATHS)
@@ -38,9 +38,11 @@ async def test_leaving_in_the_middle_of_a_stream_reaches_the_upstream_within_100
     proxy: Proxy, upstream: Upstream, path: str
 ) -> None:
     upstream.default = Act(paced=True, reply=Reply(text="one two three four"))
-    waits = [await leave_stream(proxy, upstream, path, number + 1) for number in range(TRIES)]
-    assert min(waits) < MOST_SECONDS
-    await assert_all_left(proxy)
+    tries = 0
+    while await leave_stream(proxy, upstream, path, tries + 1) >= MOST_SECONDS:
+        tries += 1
+        assert tries < TRIES
+    await assert_all_left(proxy, tries + 1)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -49,18 +51,24 @@ async def test_leaving_before_the_first_byte_reaches_the_upstream_within_100_ms(
     proxy: Proxy, upstream: Upstream, path: str, stream: bool
 ) -> None:
     upstream.default = Act(fault=Fault.HANG)
-    waits: list[float] = []
-    for number in range(TRIES):
-        asking = asyncio.ensure_future(proxy.ask(path, request(path, stream=stream)))
-        exchange = await upstream.exchange(number + 1)
-        await exchange.stalled.wait()
-        left_at = asyncio.get_running_loop().time()
-        asking.cancel()
-        await exchange.left.wait()
-        assert exchange.left_at is not None
-        waits.append(exchange.left_at - left_at)
-    assert min(waits) < MOST_SECONDS
-    await assert_all_left(proxy)
+    tries = 0
+    while await leave_early(proxy, upstream, path, tries + 1, stream=stream) >= MOST_SECONDS:
+        tries += 1
+        assert tries < TRIES
+    await assert_all_left(proxy, tries + 1)
+
+
+async def leave_early(
+    proxy: Proxy, upstream: Upstream, path: str, number: int, *, stream: bool
+) -> float:
+    asking = asyncio.ensure_future(proxy.ask(path, request(path, stream=stream)))
+    exchange = await upstream.exchange(number)
+    await exchange.stalled.wait()
+    left_at = asyncio.get_running_loop().time()
+    asking.cancel()
+    await exchange.left.wait()
+    assert exchange.left_at is not None
+    return exchange.left_at - left_at
 
 
 async def leave_stream(proxy: Proxy, upstream: Upstream, path: str, number: int) -> float:
@@ -78,9 +86,9 @@ async def leave_stream(proxy: Proxy, upstream: Upstream, path: str, number: int)
     return exchange.left_at - left_at
 
 
-async def assert_all_left(proxy: Proxy) -> None:
-    rows = await proxy.settled(TRIES)
+async def assert_all_left(proxy: Proxy, tries: int) -> None:
+    rows = await proxy.settled(tries)
     assert [(row.outcome, [a.outcome for a in row.attempts]) for row in rows] == (
-        [("left", ["left"])] * TRIES
+        [("left", ["left"])] * tries
     )
     assert await proxy.ledger.check() == []

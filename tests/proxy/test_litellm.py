@@ -21,6 +21,7 @@ from holdfast.routing.providers.foreign.library import _load
 from holdfast.routing.providers.foreign.provider import ForeignProvider
 from holdfast.routing.seam import Price
 from holdfast.testing.upstream import Act, Counts, Fault, Reply, ToolUse, Upstream
+from tests.leaping import let_leap, outwait
 from tests.proxy.serving import PATHS, provider, proxy_of, request
 from tests.routing.kit import ask
 
@@ -39,7 +40,7 @@ every_prefix = pytest.mark.parametrize("prefix", ["openai", "anthropic"])
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
-    with fail_after(100):  # the first use of the library imports for seconds
+    with fail_after(100_000):  # time leaps; what hangs is ended by the limit of a test
         async with Upstream(default=Act(reply=SAID)) as running:
             yield running
 
@@ -143,13 +144,21 @@ async def test_what_fails_before_the_first_token_is_answered_whole_by_another(
     # No token has come after one event of chat completions, and after three of messages.
     before = 1 if prefix == "openai" else 3
     upstream.default = Act(fault=fault, after=before, retry_after="7" if name == "429" else None)
-    waits = Timeouts(connect=0.1, first_byte=0.2) if name == "no first byte" else Timeouts()
+    let_leap()
+    silent = name == "no first byte"
+    waits = Timeouts(connect=5, first_byte=5) if silent else Timeouts()
     async with Upstream(default=Act(reply=Reply(text="Second."))) as second:
-        configs = [config_of(prefix, upstream, timeouts=waits), provider("second", second, 9)]
+        configs = [
+            config_of(prefix, upstream, timeouts=waits),
+            provider("second", second, 9, patience=10_000.0),
+        ]
         async with proxy_of(tmp_path, configs) as proxy:
             if name == "refused":
                 await upstream.refuse()
-            seen = await proxy.ask(PATHS[0], request(PATHS[0], stream=stream))
+            asking = asyncio.ensure_future(proxy.ask(PATHS[0], request(PATHS[0], stream=stream)))
+            if silent:
+                await outwait(await upstream.exchange(1), 11)
+            seen = await asking
             assert (seen.status, seen.text, seen.says_done) == (200, "Second.", True)
             assert seen.headers["x-holdfast-retries"] == "1/far"
             (row,) = await proxy.settled(1)
@@ -189,7 +198,7 @@ async def test_a_cancelled_call_closes_its_connection(
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    with fail_after(1):
+    with fail_after(60):
         await exchange.left.wait()
 
 
@@ -201,7 +210,7 @@ async def test_who_leaves_a_stream_early_closes_its_connection(
     async with far(prefix).exchange(body(), stream=True) as exchange:
         async for _ in exchange.batches():
             break
-    with fail_after(1):
+    with fail_after(60):
         await upstream.exchanges[0].left.wait()
 
 

@@ -87,7 +87,7 @@ def opened(tmp_path: Path):
         rules = Rules(failures=config.pop("failures", 3), jitter=0.0)
         async with await Ledger.open(tmp_path / "ledger.db") as ledger:
             kit = Kit(ledger, providers, RoutingConfig(breaker=rules, **config))
-            with fail_after(5):
+            with fail_after(60):
                 yield kit
             assert await ledger.check() == []
 

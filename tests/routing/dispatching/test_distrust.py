@@ -103,7 +103,7 @@ async def test_the_proxy_looks_every_minute_whom_others_came_to_distrust(tmp_pat
         async with leading(tmp_path / ".holdfast", None, price(1), price(2)) as dispatcher:
             await cheat(dispatcher)
         for seconds, state in ((59, "closed"), (1, "distrusted")):
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await clock.until_sleeping()
                 clock.advance(seconds)
                 await clock.until_sleeping()
@@ -117,7 +117,7 @@ async def test_a_ledger_that_fails_is_swept_again_the_next_time(tmp_path, caplog
     await ledger.close()
     async with sweeping(ledger, clock):
         for times in (1, 2):
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await clock.until_sleeping()
                 clock.advance(60)
                 await clock.until_sleeping()

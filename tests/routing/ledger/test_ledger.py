@@ -346,7 +346,7 @@ async def test_what_is_settled_soon_is_booked_without_any_other_request(tmp_path
         await Ledger.open(tmp_path / "ledger.db") as other,
     ):
         await ledger.settle_soon(await held(ledger), end(300))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await other.spent(TOTAL)).settled_msat != 300:  # noqa: ASYNC110 - another's file
                 await asyncio.sleep(0.001)
 
