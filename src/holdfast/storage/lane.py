@@ -144,8 +144,11 @@ class Lane(Generic[W]):
         self._is_due = False
         if not self._waiting:  # the lane was stopped
             return
-        self._at_once = _AT_ONCE if len(self._waiting) == 1 else 0
-        if not self._is_served():
+        is_alone = len(self._waiting) == 1
+        if self._is_served():
+            self._at_once = _AT_ONCE if is_alone else 0
+        else:
+            self._at_once = 0
             self._queue_waiting()
 
     def _is_served(self) -> bool:
