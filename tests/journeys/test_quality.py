@@ -114,6 +114,9 @@ def test_evidence_outlives_a_kill_and_users_may_correct_it(
 
 
 def test_a_folder_without_evidence_says_how_it_comes(project: Project) -> None:
-    done = project.run("route", "quality")
+    text, data = both(project, "route", "quality")
+    assert "under a policy with min_quality" in text.out
+    assert data == {"comparisons": []}
+    done = project.run("route", "feedback", "0" * 32, "good")
     assert done.code == 2
     assert "under a policy with min_quality" in done.err

@@ -276,6 +276,14 @@ async def test_looking_makes_no_file(tmp_path, monkeypatch, capsys):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("option", ["--max-tokens", "--input-tokens"])
+@pytest.mark.parametrize("number", ["-3", "0", "99999999999999"])
+async def test_no_request_has_fewer_than_one_token(tmp_path, monkeypatch, capsys, option, number):
+    monkeypatch.chdir(tmp_path)
+    assert await _main("route", "explain", "offline/extract", f"{option}={number}") == 2
+    assert f"{option} must be from 1 to 1000000000, not {number}" in capsys.readouterr().err
+
+
 async def _main(*words: str) -> int:
     from asyncio import to_thread
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 from holdfast.cli.output import Output
 from holdfast.cli.route.opening import with_dispatcher
 from holdfast.cli.settings import settings_of
+from holdfast.errors import UsageError
 from holdfast.routing.cost import format_msat
 
 if TYPE_CHECKING:
     from holdfast.routing.dispatching.asking import Ask
+
+_MOST_TOKENS = 1_000_000_000
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG001 - there is one
@@ -61,10 +64,18 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _ask(arguments: argparse.Namespace) -> Ask:
+    """Return the request that is thought of.
+
+    Raises:
+        UsageError: no request has so many tokens.
+    """
     from holdfast.routing.dispatching.asking import Ask, size_of  # noqa: PLC0415
     from holdfast.routing.quality.forms import check_schema  # noqa: PLC0415 - as above
 
     tokens = arguments.input_tokens
+    for option, number in (("--input-tokens", tokens), ("--max-tokens", arguments.max_tokens)):
+        if number is not None and not 1 <= number <= _MOST_TOKENS:
+            raise UsageError(f"{option} must be from 1 to {_MOST_TOKENS}, not {number}")
     return Ask(
         model=arguments.model,
         size=size_of([arguments.prompt]) if tokens is None else tokens * 4,

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.cli.output import Output
-from holdfast.cli.route.opening import with_evidence
+from holdfast.cli.route.opening import WHO_LEARNS, look_into_evidence, with_evidence
 from holdfast.cli.settings import settings_of
 from holdfast.errors import UsageError
 
@@ -85,7 +85,8 @@ def _quality(arguments: argparse.Namespace, output: Output) -> int:
         output.data({"model": model, "forgotten": count})
         output.line(f"{count} comparisons with {model} are forgotten")
         return 0
-    told = with_evidence(settings, lambda kept: _known(settings, kept))
+    found = look_into_evidence(settings, lambda kept: _known(settings, kept))
+    told = found or []
     output.data({"comparisons": told})
     for each in cast("list[dict[str, Any]]", told):
         output.line(f"{each['candidate']} for {each['reference']} ({each['segment']})")
@@ -95,7 +96,7 @@ def _quality(arguments: argparse.Namespace, output: Output) -> int:
             f"neither {each['neither']}"
         )
     if not told:
-        output.line("nothing was compared yet")
+        output.line("nothing was compared yet" + ("" if found is not None else f": {WHO_LEARNS}"))
     return 0
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NOTHING_YET = "no model call was logged here yet"
+WHO_LEARNS = "it is learned from requests for the model 'auto' under a policy with min_quality"
 _WHO_LOGS = "calls of workflows and of `holdfast proxy` are, as soon as there is a provider"
 
 
@@ -74,14 +75,24 @@ def with_evidence(settings: Settings, action: Callable[[KeptEvidence], Awaitable
     Raises:
         UsageError: nothing is known here.
     """
+    found = look_into_evidence(settings, action)
+    if found is None:
+        raise UsageError(
+            "nothing is known here of the quality of models",
+            hint=WHO_LEARNS,
+        )
+    return found
+
+
+def look_into_evidence(
+    settings: Settings, action: Callable[[KeptEvidence], Awaitable[T]]
+) -> T | None:
+    """Ask what is known of the quality of models something; None where nothing is."""
     from holdfast.routing.checking.kept import KeptEvidence  # noqa: PLC0415 - few verbs need it
 
     path = evidence_path(settings)
     if path is None or not path.exists():
-        raise UsageError(
-            "nothing is known here of the quality of models",
-            hint="it is learned from requests for the model 'auto' under a policy with min_quality",
-        )
+        return None
 
     async def work() -> T:
         async with KeptEvidence(path, SystemClock()) as kept:

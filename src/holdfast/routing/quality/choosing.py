@@ -95,7 +95,7 @@ def _choose(facts: Facts, case: _Case, candidates: Sequence[ModelOption]) -> Cho
     contest = _contest(chosen.model if check == case.reference else check, case)
     return Choice(
         model=chosen.model,
-        why=_why(chosen, case),
+        why=_why(chosen, case) if len(considered) > 1 else "the only model to choose from",
         strategy=case.strategy,
         reference=case.reference,
         complexity=case.asked,
