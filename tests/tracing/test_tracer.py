@@ -52,6 +52,18 @@ def test_spans_nest_and_siblings_share_a_parent(
     assert spans["top"].duration_ns == 7_000_000_000
 
 
+def test_a_sink_knows_what_is_open_until_it_has_ended(tracer: Tracer, kept: Kept) -> None:
+    with tracer.span("top", trace_id="t" * 32), tracer.span("twice"):
+        assert [each.name for each in kept.open] == ["top", "twice"]
+        with tracer.span("twice", number=2):
+            pass
+        assert [each.name for each in kept.open] == ["top", "twice"]
+    assert not kept.open
+    assert kept["twice"].attributes == {}  # the last that ended
+    kept.clear()
+    assert not kept.spans
+
+
 def test_a_failure_and_a_cancellation_are_told_apart(tracer: Tracer, kept: Kept) -> None:
     with pytest.raises(ValueError, match="no"), tracer.span("bad", trace_id="t"):
         raise ValueError("no")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from holdfast.errors import BudgetExceeded
 from holdfast.evals.passing import PassingProvider
 from holdfast.routing.cost import most_msat
@@ -9,32 +11,47 @@ from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Provi
 
 
 class Purse:
-    """What may still be spent, in msat."""
+    """What may still be spent, in msat; calls at once share it."""
 
     def __init__(self, msat: int) -> None:
         self._allowed = msat
         self.spent = 0
+        self._held = 0
+        self._changed = asyncio.Event()
 
-    def check(self, request: ModelRequest, price: Price | None) -> None:
-        """Refuse a call that nobody can say the price of, or that comes after all is spent.
+    async def hold(self, request: ModelRequest, price: Price | None) -> int:
+        """Hold the most that a call may cost until it is let go of, and return that.
+
+        As long as what is held may use up what is left, a call waits for those before it: so that
+        all together go beyond the budget by the price of one.
 
         Raises:
-            BudgetExceeded: as above.
+            BudgetExceeded: nobody can say the price of the call, or all is spent.
         """
         if price is None:
             raise BudgetExceeded(
                 f"the price of {request.model!r} is unknown, so that no budget can hold",
                 hint="give its prices in holdfast.toml",
             )
-        if self.spent >= self._allowed and price != _FREE:
+        if price == _FREE:
+            return 0
+        while self.spent < self._allowed <= self.spent + self._held:
+            await self._changed.wait()
+        if self.spent >= self._allowed:
             raise BudgetExceeded(
                 f"the budget of {self._allowed / 1000:g} sat is spent",
                 hint="allow more with --budget-sats, or run fewer scenarios",
             )
+        most = _most(request, price)
+        self._held += most
+        return most
 
-    def pay(self, msat: int | None, request: ModelRequest, price: Price) -> None:
-        """Note what a call cost; the most it may have cost if the provider did not count."""
-        self.spent += _most(request, price) if msat is None else msat
+    def let_go(self, most: int, *, paid: int) -> None:
+        """Hold no longer what was held for a call, and note what it cost."""
+        self._held -= most
+        self.spent += paid
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 class BudgetedProvider(PassingProvider):
@@ -45,12 +62,15 @@ class BudgetedProvider(PassingProvider):
         self._purse = purse
 
     async def complete(self, request: ModelRequest, on_text: OnText | None) -> ModelReply:
-        price = self._inner.price(request.model)
-        self._purse.check(request, price)
-        assert price is not None
-        reply = await self._inner.complete(request, on_text)
-        self._purse.pay(reply.cost_msat, request, price)
-        return reply
+        most = await self._purse.hold(request, self._inner.price(request.model))
+        paid = 0
+        try:
+            reply = await self._inner.complete(request, on_text)
+            # the most that it may have cost if the provider did not count
+            paid = most if reply.cost_msat is None else reply.cost_msat
+            return reply
+        finally:
+            self._purse.let_go(most, paid=paid)
 
 
 _FREE = Price(input_msat_per_million=0, output_msat_per_million=0)

@@ -66,8 +66,28 @@ def test_chrome_gets_one_complete_event_for_each_span(spans: list[Span]) -> None
     document = json.loads("".join(chrome_text([spans])), parse_constant=pytest.fail)
     whole = [each for each in document["traceEvents"] if each["ph"] == "X"]
     assert sorted(each["args"]["span_id"] for each in whole) == [each.span_id for each in spans]
+    places = {(each["args"]["span_id"], each["ts"], each["dur"]) for each in whole}
+    assert places == {
+        (each.span_id, each.start_ns / 1000, each.duration_ns / 1000) for each in spans
+    }
     instants = [each for each in document["traceEvents"] if each["ph"] == "i"]
-    assert len(instants) == len(spans)
+    assert [each["ts"] for each in instants] == [0.003] * len(spans)
+
+
+@given(traces(), traces())
+def test_chrome_names_each_trace_and_each_lane_that_spans_lie_on(
+    one: list[Span], two: list[Span]
+) -> None:
+    document = json.loads("".join(chrome_text([one, two])))
+    named = {"process_name": set[object](), "thread_name": set[object]()}
+    for each in document["traceEvents"]:
+        if each["ph"] == "M":
+            named[each["name"]].add((each["pid"], each.get("tid")))
+            if each["name"] == "process_name":
+                assert each["args"]["name"].endswith(f" {TRACE[:8]}")
+    drawn = {(each["pid"], each["tid"]) for each in document["traceEvents"] if each["ph"] != "M"}
+    assert named["thread_name"] == drawn
+    assert named["process_name"] == {(process, None) for process, _ in drawn}
 
 
 @given(traces(), traces())

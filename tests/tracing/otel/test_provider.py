@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -31,6 +32,17 @@ def test_their_spans_hang_below_ours_and_ours_below_theirs(tracer: Tracer, kept:
     assert kept["beside"].parent_id == kept["theirs"].span_id
     assert {span.trace_id for span in kept.spans} == {"a" * 32}
     assert (kept["theirs"].source.scope, kept["theirs"].source.scope_version) == ("lib", "1.0")
+
+
+def test_what_an_instrumentor_says_of_itself_comes_back_even_if_json_has_no_word_for_it(
+    tracer: Tracer, kept: Kept
+) -> None:
+    assert tracer
+    for number, said in enumerate((math.nan, math.inf, 2**70, b"\xff", 0.5)):
+        with api.get_tracer("lib", attributes={"said": said}).start_as_current_span(f"{number}"):
+            pass
+        told = kept[f"{number}"].source.scope_attributes["said"]
+        assert repr(told) == repr(said)
 
 
 def test_the_current_span_is_seen_from_both_sides(tracer: Tracer) -> None:
