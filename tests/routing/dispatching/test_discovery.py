@@ -320,6 +320,38 @@ async def test_what_a_provider_lists_no_longer_has_no_price_of_its_list_any_more
         await provider.close()
 
 
+async def test_what_a_list_said_in_dollars_is_forgotten_when_it_says_it_no_longer():
+    exchange, clock = Exchange("USD", {date(2026, 1, 1): Decimal(100_000)}), ManualClock(AT)
+    listing = {"data": [{"id": "a", "pricing": {"prompt": "0.000001", "completion": "0.000001"}}]}
+    async with endpoint(answering(200, listing)) as url:
+        config = ProviderConfig(name="node", base_url=url, auto_discover=True)
+        provider = ChatProvider(config, clock=clock)
+        discovery = found_by([provider], Quotes(), exchange)
+        await discovery.ask(AT)
+        assert provider.price("a") is not None
+        del listing["data"][0]["pricing"]
+        await discovery.ask(AT)
+        assert provider.price("a") is None
+        await provider.close()
+
+
+async def test_only_who_is_configured_so_is_asked_and_the_longest_answer_of_a_model_is_learned():
+    market, clock = Market(), ManualClock(AT)
+    top = {"id": "a", "top_provider": {"max_completion_tokens": 77}}
+    async with (
+        endpoint(market.answer) as silent,
+        endpoint(answering(200, {"data": [top, {"id": "b"}]})) as url,
+    ):
+        quiet = ChatProvider(ProviderConfig(name="quiet", base_url=silent), clock=clock)
+        config = ProviderConfig(name="node", base_url=url, auto_discover=True)
+        provider = ChatProvider(config, clock=clock)
+        await found_by([quiet, provider], Quotes()).ask(AT)
+        assert market.asked == 0
+        assert provider.limits == {"a": 77}
+        await quiet.close()
+        await provider.close()
+
+
 def test_what_was_not_asked_yet_may_have_any_model():
     config = ProviderConfig(
         name="p", base_url="http://localhost:9/v1", models={"a": None}, auto_discover=True

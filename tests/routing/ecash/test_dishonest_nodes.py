@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.errors import NodeFailed, ProviderError, UsageError
 from holdfast.routing.config import Prepaid
-from holdfast.routing.ecash.records import Phase
+from holdfast.routing.ecash.records import Operation, Phase
 from tests.routing.ecash.kit import assert_sound, fill, sats
 from tests.routing.ecash.test_nodes import desk, request
 
@@ -70,6 +70,40 @@ async def test_a_refund_that_came_before_the_key_was_forgotten_is_not_lost(tmp_p
         at.node.accounts.clear()
         assert (await at.balance.give_up()).phase is Phase.DONE
         assert sats(at.wallet) > 990
+        await assert_sound(at.wallet)
+
+
+async def test_less_than_a_sat_is_not_asked_for_and_stays_for_later_requests(tmp_path, mint):
+    async with desk(tmp_path, mint.url) as at:
+        await fill(at.wallet, 1000)
+        await at.balance.top_up(20)
+        (account,) = at.node.accounts.values()
+        account.msat = 999
+        with pytest.raises(UsageError, match="has 999 msat of ours, less than the sat"):
+            await at.balance.refund()
+        assert "/v1/balance/refund" not in at.node.asked
+        assert at.balance.key
+
+
+async def test_a_key_that_is_forgotten_between_asking_and_refund_is_a_loss_that_is_told(
+    tmp_path, mint, monkeypatch
+):
+    async with desk(tmp_path, mint.url) as at:
+        await fill(at.wallet, 1000)
+        await at.balance.top_up(20)
+        begin = at.balance._begin_refund
+
+        async def begin_and_forget() -> Operation:
+            asked = await begin()
+            at.node.accounts.clear()
+            return asked
+
+        monkeypatch.setattr(at.balance, "_begin_refund", begin_and_forget)
+        with pytest.raises(NodeFailed, match=UNKNOWN):
+            await at.balance.refund()
+        assert at.wallet.store.newest_operations(1)[0].phase is Phase.LOST
+        assert at.wallet.store.account("lost:desk") == 19_000
+        assert at.balance.key == ""
         await assert_sound(at.wallet)
 
 

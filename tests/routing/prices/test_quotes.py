@@ -119,6 +119,23 @@ def test_strangers_who_ask_next_to_nothing_make_nobody_else_implausible():
     assert implausible(quote(300_000_000, "node"), [*liars, table]) is not None
 
 
+def test_a_fee_for_each_request_counts_in_what_is_usual_and_cannot_be_negative():
+    def with_fee(msat: int, provider: str = "p") -> Quote:
+        price = Price(input_msat_per_million=1, output_msat_per_million=1, request_msat=msat)
+        return Quote(provider=provider, model="m", price=price, source="models", at_ms=AT)
+
+    others = [with_fee(10, "q"), with_fee(11, "r")]
+    assert implausible(with_fee(900), others) is None
+    assert "times what others charge" in (implausible(with_fee(1_200), others) or "")
+    assert implausible(with_fee(-1), others) == "it is negative"
+
+
+def test_what_a_provider_is_said_to_charge_elsewhere_bears_witness_against_its_own_word():
+    settings, table = quote(100, "configuration"), quote(100, "genai-prices")
+    for witness in (settings, table):
+        assert "101 times" in (implausible(quote(10_100, "node"), [witness]) or "")
+
+
 @given(st.lists(RATES, max_size=6), RATES)
 def test_a_lone_quote_and_one_that_all_agree_on_are_believed(rates, rate):
     assert implausible(quote(rate), []) is None
