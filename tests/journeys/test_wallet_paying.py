@@ -76,6 +76,17 @@ async def test_a_stream_through_the_proxy_is_paid_from_the_balance(project, tmp_
         assert (row["node_msat"], row["spent_msat"], row["lost_msat"]) == (49_000 - 184, 184, 0)
 
 
+async def test_money_at_a_node_that_is_not_to_be_paid_any_more_comes_back(project, tmp_path, mint):
+    async with routstr_node(mint.url, tmp_path) as node:
+        await filled(project, mint.url, node)
+        await run(project, "topup", "desk", "40")
+        project.write("holdfast.toml", f'[wallet]\nmints = ["{mint.url}"]\n')
+        refused = await run(project, "topup", "desk")
+        assert (refused.code, "there is no node 'desk'" in refused.err) == (2, True)
+        assert "39 sat are back" in (await run(project, "refund", "desk")).out
+        assert "there is no node 'desk'" in (await run(project, "refund", "desk")).err
+
+
 async def test_a_balance_that_the_node_forgot_is_given_up_by_hand(project, tmp_path, mint):
     async with routstr_node(mint.url, tmp_path) as node:
         await filled(project, mint.url, node)

@@ -107,6 +107,28 @@ def node_named(settings: Settings, name: str) -> ProviderConfig:
     return nodes[name]
 
 
+def node_with_money(settings: Settings, name: str) -> ProviderConfig:
+    """Return the node of a name, also one that is not to be paid any more and has money still.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = wallet_path(settings)
+    if path is None or not path.exists() or name in {each.name for each in nodes_of(settings)}:
+        return node_named(settings, name)
+    from holdfast.routing.config import Prepaid, ProviderConfig  # noqa: PLC0415 - with a wallet
+    from holdfast.routing.ecash.store import WalletStore  # noqa: PLC0415 - as above
+
+    store = WalletStore(path, SystemClock())
+    try:
+        known = store.node(name)
+    finally:
+        store.close()
+    if known is None or not known.key:
+        return node_named(settings, name)
+    return ProviderConfig(name=name, base_url=known.url, kind="routstr", prepaid=Prepaid())
+
+
 def prepaying_of(wallet: Wallet, config: ProviderConfig, ledger: Ledger | None) -> Prepaying:
     """Return the balance at a node."""
     from holdfast.routing.ecash.prepaying import Prepaying  # noqa: PLC0415 - needs an extra

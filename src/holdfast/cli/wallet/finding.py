@@ -87,7 +87,8 @@ def _accept(settings: Settings, arguments: argparse.Namespace, output: Output) -
 
     async def work(wallet: Wallet) -> FoundNode:
         found = {each.url: each for each in wallet.store.found()}
-        node = found.get(arguments.url.rstrip("/"))
+        plain = arguments.url.rstrip("/")
+        node = found.get(plain) or found.get(f"{plain}/v1")
         if node is None:
             raise UsageError(
                 f"nobody told of a node at {arguments.url}", hint="see `holdfast wallet nodes`"
@@ -104,7 +105,7 @@ def _accept(settings: Settings, arguments: argparse.Namespace, output: Output) -
         output.line(f"{node.url} is the provider {node.accepted}: it may have {limit} sat at most")
         output.note("what is asked there goes to somebody whom you do not know: see policies")
     else:
-        output.line(f"{node.url} is not paid any more; `refund` takes back what it has")
+        output.line(f"{node.url} is not paid any more; `wallet refund NAME` takes back what it has")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from holdfast.app.services import open_ledger
-from holdfast.app.wallets import node_named, prepaying_of
+from holdfast.app.wallets import node_named, node_with_money, prepaying_of
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.cli.wallet.opening import sats_of, told, with_wallet
@@ -38,10 +38,11 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Move money to a node, or back."""
     settings = settings_of(arguments, output)
-    node = node_named(settings, arguments.node)
     if arguments.verb == "topup":
+        node = node_named(settings, arguments.node)
         amount = sats_of(arguments.amount) if arguments.amount else None
         return _top_up(settings, node, amount, output)
+    node = node_with_money(settings, arguments.node)
     return _refund(settings, node, output, give_up=arguments.give_up)
 
 
