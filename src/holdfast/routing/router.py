@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from operator import attrgetter
@@ -126,8 +127,9 @@ class Router:
         self.dispatcher.plan(self.dispatcher.wanted(Ask(model=model, size=0)))
 
     async def close(self) -> None:
-        """Close every provider, also if one of them fails to."""
+        """Close every provider, also if one of them fails to, and keep what is known of their circuits."""
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, self.dispatcher.board.flush)
             for provider in self.dispatcher.providers.values():
                 stack.push_async_callback(provider.close)
 

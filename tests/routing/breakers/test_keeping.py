@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +19,7 @@ from hypothesis import strategies as st
 from holdfast.errors import StorageTooNew
 from holdfast.routing.breakers.board import Board, Place
 from holdfast.routing.breakers.keeping import decode, encode, keep
-from holdfast.routing.breakers.rules import Circuit, Rules
+from holdfast.routing.breakers.rules import Circuit, Forced, Rules
 from holdfast.routing.config import fingerprint
 from holdfast.routing.faults import Fault
 from holdfast.testing.clock import ManualClock
@@ -61,6 +67,12 @@ def break_down(board: Board, place: Place = HERE) -> None:
         permit = board.acquire(place)
         assert permit is not None
         permit.fail(Fault.SERVER)
+    board.flush()
+
+
+def force(board: Board, place: Place, forced: Forced | None) -> None:
+    board.force(place, forced)
+    board.flush()
 
 
 def test_what_one_process_learnt_the_next_one_knows(path: Path, clock: ManualClock):
@@ -72,6 +84,7 @@ def test_what_one_process_learnt_the_next_one_knows(path: Path, clock: ManualClo
     permit = later.acquire(HERE)
     assert permit is not None
     permit.succeed()
+    later.flush()
     assert opened(path, clock).judge(HERE).ready
 
 
@@ -86,11 +99,11 @@ def test_nothing_is_written_before_a_circuit_changes(path: Path, clock: ManualCl
 def test_what_is_forced_by_another_process_is_seen_within_a_second(path: Path, clock: ManualClock):
     proxy, command = opened(path, clock), opened(path, clock)
     clock.advance(0.5)
-    command.force(HERE, "open")
+    force(command, HERE, "open")
     clock.advance(0.5)
     assert proxy.acquire(HERE) is None
     clock.advance(0.1)
-    command.force(HERE, None)
+    force(command, HERE, None)
     clock.advance(0.899)
     assert not proxy.judge(HERE).ready
     clock.advance(0.001)
@@ -101,8 +114,8 @@ def test_a_process_that_has_not_looked_yet_does_not_overwrite_what_was_forced(
     path: Path, clock: ManualClock
 ):
     proxy, command = opened(path, clock), opened(path, clock)
-    command.force(HERE, "open")
-    command.force(OTHER, "closed")
+    force(command, HERE, "open")
+    force(command, OTHER, "closed")
     clock.advance(0.01)
     break_down(proxy)
     found = opened(path, clock)
@@ -119,6 +132,7 @@ def test_of_two_processes_one_probes(path: Path, clock: ManualClock):
     assert not other.judge(HERE).probing
     permit = one.acquire(HERE)
     assert permit is not None
+    one.flush()
     clock.advance(1)
     assert other.judge(HERE).probing
     assert other.acquire(HERE) is None
@@ -181,9 +195,11 @@ def test_a_place_that_cannot_be_written_is_a_warning(tmp_path: Path, clock: Manu
 def test_no_key_is_written_and_nothing_but_the_file_and_its_lock_stays(
     path: Path, clock: ManualClock
 ):
-    permit = opened(path, clock).acquire(HERE)
+    board = opened(path, clock)
+    permit = board.acquire(HERE)
     assert permit is not None
     permit.fail(Fault.AUTH)
+    board.flush()
     assert SECRET not in path.read_text()
     assert fingerprint(SECRET) in path.read_text()
     assert {each.name for each in path.parent.iterdir()} <= {path.name, f"{path.name}.lock"}
@@ -192,7 +208,7 @@ def test_no_key_is_written_and_nothing_but_the_file_and_its_lock_stays(
 def test_what_is_old_is_forgotten_and_what_is_forced_is_not(path: Path, clock: ManualClock):
     board = opened(path, clock)
     break_down(board)
-    board.force(OTHER, "open")
+    force(board, OTHER, "open")
     clock.advance(2 * 86_400)
     break_down(board, Place("third", "", "m"))
     kept = {each["provider"] for each in json.loads(path.read_text())["circuits"]}
@@ -201,13 +217,90 @@ def test_what_is_old_is_forgotten_and_what_is_forced_is_not(path: Path, clock: M
 
 def test_a_large_file_is_written_once_a_second_and_nothing_is_lost(path: Path, clock: ManualClock):
     board = opened(path, clock)
-    for number in range(300):
+    for number in range(201):
         board.force(Place("any", "", f"model {number}"), "open")
+    board.flush()
+    for number in range(201, 300):
+        board.force(Place("any", "", f"model {number}"), "open")
+        clock.advance(0.001)
+    board.judge(HERE)
     assert len(json.loads(path.read_text())["circuits"]) == 201
     clock.advance(1)
     board.judge(HERE)
+    board.flush()
     assert not board.judge(Place("any", "", "model 1")).ready
     assert len(json.loads(path.read_text())["circuits"]) == 300
+    force(board, OTHER, "open")
+    board.force(HERE, "open")
+    board.flush()  # what is owed is written at the end, before its second is over
+    assert len(json.loads(path.read_text())["circuits"]) == 302
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the file, as another process may that stands still."""
+    path.parent.mkdir()
+    with path.with_name(f"{path.name}.lock").open("ab") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def test_who_holds_the_lock_holds_nobody_up_and_the_last_change_is_written(
+    path: Path, clock: ManualClock
+):
+    with locked(path):
+        board = opened(path, clock)
+        for place in (HERE, OTHER):
+            for _ in range(3):
+                permit = board.acquire(place)
+                assert permit is not None
+                permit.fail(Fault.SERVER)
+        assert not board.judge(HERE).ready
+        assert not path.exists()
+    board.flush()
+    found = opened(path, clock)
+    assert not found.judge(HERE).ready
+    assert not found.judge(OTHER).ready
+
+
+def test_a_lock_that_is_never_free_is_told(path: Path, clock: ManualClock, caplog, monkeypatch):
+    monkeypatch.setattr("holdfast.routing.breakers.keeping._LOCK_TRIES", 2)
+    board = opened(path, clock)
+    with locked(path), caplog.at_level(logging.WARNING):
+        break_down(board)
+    assert "another process holds 'breakers.json.lock'" in caplog.text
+
+
+def test_a_full_disk_is_told_once_and_what_is_written_later_is_whole(
+    path: Path, clock: ManualClock, caplog, monkeypatch
+):
+    board = opened(path, clock)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
+        patched.setattr("holdfast.routing.breakers.keeping._replace", full)
+        break_down(board)
+        force(board, OTHER, "open")
+    assert caplog.text.count("No space left on device") == 1
+    force(board, Place("third"), "open")
+    assert not opened(path, clock).judge(HERE).ready
+    assert not opened(path, clock).judge(OTHER).ready
+
+
+def test_a_process_that_ends_without_a_word_of_farewell_writes_what_it_knows(tmp_path: Path):
+    program = f"""
+from pathlib import Path
+from holdfast.routing.breakers.board import Place
+from holdfast.routing.breakers.keeping import keep
+from holdfast.routing.breakers.rules import Rules
+
+board = keep(Path({str(tmp_path)!r}) / "breakers.json", Rules(), now_ms=lambda: 1, jitter=lambda: 0.0)
+board.force(Place("node", "", "m"), "open")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    assert json.loads((tmp_path / "breakers.json").read_text())["circuits"][0]["forced"] == "open"
 
 
 @given(circuits=st.dictionaries(PLACES, CIRCUITS, max_size=5))

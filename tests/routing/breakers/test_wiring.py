@@ -7,6 +7,7 @@ from pathlib import Path
 from holdfast.app.services import build_router
 from holdfast.routing.breakers.board import Board, Place
 from holdfast.routing.faults import Fault
+from holdfast.routing.router import Router
 from holdfast.settings import load_settings
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.providers import ScriptedProvider
@@ -20,10 +21,13 @@ models = ["m"]
 HERE = Place("node", "", "m")
 
 
-def board_of(folder: Path, clock: ManualClock, exchange=None, **overrides) -> Board:
+def router_of(folder: Path, clock: ManualClock, exchange=None, **overrides) -> Router:
     settings = load_settings(folder, {}, **overrides)
-    tracer = Tracer(clock=clock)
-    return build_router(settings, tracer, clock, exchange).dispatcher.board
+    return build_router(settings, Tracer(clock=clock), clock, exchange)
+
+
+def board_of(folder: Path, clock: ManualClock, exchange=None, **overrides) -> Board:
+    return router_of(folder, clock, exchange, **overrides).dispatcher.board
 
 
 def break_down(board: Board) -> None:
@@ -33,10 +37,12 @@ def break_down(board: Board) -> None:
         permit.fail(Fault.SERVER)
 
 
-def test_a_router_begins_with_what_the_last_one_learnt(tmp_path: Path):
+async def test_a_router_begins_with_what_the_last_one_learnt(tmp_path: Path):
     (tmp_path / "holdfast.toml").write_text(SETTINGS)
     clock = ManualClock()
-    break_down(board_of(tmp_path, clock))
+    router = router_of(tmp_path, clock)
+    break_down(router.dispatcher.board)
+    await router.close()
     assert (tmp_path / ".holdfast" / "breakers.json").exists()
     assert not board_of(tmp_path, clock).judge(HERE).ready
 
@@ -45,6 +51,10 @@ def test_recorded_answers_and_a_store_in_memory_leave_nothing_behind(tmp_path: P
     (tmp_path / "holdfast.toml").write_text(SETTINGS)
     clock = ManualClock()
     replay = ScriptedProvider([], name="node", models=("m",))
-    break_down(board_of(tmp_path, clock, lambda _: [replay]))
-    break_down(board_of(tmp_path, clock, store="memory://"))
+    for board in (
+        board_of(tmp_path, clock, lambda _: [replay]),
+        board_of(tmp_path, clock, store="memory://"),
+    ):
+        break_down(board)
+        board.flush()
     assert [each.name for each in tmp_path.iterdir()] == ["holdfast.toml"]

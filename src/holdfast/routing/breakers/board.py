@@ -55,6 +55,7 @@ class Board:
 
     `now_ms` and `jitter` come from outside. `changed` is called after a change of state, not after
     each outcome. `others` is asked at the beginning, and once a second at most when somebody wants to call.
+    `flush` returns when all changes are kept.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class Board:
         jitter: Callable[[], float],
         changed: Changed | None = None,
         others: Others | None = None,
+        flush: Callable[[], None] | None = None,
     ) -> None:
         self.rules = rules
         self._now_ms = now_ms
         self._jitter = jitter
         self._changed = changed
         self._others = others
+        self._flush = flush
         self._look_ms = 0
         self._circuits: dict[Place, Circuit] = {}
         self._early_ms: dict[Place, int] = {}
@@ -130,6 +133,11 @@ class Board:
     def force(self, place: Place, forced: Forced | None) -> None:
         """Hold a circuit open or closed by hand; None lets it decide again."""
         self._set(place, force(self.circuit(place), forced, self._now_ms()))
+
+    def flush(self) -> None:
+        """Return when all changes are where the next process finds them; that may wait for a disk."""
+        if self._flush is not None:
+            self._flush()
 
     def soonest(self, places: Iterable[Place]) -> int | None:
         """Return in how many ms one of the places may be asked again, None if there is no place."""

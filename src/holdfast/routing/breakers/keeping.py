@@ -1,17 +1,20 @@
 """What is known of endpoints outlives a process and is shared by all of a project: one JSON file.
 
 It is written whole or not at all, and lost at worst: whatever it says can be learnt again. It holds
-fingerprints of keys and no keys.
+fingerprints of keys and no keys. A thread writes it: other processes may hold its lock, and disks are slow.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any, Final, cast
 
 from holdfast.errors import StorageTooNew
@@ -26,6 +29,7 @@ _KEPT_MS = 86_400_000
 _MOST_KEPT = 2_000
 _SMALL = 200
 _EACH_MS = 1_000
+_LOCK_TRIES, _LOCK_SECONDS = 250, 0.02
 _WORDS: Final = {
     "state": ("closed", "open", "half_open"),
     "forced": (None, "open", "closed"),
@@ -46,13 +50,21 @@ def keep(
         StorageTooNew: the file was written by a newer version.
     """
     file = BreakerFile(path, now_ms)
-    return Board(rules, now_ms=now_ms, jitter=jitter, changed=file.write, others=file.news)
+    return Board(
+        rules,
+        now_ms=now_ms,
+        jitter=jitter,
+        changed=file.write,
+        others=file.news,
+        flush=file.flush,
+    )
 
 
 class BreakerFile:
     """The circuits of a project in a file, shared with other processes by `merge`.
 
-    A small file is written at each change, a large one once a second at most.
+    A small file is written at each change, a large one once a second at most. What changes while it is
+    written waits for the next time, all in one. A process that ends in good order writes what is left.
     """
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
@@ -60,9 +72,17 @@ class BreakerFile:
         self._now_ms = now_ms
         self._stamp: _Stamp | None = None
         self._owed: Circuits | None = None
-        self._count = 0
-        self._written_ms = 0
+        self._damaged: _Stamp | None = None
         self._is_open = True
+        self._written_ms = 0
+        self._pool = ThreadPoolExecutor(1, "circuits")
+        self._writing: Future[None] | None = None
+        self._next: Circuits | None = None
+        self._handing = Lock()  # of `_next` from the loop to the thread
+        # What follows is the thread's; the loop only reads it.
+        self._own: _Stamp | None = None
+        self._count = 0
+        self._told = ""
 
     def news(self) -> Circuits | None:
         """Return all that the file says, None if it is as it was when it was last read or written.
@@ -74,46 +94,71 @@ class BreakerFile:
         if self._owed is not None:
             self.write(self._owed)
         stamp = self._stamp_now()
-        if stamp is None or stamp == self._stamp or not self._is_open:
+        if stamp is None or stamp in (self._stamp, self._own) or not self._is_open:
             return None
         is_first, self._stamp = self._stamp is None, stamp
         try:
             return self._read()
         except StorageTooNew as error:
-            if is_first and not self._count:
+            if is_first and self._writing is None:
                 raise
             self._leave_alone(error.message)
             return None
 
     def write(self, circuits: Circuits) -> None:
-        """Write circuits, with what others wrote since."""
+        """Let circuits be written, with what others wrote since."""
         if not self._is_open:
             return
         if self._count > _SMALL and self._now_ms() - self._written_ms < _EACH_MS:
             self._owed = circuits
             return
         self._owed, self._written_ms = None, self._now_ms()
+        with self._handing:
+            is_asked, self._next = self._next is not None, dict(circuits)
+        if not is_asked:
+            self._writing = self._pool.submit(self._write_last)
+
+    def flush(self) -> None:
+        """Write what is owed, and return when all is written."""
+        if self._owed is not None:
+            self._written_ms = 0
+            self.write(self._owed)
+        if self._writing is not None:
+            self._writing.result()
+
+    def _write_last(self) -> None:
+        """Write the newest that was handed over, in the thread."""
+        with self._handing:
+            circuits, self._next = self._next, None
+        if circuits is None or not self._is_open:
+            return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _locked(self._path.with_name(f"{self._path.name}.lock")):
                 self._write_merged(circuits)
+            self._told = ""
         except StorageTooNew as error:
             self._leave_alone(error.message)
         except OSError as error:
-            why = error.strerror or str(error)
-            warn("the state of circuits is not kept: cannot write %r: %s", str(self._path), why)
+            self._complain(error.strerror or str(error))
 
     def _write_merged(self, circuits: Circuits) -> None:
-        theirs: Circuits = self._read() if self._stamp_now() != self._stamp else {}
+        theirs = self._read()
         merged = dict(theirs)
         for place, ours in circuits.items():
             merged[place] = merge(ours, theirs.get(place, CLOSED))
         kept = _worth_keeping(merged, self._now_ms())
         self._count = len(kept)
         _replace(self._path, encode(kept))
-        heard = all(circuits.get(place) is merged[place] for place in theirs)
-        # What others wrote is not known to the board yet: let it be read.
-        self._stamp = self._stamp_now() if heard else (0, 0, 0)
+        # What others wrote is not known to the board yet: then it has to read the file.
+        if all(circuits.get(place) is merged[place] for place in theirs):
+            self._own = self._stamp_now()
+
+    def _complain(self, why: str) -> None:
+        """Say why the file cannot be written, once until it can be or there is another reason."""
+        if why != self._told:
+            self._told = why
+            warn("the state of circuits is not kept: cannot write %r: %s", str(self._path), why)
 
     def _read(self) -> Circuits:
         try:
@@ -123,7 +168,10 @@ class BreakerFile:
         except OSError as error:
             warn("cannot read %r: %s", str(self._path), error.strerror)
         except ValueError as error:
-            warn("%r is damaged, so endpoints are judged anew: %s", str(self._path), error)
+            stamp, before = self._stamp_now(), self._damaged
+            self._damaged = stamp
+            if stamp != before:
+                warn("%r is damaged, so endpoints are judged anew: %s", str(self._path), error)
         return {}
 
     def _stamp_now(self) -> _Stamp | None:
@@ -220,9 +268,20 @@ def _last_ms(circuit: Circuit) -> int:
 
 @contextmanager
 def _locked(path: Path) -> Generator[None]:
-    """Keep other processes out; they are waited for, as they only read and write one file."""
+    """Keep other processes out. They only read and write one file, so they are waited for, but not for ever.
+
+    Raises:
+        OSError: one of them holds the lock, as a process does that was stopped in the middle.
+    """
     with path.open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                Event().wait(_LOCK_SECONDS)  # in a thread of its own, for which there is no clock
+        else:
+            raise BlockingIOError(errno.EAGAIN, f"another process holds {path.name!r}")
         yield
 
 
