@@ -132,8 +132,11 @@ def test_a_run_is_cancelled_from_another_process(project: Project) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_how_to_go_on(project: Project, how: signal.Signals) -> None:
-    project.write("gated.yaml", GATED.replace("counting:gate", "counting_async:gate"))
+@pytest.mark.parametrize("where", ["counting", "counting_async"])
+def test_an_interrupted_run_says_how_to_go_on(
+    project: Project, how: signal.Signals, where: str
+) -> None:
+    project.write("gated.yaml", GATED.replace("counting:gate", f"{where}:gate"))
     project.write(
         "counting_async.py",
         "import asyncio\nfrom pathlib import Path\nasync def gate(name):\n"
@@ -147,7 +150,9 @@ def test_an_interrupted_run_says_how_to_go_on(project: Project, how: signal.Sign
     assert "Traceback" not in stopped.err
     project.write("open-sesame", "")
     assert project.run("resume").code == 0
-    assert ran(project) == {"one": 1, "last": 1}
+    counted = ran(project)
+    counted.pop("open-sesame", None)  # it was under way, and is done again
+    assert counted == {"one": 1, "last": 1}
 
 
 def kill_somewhere(project: Project, chance: random.Random) -> None:

@@ -13,6 +13,7 @@ from holdfast.agents.contracts import output_contract
 from holdfast.agents.expressions import evaluate
 from holdfast.agents.functions import find_function, folder_of
 from holdfast.agents.templates import Argument, Scope, render, render_argument
+from holdfast.agents.threads import call_in_thread
 from holdfast.agents.tools.seam import Tool, ToolContext
 from holdfast.agents.types import json_schema, problems
 from holdfast.agents.workflow import HumanNode, ModelNode, Node, PythonNode, ToolNode, Workflow
@@ -188,7 +189,7 @@ async def _call_python(node: PythonNode, visit: _Visit) -> object:
     if inspect.iscoroutinefunction(function):
         result = await function(**arguments)
     else:
-        result = await asyncio.to_thread(function, **arguments)
+        result = await call_in_thread(function, **arguments)
     wrong = problems(node.returns, result)
     if wrong:
         raise StepError(f"{node.call} returned something else than it should: {wrong[0]}")
