@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
 
-from holdfast.testing.upstream import Act, Reply, Upstream
+from holdfast.testing.upstream import Act, Fault, Reply, Upstream
 from tests.journeys.cli import Project, stop
 from tests.journeys.test_route_command import ask, both, proxied, upstream
 
@@ -84,6 +85,23 @@ def test_a_workflow_is_served_by_the_cheap_model_once_it_is_shown(
     text, _ = both(project, "route", "explain", "auto", "--prompt", "Count the bones of a foot.")
     assert "(n=0 of " in text.out
     assert len(huge.exchanges) == len(models)
+
+
+def test_who_does_not_wait_for_a_check_has_the_result_all_the_same(
+    floored: tuple[Project, Upstream, Upstream],
+) -> None:
+    project, tiny, _ = floored
+    tiny.default = Act(fault=Fault.HANG)
+    project.write("count.yaml", FLOW)
+    process = project.start("run", "count.yaml", "--json")
+    assert process.stderr is not None
+    assert any("being compared (1)" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(said)["result"] == {"total": 27}
+    _, data = both(project, "route", "quality")
+    assert data["comparisons"] == []
 
 
 def test_evidence_outlives_a_kill_and_users_may_correct_it(

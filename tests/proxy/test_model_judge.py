@@ -71,13 +71,13 @@ async def test_the_reference_judges_until_a_cheap_model_is_shown(tmp_path: Path)
 
 async def test_a_judge_by_name_is_paid_by_nobody_else_and_sees_no_more(tmp_path: Path) -> None:
     async with courts(tmp_path, BY_HUGE, "jury") as (running, jury):
-        await running.ask()
+        await running.ask(owner="ann")
         users, check, judge = sorted(
             await running.proxy.settled(3),
             key=lambda row: ["chat", "check", "judge"].index(row.request_class),
         )
         assert (judge.model, judge.message) == ("jury", f"checks {users.id}")
-        assert judge.owner == judge.key_id == check.owner == ""
+        assert (users.owner, judge.owner, check.owner) == ("ann", "", "")
         assert judge.charged_msat == 50 * 15
         assert len(jury.exchanges) == 1
         assert len(running.huge.exchanges) == 1

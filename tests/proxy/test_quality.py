@@ -73,7 +73,7 @@ async def test_checks_that_do_not_end_are_left_and_the_user_is_told_who_is_waite
         shadow = await running.tiny.exchange(1)
         assert running.proxy.checker is not None
         running.proxy.checker.grace = 0.01
-    assert "1 answers are still being compared: they get 0.009 seconds more" in caplog.text
+    assert "answers are still being compared (1): they get 0.009 seconds more" in caplog.text
     await shadow.left.wait()
     assert running.counts.judged == 0
 
@@ -110,11 +110,11 @@ async def test_a_check_that_fails_harms_nobody_and_counts_for_nobody(tmp_path: P
 
 async def test_a_check_is_a_request_of_its_own_in_the_ledger(tmp_path: Path) -> None:
     async with tiers(tmp_path) as running:
-        seen = await running.send(stream=True)
+        seen = await running.send(stream=True, owner="ann")
         assert running.proxy.checker is not None
         await running.proxy.checker.quiet()
         users, check = await running.proxy.settled(2)
-        assert users.id == seen["request-id"]
+        assert (users.id, users.owner) == (seen["request-id"], "ann")
         assert (users.request_class, users.model, users.charged_msat) == ("chat", "huge", 1500)
         assert (check.request_class, check.model, check.charged_msat) == ("check", "tiny", 15)
         assert check.message == f"checks {users.id}"

@@ -50,6 +50,8 @@ class Tiers:
         messages = [{"role": "user", "content": text}]
         stream = fields.pop("stream", False)
         headers = {"x-holdfast-policy": policy} if policy else {}
+        if owner := fields.pop("owner", ""):
+            headers["x-holdfast-owner"] = owner
         body = request(CHAT, stream=stream, model="auto", messages=messages, **fields)
         return await self.proxy.ask(CHAT, body, **headers)
 

@@ -16,7 +16,10 @@ Result = TypeVar("Result")
 async def drive(
     opening: AbstractAsyncContextManager[Runtime], work: Callable[[Runtime], Awaitable[Result]]
 ) -> Result:
-    """Return what `work` returns; SIGTERM interrupts it as Ctrl-C does, and its runs are kept."""
+    """Return what `work` returns; SIGTERM interrupts it as Ctrl-C does, and its runs are kept.
+
+    Ctrl-C after that only ends what is still waited for, as all is done: checks of answers, for instance.
+    """
     task = asyncio.current_task()
     assert task is not None
     stopped = False
@@ -29,10 +32,14 @@ async def drive(
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows has no such signal
         loop.add_signal_handler(signal.SIGTERM, stop)
+    done: list[Result] = []
     try:
         async with opening as runtime:
-            return await work(runtime)
+            done.append(await work(runtime))
     except asyncio.CancelledError:
         if stopped:
             raise KeyboardInterrupt from None
-        raise
+        if not done:
+            raise
+        task.uncancel()
+    return done[0]

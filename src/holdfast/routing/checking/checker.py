@@ -135,7 +135,7 @@ class Checker:
         if self._tasks:
             await asyncio.wait([*self._tasks], timeout=silent)
         if self._tasks:
-            told = "%s answers are still being compared: they get %g seconds more; Ctrl-C ends it"
+            told = "answers are still being compared (%s): they get %g seconds more; Ctrl-C ends it"
             warn(told, len(self._tasks), self.grace - silent)
             await asyncio.wait([*self._tasks], timeout=self.grace - silent)
 
