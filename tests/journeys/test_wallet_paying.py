@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from asyncio import to_thread
+from asyncio import timeout, to_thread
 from signal import SIGINT
 
 import pytest
@@ -54,6 +54,23 @@ async def test_money_goes_to_a_node_by_hand_and_comes_back(project, tmp_path, mi
         assert (
             await run(project, "check")
         ).out == "problem: node 'desk' took 0.5 sat more than it charged for\n"
+
+
+async def test_ctrl_c_in_a_top_up_loses_nothing(project, tmp_path, mint):
+    async with routstr_node(mint.url, tmp_path) as node:
+        await filled(project, mint.url, node)
+        node.holds = {"/v1/balance/create"}
+        waiting = project.start("wallet", "topup", "desk", "60")
+        async with timeout(60):
+            await node.holding.wait()
+        done = await to_thread(stop, waiting, SIGINT)
+        assert (done.code, done.out, "Traceback" in done.err) == (130, "", False)
+        assert "finished by: holdfast wallet check" in done.err
+        assert "60 sat on its way" in (await run(project, "balance")).out
+        node.holds = set()
+        assert (await run(project, "check")).out == "everything adds up\n"
+        assert "59 sat at node desk" in (await run(project, "balance")).out
+        assert "59 sat are back" in (await run(project, "refund", "desk")).out
 
 
 async def test_a_stream_through_the_proxy_is_paid_from_the_balance(project, tmp_path, mint):

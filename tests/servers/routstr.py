@@ -8,6 +8,7 @@ when they are asked for twice.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +38,8 @@ class Account:
 
 @dataclass(kw_only=True)
 class Node:
-    """A running node. `lose` names paths whose next answer is lost after the work was done.
+    """A running node. `lose` names paths whose next answer is lost after the work was done, `holds`
+    those whose answers never come.
 
     `takes` is a factor on what is charged by the quote, `steals` msat taken with each request and not told,
     `keeps` refuses refunds, one that `is_old` opens accounts by GET alone, `withholds` is msat of each
@@ -57,6 +59,9 @@ class Node:
     withholds: int = 0
     tells: bool = True
     lose: set[str] = field(default_factory=set)
+    holds: set[str] = field(default_factory=set)
+    holding: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an answer of `holds` waits."""
     accounts: dict[str, Account] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
@@ -98,6 +103,9 @@ class Node:
         self.asked.append(request.path)
         self.addresses.append(str(request.rel_url))
         answer = await handler(request)
+        if request.path in self.holds:
+            self.holding.set()
+            await asyncio.Event().wait()
         if request.path in self.lose:
             self.lose.discard(request.path)
             assert request.transport is not None

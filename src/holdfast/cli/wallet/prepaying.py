@@ -37,6 +37,14 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Move money to a node, or back."""
+    try:
+        return _move(arguments, output)
+    except KeyboardInterrupt:
+        output.suggest("nothing is lost; what was on its way is finished by: ", "wallet", "check")
+        raise
+
+
+def _move(arguments: argparse.Namespace, output: Output) -> int:
     settings = settings_of(arguments, output)
     if arguments.verb == "topup":
         node = node_named(settings, arguments.node)
