@@ -82,6 +82,7 @@ class Inference:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(dispatch)
             begun = await dispatch.run(lambda call: _begin(call, asked.body))
+            dispatch.left_out = begun.answering.left_out
             headers |= headers_of(dispatch, begun.call)
             if choice is not None and self._dispatcher.overseer is not None:
                 _listen(self._dispatcher, dispatch, asked.body, begun)
@@ -124,6 +125,7 @@ async def _ask_whole(dispatch: Dispatch, call: Call, body: Object) -> Document:
         made = {name: each for name, each in made.items() if name not in _OF_STREAMS}
     async with exchange_with(call.provider, made, stream=False) as answering:
         document = await answering.document()
+    dispatch.left_out = answering.left_out
     _succeed(dispatch, call, answering, last_reason([document]))
     return document
 
@@ -258,6 +260,8 @@ def headers_of(dispatch: Dispatch, call: Call | None = None) -> dict[str, str]:
             headers["x-holdfast-cost-sats"] = f"{msat / 1000:.3f}"
     if retries := _retries(dispatch):
         headers["x-holdfast-retries"] = _plain(retries)
+    if dispatch.left_out:
+        headers["x-holdfast-left-out"] = ", ".join(dispatch.left_out)
     if policy := dispatch.wanted.policy.name:
         headers["x-holdfast-policy"] = _plain(policy)
     if (choice := dispatch.wanted.choice) is not None:

@@ -104,11 +104,6 @@ def test_settings_take_the_names_that_anthropic_gives_them() -> None:
     }
 
 
-def test_settings_that_newer_models_refuse_can_be_left_out() -> None:
-    sent = Anthropic(sampling=False).encode(ASK | {"temperature": 0, "top_p": 1, "top_k": 2})
-    assert set(sent) == {"model", "max_tokens", "messages"}
-
-
 def test_images_and_files_keep_their_bytes_or_their_address() -> None:
     parts = [
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},

@@ -26,12 +26,10 @@ class Anthropic:
     """Speak messages.
 
     `max_tokens` is the limit where a request has none: the endpoint insists on one, and thinking
-    counts towards it. `sampling`: temperature, top_p and top_k are sent; models since Claude
-    Opus 4.7 refuse them.
+    counts towards it.
     """
 
     max_tokens: int = 16_384
-    sampling: bool = True
 
     @property
     def name(self) -> str:
@@ -45,11 +43,7 @@ class Anthropic:
         return headers | ({"x-api-key": key} if key else {})
 
     def encode(self, body: Object) -> Document:
-        made = encode_request(body, limit=self.max_tokens)
-        if not self.sampling:
-            for name in ("temperature", "top_p", "top_k"):
-                made.pop(name, None)
-        return made
+        return encode_request(body, limit=self.max_tokens)
 
     def decode(self, document: Object, stamp: Stamp) -> Document:
         if document.get("type") == "error":

@@ -39,7 +39,8 @@ def encode_request(body: Object) -> Document:
     fields.refuse(("logprobs", "top_logprobs"), "probabilities of tokens are not told here")
     made = _tools(fields)
     config = _config(fields, as_text(body.get("model")))
-    fields.drop((*BOOKKEEPING, "messages", "model", "stream", "service_tier"))
+    fields.usual_tier()
+    fields.drop((*BOOKKEEPING, "messages", "model", "stream"))
     system, contents = _contents(read_messages(body))
     made["contents"] = contents
     if system:

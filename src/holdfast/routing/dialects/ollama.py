@@ -64,7 +64,8 @@ class Ollama:
         # Ollama streams unless it is told not to.
         made: Document = {"model": fields.take("model"), "stream": bool(fields.take("stream"))}
         made |= _options(fields) | _tools(fields) | _output(fields)
-        fields.drop((*BOOKKEEPING, "messages", "service_tier"))
+        fields.usual_tier()
+        fields.drop((*BOOKKEEPING, "messages"))
         made["messages"] = _messages(read_messages(body))
         return made | fields.rest
 

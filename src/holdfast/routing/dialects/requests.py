@@ -107,6 +107,13 @@ class Fields:
             raise Untranslatable("stop", "must be a text or a list of texts")
         return texts
 
+    def usual_tier(self) -> None:
+        """Take the service tier, of which there is only the usual one."""
+        tier = self.take("service_tier")
+        if tier not in (None, "auto", "default", "standard_only"):
+            hint = "leave service_tier out, or ask another provider"
+            raise Untranslatable("service_tier", f"{tier!r} is none here", hint=hint)
+
     def drop(self, names: Iterable[str]) -> None:
         """Leave out what says nothing to the endpoint and nothing about the answer."""
         for name in names:

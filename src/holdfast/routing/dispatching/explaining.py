@@ -96,6 +96,9 @@ def _candidate(
         if parts is None
         else {name: round(each, 3) for name, each in parts._asdict().items()},
     }
+    left_out = getattr(dispatcher.providers[endpoint.provider], "left_out", None)
+    if left_out is not None and (names := left_out(endpoint.model)):
+        told["left_out"] = list(names)
     if status == "waits":
         told["reason"] = f"its circuit: {candidate.verdict.reason}"
     elif candidate.msat is None:

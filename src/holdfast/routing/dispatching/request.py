@@ -47,7 +47,7 @@ class Dispatch:
     """A request. `async with` it, `run` an attempt in it; leaving it logs and settles it once.
 
     `id` are 32 hexadecimal digits. `plan` is known from the beginning, `served` once somebody
-    answered, `attempts` grow with each call.
+    answered, `attempts` grow with each call. `left_out` are fields that the answer was got without.
     """
 
     def __init__(self, dispatcher: Dispatcher, ask: Ask, request_id: str | None = None) -> None:
@@ -68,6 +68,7 @@ class Dispatch:
         self.attempts: list[Attempt] = []
         self.served: Attempt | None = None
         self.cut_off = False
+        self.left_out: tuple[str, ...] = ()
         self.steps: list[Step] = []
         self._all = dispatcher
         self._begin_ns = dispatcher.clock.monotonic_ns()

@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import orjson
@@ -20,15 +20,17 @@ from holdfast.errors import ErrorInAnswer, ProviderError, ProviderRefused, Provi
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.cost import cost_msat
 from holdfast.routing.dialects import failing
-from holdfast.routing.dialects.openai import EXTENSIONS, OpenAI
+from holdfast.routing.dialects.openai import OpenAI
 from holdfast.routing.dialects.seam import Dialect, Document, Object, Stamp
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.faults import Fault
 from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
 from holdfast.routing.providers.exchange import Exchange
+from holdfast.routing.providers.habits import Habits, adapt, current_habits, fitted, names_in
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 from holdfast.routing.structured import is_strict
+from holdfast.storage.warning import warn
 from holdfast.tracing.propagation import current, headers_of
 
 if TYPE_CHECKING:
@@ -38,21 +40,7 @@ if TYPE_CHECKING:
 _LISTS = {"ollama": "/v1/models"}
 """Where an endpoint of a kind lists its models, if not below its base address."""
 _MAX_ERROR_BYTES = 64 * 1024
-_UNKNOWN = re.compile(
-    r"unknown|unrecogni[sz]ed|unsupported|unexpected|not (supported|permitted|allowed)|extra (inputs|fields)"
-)
-"""How endpoints say that a field is none of theirs; a bare name may be about its value."""
 _SCHEMA_NAME = re.compile(r"[^A-Za-z0-9_-]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """The parts of the API that not every endpoint has, as far as this one was seen to."""
-
-    schema: bool = True
-    usage: bool = True
-    completion_tokens: bool = False
-    extensions: bool = True
 
 
 class ChatProvider:
@@ -208,15 +196,16 @@ class ChatProvider:
         """Send a chat body and give its answer; leaving early stops the work upstream.
 
         What an endpoint does not understand and the answer can do without is left out then, and from
-        then on.
+        then on; of what changes the answer, `Exchange.left_out` tells the names.
 
         Raises:
             ProviderError: with its `fault`.
             Untranslatable: the endpoint's format has no words for a part of the request.
         """
         model = cast("str", body["model"])
-        habits = self._habits.get(model) or Habits(schema=self._config.structured_output != "none")
-        stamp = Stamp(id="", created=self._clock.now_ms() // 1000, model=model)
+        now_ms = self._clock.now_ms()
+        habits, is_kept = self._habits_of(model, now_ms), True
+        stamp = Stamp(id="", created=now_ms // 1000, model=model)
         calls, exchange = 0, None
         while True:
             calls += 1
@@ -230,6 +219,9 @@ class ChatProvider:
                         exchange = Exchange(
                             self._config, dialect, answer, stamp, calls, self._charges
                         )
+                        if calls > 1 and is_kept:
+                            self._learn(model, habits)
+                        exchange.left_out = names_in(body, habits)
                         yield exchange
                         return
                     message, error = await self._rejection(dialect, model, answer)
@@ -240,13 +232,31 @@ class ChatProvider:
                 raise
             changed = None
             if status in (400, 422):
-                changed = adapt(habits, message, self._config.structured_output == "auto")
+                is_auto = self._config.structured_output == "auto"
+                changed = adapt(habits, message, body, may_drop_schema=is_auto, now_ms=now_ms)
             if changed is None:
                 raise error
             # A schema that is wrong says nothing about the schemas of other requests.
-            if "invalid schema" not in message.lower():
-                self._habits[model] = changed
+            is_kept = is_kept and "invalid schema" not in message.lower()
             habits = changed
+
+    def left_out(self, model: str) -> tuple[str, ...]:
+        """Return the fields that were learned not to be taken for a model, and are left out for now."""
+        return tuple(sorted(self._habits_of(model, self._clock.now_ms()).left_out))
+
+    def _learn(self, model: str, habits: Habits) -> None:
+        if news := habits.left_out - self._habits_of(model, self._clock.now_ms()).left_out:
+            warn(
+                "provider %r does not take %s for the model %r: left out for an hour",
+                self.name, ", ".join(sorted(news)), model,
+            )  # fmt: skip
+        self._habits[model] = habits
+
+    def _habits_of(self, model: str, now_ms: int) -> Habits:
+        known = self._habits.get(model)
+        if known is None:
+            return Habits(schema=self._config.structured_output != "none")
+        return current_habits(known, now_ms) if known.left_out else known
 
     async def close(self) -> None:
         if self._transport is not None:
@@ -338,27 +348,6 @@ def body_of(request: ModelRequest) -> Document:
         form = {"name": named, "schema": schema, "strict": is_strict(schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
     return body
-
-
-def fitted(body: Object, habits: Habits) -> Object:
-    """Return a body without a schema for an endpoint that has no use for one."""
-    if habits.schema or "response_format" not in body:
-        return body
-    return {name: value for name, value in body.items() if name != "response_format"}
-
-
-def adapt(habits: Habits, message: str, may_drop_schema: bool) -> Habits | None:  # noqa: FBT001
-    """Return the habits without what an endpoint's 400 complains of, None if it is not that."""
-    text = message.lower()
-    if "max_completion_tokens" in text and not habits.completion_tokens:
-        return replace(habits, completion_tokens=True)
-    if "stream_options" in text and habits.usage:
-        return replace(habits, usage=False)
-    if habits.extensions and _UNKNOWN.search(text) and any(each in text for each in EXTENSIONS):
-        return replace(habits, extensions=False)
-    if ("response_format" in text or "json_schema" in text) and habits.schema and may_drop_schema:
-        return replace(habits, schema=False)
-    return None
 
 
 def checked_key(config: ProviderConfig) -> str | None:

@@ -23,6 +23,8 @@ class Answering(Protocol):
     def charged_msat(self) -> int | None: ...
     @property
     def free(self) -> bool: ...
+    @property
+    def left_out(self) -> tuple[str, ...]: ...
     def batches(self) -> AsyncIterator[Batch]: ...
     async def document(self) -> Document: ...
 
@@ -46,6 +48,7 @@ class Completed:
     """The answer of a provider that gives it whole."""
 
     charged_msat = None
+    left_out: tuple[str, ...] = ()
 
     def __init__(self, reply: ModelReply) -> None:
         self._reply = reply

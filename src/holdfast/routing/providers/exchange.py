@@ -40,10 +40,12 @@ class Exchange:
     """An answer whose status was success; read it once, as `batches` or as a `document`.
 
     `calls` is how many requests were sent to get it, `finished` whether the answer is whole: what
-    goes wrong behind its end does no harm. `usage` and `charged_msat` are known at the end.
+    goes wrong behind its end does no harm. `left_out` are fields of the request that were not sent, as
+    the endpoint does not take them. `usage` and `charged_msat` are known at the end.
     """
 
     free = False
+    left_out: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ class ForeignExchange:
 
     calls = 1
     free = False
+    left_out: tuple[str, ...] = ()
     charged_msat: int | None = None
 
     def __init__(self, config: ProviderConfig, answer: Any, waits: Waits, failing: Failing) -> None:
