@@ -196,6 +196,25 @@ def test_cancelled_spans_count_where_nothing_above_failed() -> None:
     assert set(stopped) == {"run", "b"}
 
 
+def test_a_failure_below_a_span_that_tells_no_status_was_swallowed() -> None:
+    for status, swallowed in (("ok", True), ("unset", True), ("error", False)):
+        found = failures(
+            span("top", None, 0, 9, status=status),
+            span("a", "top", 1, 2, name="read", status="error"),
+        )
+        assert found["a"].swallowed is swallowed
+
+
+def test_who_was_called_off_or_died_did_not_pass_on_the_failure_of_a_child() -> None:
+    for status in ("cancelled", "lost"):
+        found = failures(
+            span("run", None, 0, 9, status=status),
+            span("a", "run", 1, 2, name="read", status="error", error="KeyError: 'a'"),
+        )
+        assert {name: each.origin for name, each in found.items()} == {"run": True, "a": True}
+        assert not found["a"].passed
+
+
 def test_a_run_that_was_taken_up_again_did_not_fail_in_its_first_life() -> None:
     found = failures(
         span("r1", None, 0, 9, name="answer", kind="run", status="lost"),
@@ -336,6 +355,21 @@ def test_a_fingerprint_tells_types_places_and_words_apart() -> None:
     ]  # fmt: skip
     assert len(set(prints)) == len(prints)
     assert print_of("mod.A", "x") == print_of("A", "x")
+
+
+def test_a_fingerprint_is_made_of_the_innermost_calls_of_the_application_alone() -> None:
+    def fingerprint(*functions: str, library: str) -> str:
+        frames = [{"module": "app", "function": each, "in_app": True} for each in functions]
+        frames.insert(-1, {"module": "library", "function": library, "in_app": False})
+        more = {"exception.frames": frames}
+        made = span("a", None, 0, 1, status="error", events=raised("E", "gone", **more))
+        return fingerprint_of(told_by(made), place="a")
+
+    ours = [f"call_{letter}" for letter in "abcdefghij"]
+    base = fingerprint(*ours, library="send")
+    assert base == fingerprint(*ours, library="send_anew")  # a new release of it, say
+    assert base == fingerprint("main", *ours[1:], library="send")  # whoever called, far out
+    assert base != fingerprint(*ours[:-1], "other", library="send")
 
 
 def test_the_algorithm_of_fingerprints_does_not_change_without_its_version() -> None:
