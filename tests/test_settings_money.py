@@ -94,6 +94,15 @@ def test_a_price_whose_unit_is_wrong_says_what_to_write(tmp_path, rates, told):
     assert told in problems(tmp_path, text, clock=ManualClock(JULY))
 
 
+def test_a_budget_of_something_else_is_told_which_there_are(tmp_path):
+    message = problems(tmp_path, "[routing.budgets]\nowners_sats = 5\nteam_usd = 1\n")
+    assert (
+        "holdfast.toml:2: routing.budgets.owners_sats: there are budgets of a run, owner" in message
+    )
+    assert "did you mean 'owner_sats'?" in message
+    assert "holdfast.toml:3: routing.budgets.team_usd" in message
+
+
 def test_a_currency_without_any_rate_is_no_price(tmp_path):
     message = problems(tmp_path, "[routing.budgets]\nday_usd = 5\n")
     assert "routing.budgets.day_usd: nobody says what a bitcoin is worth in USD" in message

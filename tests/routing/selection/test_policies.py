@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.frozen import replace
+from holdfast.routing.breakers.board import Board
+from holdfast.routing.breakers.rules import Rules
 from holdfast.routing.seam import Price, Traits
-from holdfast.routing.selection.endpoints import Offer, make_endpoint
+from holdfast.routing.selection.choosing import Chooser, Wanted
+from holdfast.routing.selection.endpoints import Catalogue, Offer, make_endpoint
+from holdfast.routing.selection.expected import Tokens
 from holdfast.routing.selection.policies import FREE_CHOICE, Policy, find_policy, refusal
 
 PRICE = Price(input_msat_per_million=1000, output_msat_per_million=2000)
@@ -46,3 +51,16 @@ def test_the_first_policy_with_any_of_its_words_is_taken_whatever_their_case():
     assert find_policy([without, one, two], "the PATIENT is well") is one
     assert find_policy([without, two, one], "the PATIENT is well") is two
     assert find_policy([without, one], "nothing of that") is FREE_CHOICE
+
+
+@pytest.mark.parametrize(("cap", "is_allowed"), [(999, False), (1000, True)])
+def test_a_cap_on_what_a_request_is_expected_to_cost_is_met_or_not(cap, is_allowed):
+    fee = Price(input_msat_per_million=0, output_msat_per_million=0, request_msat=1000)
+    offers = [Offer("p", Traits(), [("m", fee), ("unpriced", None)])]
+    board = Board(Rules(), now_ms=lambda: 0, jitter=lambda: 0.0)
+    chooser = Chooser(Catalogue(offers), board, lambda *_: None)
+    wanted = Wanted(model="m", tokens=Tokens(1, 1), policy=Policy(name="x", most_request_msat=cap))
+    plan = chooser.plan(wanted)
+    assert [each.endpoint.model for each in plan.candidates] == (["m"] if is_allowed else [])
+    [rejected] = chooser.plan(replace(wanted, model="unpriced")).rejected
+    assert "this price is unknown" in rejected.reason
