@@ -54,6 +54,13 @@ def test_a_routing_file_in_the_shape_of_arbstrs_is_read_as_it_is(tmp_path):
     assert any("[server] is not used" in each for each in settings.warnings)
 
 
+def test_half_a_price_in_such_a_file_is_an_unknown_one_and_never_free(tmp_path):
+    (tmp_path / "arbstr.toml").write_text(ARBSTR.replace("output_rate = 30.5\n", ""))
+    write(tmp_path, '[routing]\nfile = "arbstr.toml"\n')
+    alpha, _ = load_settings(tmp_path, {}).providers
+    assert dict(alpha.models) == {"gpt-4o": None, "small": None}
+
+
 def test_what_the_project_says_itself_comes_before_a_routing_file(tmp_path):
     (tmp_path / "arbstr.toml").write_text(ARBSTR)
     write(tmp_path, '[routing]\nfile = "arbstr.toml"\nstrategy = "balanced"\n')
