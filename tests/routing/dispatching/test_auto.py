@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.errors import NoProvider
 from holdfast.routing.config import RoutingConfig
-from holdfast.routing.dispatching.asking import ask_of
+from holdfast.routing.dispatching.asking import Ask, ask_of
 from holdfast.routing.dispatching.explaining import explain
 from holdfast.routing.providers.extract import ExtractProvider
 from holdfast.routing.router import Router
@@ -58,6 +58,15 @@ async def test_a_policy_limits_what_auto_may_choose():
     nothing = Policy(name="none", models=("other",), keywords=("capital",))
     with pytest.raises(NoProvider):
         await router(nothing).complete(ask(EASY, model="auto"))
+
+
+def test_the_highest_tier_that_may_serve_holds_for_the_model_that_is_chosen_as_well():
+    providers = [provider("near", "local", 10, "m"), provider("far", "frontier", 1, "m")]
+    dispatcher = Router(providers, Spans().tracer).dispatcher
+    for model in ("m", "auto"):
+        wanted = dispatcher.wanted(Ask(model=model, size=10, tier="local", text=EASY))
+        served = [each.endpoint.provider for each in dispatcher.plan(wanted).candidates]
+        assert served == ["near"]
 
 
 async def test_the_extractor_is_chosen_only_where_there_is_no_model():

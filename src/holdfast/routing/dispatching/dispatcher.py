@@ -106,7 +106,7 @@ class Dispatcher:
         wanted = replace(wanted, check=self._check(ask, policy.name))
         plan = self.chooser.plan(wanted, explain=True)
         choice = choose(ask, wanted, plan, self.evidence, self.config.quality)
-        return replace(wanted, model=choice.model, tier=None, choice=choice)
+        return replace(wanted, model=choice.model, choice=choice)
 
     def plan(self, wanted: Wanted, *, explain: bool = False) -> Plan:
         """Return whom to ask, in order.
