@@ -141,6 +141,32 @@ def test_check_names_the_variable_that_is_missing(offline: Project) -> None:
     assert KEY["CLOUD_KEY"] not in text.out + json.dumps(data)
 
 
+def test_check_knows_providers_that_have_no_address(project: Project) -> None:
+    (project.folder / "holdfast.toml").write_text(
+        """
+[providers.far]
+kind = "litellm"
+prefix = "openai"
+api_key = "k"
+models = ["plain"]
+
+[providers.any]
+kind = "litellm"
+prefix = "bedrock"
+[providers.any.models."dear"]
+input_sats_per_million = 1000
+output_sats_per_million = 2000
+"""
+    )
+    text, data = both(project, "route", "check")
+    assert [each["prices"] for each in data["providers"]] == [
+        {"plain": None},
+        {"dear": "configuration"},
+    ]
+    assert "far  litellm  1 model, 1 without a price" in text.out
+    assert "price unknown" in text.out
+
+
 def test_check_tells_all_that_cannot_work_at_once_with_its_line(offline: Project) -> None:
     settings = offline.folder / "holdfast.toml"
     lines = len(settings.read_text().splitlines())

@@ -58,7 +58,8 @@ def _show(
     output: Output, told: Iterable[Mapping[str, Any]], found: Discovered, policies: Iterable[Policy]
 ) -> None:
     for each in told:
-        output.line(f"{each['name']}  {each['base_url']}  {_models(each)}  {each['key']}")
+        where = each["base_url"] or each["kind"]
+        output.line(f"{each['name']}  {where}  {_models(each)}  {each['key']}")
         for model, source in each["prices"].items():
             output.line(f"  {model:36} {source or 'price unknown'}")
     for refused in found.refused:
@@ -110,7 +111,9 @@ def _unanswered(found: Discovered) -> Iterator[dict[str, str]]:
 
 
 def _provider(provider: ProviderConfig, found: Discovered) -> dict[str, Any]:
-    prices = found.sources[provider.name]
+    # Providers that list no models, as those of the kind litellm, have only what the settings say.
+    settled = {m: price and "configuration" for m, price in provider.models.items()}
+    prices: Mapping[str, str | None] = found.sources.get(provider.name, settled)
     return {
         "name": provider.name,
         "base_url": provider.base_url,
