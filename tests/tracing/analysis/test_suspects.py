@@ -65,10 +65,16 @@ def test_four_tries_of_one_call_are_a_storm_and_three_are_none() -> None:
 
     assert ("retry_storm", "t0") in classes(RUN, *tries(4))
     assert "retry_storm" not in dict(classes(RUN, *tries(3)))
+    other = span("other", "run", 950, 960, name="put", kind="tool")
+    assert "retry_storm" not in dict(classes(RUN, *tries(3), other))
+    again = span("again", "run", 950, 960, name="get", kind="tool")  # it works, mostly
+    assert "retry_storm" not in dict(classes(RUN, *tries(4), again))
 
 
 def test_attempts_that_a_span_counts_are_a_storm() -> None:
     assert classes(RUN, span("s", "run", 0, 5, attempts=6)) == [("retry_storm", "s")]
+    assert classes(RUN, span("s", "run", 0, 5, attempts=3)) == []
+    assert classes(RUN, span("s", "run", 0, 5, attempts=10**9)) == []  # something else is counted
 
 
 def test_the_same_call_four_times_is_a_loop_and_with_other_arguments_none() -> None:

@@ -144,6 +144,20 @@ def test_a_faster_branch_that_nobody_waits_for_saves_nothing() -> None:
     assert what_if(made, "b", factor=0.1).share == pytest.approx(0.5)
 
 
+def test_a_branch_that_goes_on_behind_the_end_of_its_parent_makes_it_no_longer() -> None:
+    made = tree(span("run", None, 0, 100), span("step", "run", 0, 100),
+                span("a", "step", 0, 50), span("b", "step", 40, 150))  # fmt: skip
+    saving = what_if(made, "a", factor=0.1)
+    assert saving.before_ns == saving.after_ns == 100 * MS
+    assert replay(made, lambda number: number == 3, factor=0.5) < saving.before_ns
+
+
+def test_nobody_can_hurry_a_person() -> None:
+    trace = read_trace([span("run", None, 0, 100), span("ask", "run", 0, 80, kind="human"),
+                        span("w", "run", 80, 100, name="write")])  # fmt: skip
+    assert [each.name for each in savings_of(trace, times_of(trace))] == ["write"]
+
+
 def test_half_of_a_run_is_no_bottleneck_and_more_is() -> None:
     def names(end: float) -> list[str]:
         trace = read_trace([span("run", None, 0, 100, kind="run"), span("a", "run", 0, end)])
