@@ -184,6 +184,7 @@ class ErasingProgram:
             assert len(entries) == 1
             return entries[0].number * 2 - 1
         draft = Draft(store._core.view, IndexHandle(store._core._index), Passed(), ())
+        draft.begin((), 0, 0)
         end = draft.log_end(b"turns\0", b"")
         assert end.is_empty
         return end.number * 2

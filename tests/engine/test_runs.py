@@ -94,6 +94,33 @@ async def test_a_run_with_a_branch_under_way_is_not_unloaded_by_a_question(
     assert gate.runs == 1
 
 
+async def test_a_run_is_not_unloaded_while_another_question_is_written_down(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(active, "QUIET_SECONDS", 0)
+    told: list[Progress] = []
+
+    class SlowStore(YieldingStore):
+        """Take as long for the second question as the timer of the first."""
+
+        async def append(
+            self, log: Key, entries: Sequence[bytes], *, expected: int = ANY
+        ) -> int | Conflict:
+            if b"Which?" in entries[-1]:
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            return await super().append(log, entries, expected=expected)
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return await asyncio.gather(
+            context.wait_for_input("who", "Who?"), context.wait_for_input("which", "Which?")
+        )
+
+    async with engine_on(SlowStore(store), {"p": program}, observer=told.append) as engine:
+        await engine.settle(await engine.start("p", {}))
+    assert [each.message for each in told] == ["Who?", "Which?"]
+
+
 async def test_an_answer_that_comes_while_a_run_is_unloaded_is_acted_on(
     store: MemoryStore,
 ) -> None:

@@ -140,7 +140,11 @@ class ActiveRun:
         """Ask, and wait for the answer."""
         history, key = self.journal.history, request.key
         if key not in history.requests:
-            await self.journal.append(request)
+            self._enter()  # another branch's question, which waits already, must not unload the run
+            try:
+                await self.journal.append(request)
+            finally:
+                self._leave()
             self.tell("input_requested", key, message=request.prompt)
         if key in history.answers:
             self._trace_wait(key)
