@@ -289,3 +289,33 @@ def test_the_share_of_checks_is_that_of_who_serves(shares, pairs, check):
     known = proven("small", "complexity/local", pairs)
     asked = replace(EASY, request_id="ab" * 16)
     assert choose_model(asked, ALL, known, policy).check == check
+
+
+def asked_besides(complexity: str, *options: ModelOption) -> str | None:
+    policy = ChoicePolicy(reference="large", floor=Floor(prove_share=1.0, recheck_share=0.0))
+    asked = replace(EASY, request_id="ab" * 16, complexity=complexity)
+    return choose_model(asked, options, NoEvidence(), policy).check
+
+
+def test_only_who_could_serve_such_a_request_for_less_gets_a_check():
+    assert asked_besides("low", *ALL) == "small"
+    assert asked_besides("medium", *ALL) == "middle"
+    assert asked_besides("high", *ALL) is None
+    dear = replace(MIDDLE, cost_msat=1000)
+    assert asked_besides("medium", SMALL, dear, LARGE) is None
+
+
+@pytest.mark.parametrize(("quality", "model"), [(0.873, "small"), (0.872, "large")])
+def test_a_prediction_reaches_its_share_of_the_references_or_it_does_not(quality, model):
+    known = Known(qualities=predictions(small=quality, large=0.9))
+    policy = ChoicePolicy(strategy="learned", floor=None, learned_share=0.97)
+    assert choose_model(EASY, (SMALL, LARGE), known, policy).model == model
+
+
+@pytest.mark.parametrize(
+    ("names", "strategy"), [(["large"], "complexity"), (["large", "small"], "learned")]
+)
+def test_auto_goes_by_what_was_learned_when_there_are_two_to_compare(names, strategy):
+    known = Known(qualities=predictions(**dict.fromkeys(names, 0.9)))
+    policy = ChoicePolicy(strategy="auto", floor=None)
+    assert choose_model(EASY, (SMALL, LARGE), known, policy).strategy == strategy

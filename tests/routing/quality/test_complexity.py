@@ -89,6 +89,13 @@ def test_words_of_reasoning_are_found_in_any_case_and_can_be_added():
     )
 
 
+def test_three_words_of_reasoning_are_enough():
+    three = "compare, refactor and debug"
+    assert (
+        only("reasoning_keywords", three) == only("reasoning_keywords", f"{three}, evaluate") == 1
+    )
+
+
 def test_one_strong_signal_alone_stays_in_the_lowest_tier():
     assert measure_complexity("```a``` " * 5, 1, RULES).tier == "local"
 
