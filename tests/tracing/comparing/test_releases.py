@@ -22,7 +22,7 @@ from holdfast.tracing.comparing.ranks import (
     ratio_interval,
     spread,
 )
-from holdfast.tracing.comparing.releases import Durations, compare_releases
+from holdfast.tracing.comparing.releases import Durations, NameComparison, compare_releases
 from holdfast.tracing.digest import TraceDigest
 from holdfast.tracing.meaning import TokenUsage
 from holdfast.tracing.span import Status
@@ -324,3 +324,19 @@ def test_gates_of_names_look_at_their_spans() -> None:
     assert outcomes(check("name 0:count>50%", Sample(runs=runs, durations=once), Sample(runs=runs, durations=thrice))) == ["failed"]  # fmt: skip
     assert outcomes(check("name 0:p50>50ms", base, head)) == ["failed"]
     assert outcomes(check("name 0:p50>5s", base, head)) == ["passed"]
+
+
+def test_among_many_names_a_change_must_show_more_clearly() -> None:
+    def compared(names: int) -> NameComparison:
+        def side(calls: int) -> dict[str, list[int]]:
+            return {f"t{run}": [(90 + 7 * run) * MS] * calls for run in range(5)}
+
+        others = {f"b{number}": side(1) for number in range(names - 1)}
+        found = compare_releases(
+            {"a": side(1), **others}, {"a": side(2), **others}, random=random.Random(1)
+        )
+        return next(each for each in found.names if each.name == "a")
+
+    alone, among = compared(1), compared(4)
+    assert (alone.counts, among.counts) == ("more", "same")
+    assert among.least_change > alone.least_change

@@ -265,12 +265,22 @@ def test_sweeping_removes_the_oldest_but_nothing_pinned_or_open(store: TraceStor
     for number in range(8):
         store.add([span(number, 0, start_ns=EPOCH + number * DAY)])
     store.pin(trace_id(0))
+    store.add([span(8, 0, start_ns=EPOCH, duration_ns=6 * DAY)])  # it ended a day ago
     store.add([Opened(trace_id=trace_id(1), span_id=span_id(9), parent_id=None, name="o", kind="s", start_ns=EPOCH + DAY)])  # fmt: skip
     swept = store.sweep(Retention(days=3), now_ns=EPOCH + 7 * DAY)
     left = [each.trace_id for each in store.traces(limit=50).traces]
     assert swept.traces == 2
-    assert left == [trace_id(n) for n in (7, 6, 5, 4, 1, 0)]
-    assert sum(each.count for each in store.statistics()) == 6
+    assert left == [trace_id(n) for n in (7, 6, 5, 4, 1, 8, 0)]
+    assert sum(each.count for each in store.statistics()) == 7
+
+
+def test_a_later_version_of_a_span_decides_what_is_said_of_its_trace(store: TraceStore) -> None:
+    for status in ("ok", "error"):
+        store.add([span(0, 0, status=status)])
+        store.settle()
+        digest = store.digest(trace_id(0))
+        assert digest is not None
+        assert (digest.status, digest.spans) == (status, 1)
 
 
 def test_sweeping_by_size_ends_below_it_and_gives_the_space_back(reopen: Opener) -> None:
