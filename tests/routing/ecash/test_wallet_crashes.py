@@ -145,8 +145,8 @@ async def test_processes_killed_at_any_moment_lose_nothing(tmp_path: Path, mint)
     async with wallet_of(tmp_path, mint.url) as wallet:
         with anyio.fail_after(60):
             # The mint may still be at what a process asked that is dead.
-            while (await check(wallet)).problems:
-                await anyio.sleep(0.05)  # noqa: ASYNC110 - it tells nobody when it is done
+            while (await check(wallet)).problems:  # noqa: ASYNC110 - it tells nobody when it is done
+                await anyio.sleep(0.05)
         for each in wallet.store.open_operations():
             await wallet.take_back(each.id)
         accounts = in_sats(wallet.store.accounts())
