@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -84,6 +85,27 @@ def test_whatever_is_damaged_what_is_left_was_there_and_the_store_goes_on(
             assert found == whole, repaired
         asyncio.run(write_on(path))
         assert check(path).is_clean
+
+
+def test_what_the_index_has_comes_back_also_where_a_checksum_behind_it_is_damaged(
+    tmp_path: Path, small_segments: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checksum at the end is damage without a lost line: it must not take credit for the holes."""
+    monkeypatch.setattr(view, "FREEZE_CHANGES", 3)
+    asyncio.run(fill_mixed(tmp_path / "whole", 14))
+    compress_all(tmp_path / "whole", before=5)
+    whole = asyncio.run(state_of(tmp_path / "whole"))
+    size = journal_files(tmp_path / "whole")[3].stat().st_size
+    recovered = 0
+    for place in range(80, size // 2, 60):
+        path = tmp_path / str(place)
+        copytree(tmp_path / "whole", path)
+        spoil(path, [(3, place, 1, 1), (3, size - 8, 1, 2)])
+        repaired = mend(path)
+        if not {"lost", "none"} & set(remedies(repaired.found)):
+            recovered += "recovered" in remedies(repaired.found)
+            assert asyncio.run(state_of(path)) == whole, repaired
+    assert recovered >= 3
 
 
 def spoil(path: Path, damage: Damage) -> None:

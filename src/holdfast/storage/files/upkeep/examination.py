@@ -154,15 +154,14 @@ def _put_together(seen: Examination) -> None:
 def _give_up(seen: Examination) -> None:
     """Put lines that tell the loss in place of what is left."""
     for gap, found in _with_found(seen):
-        if gap.count != 0:
-            _mark_lost(seen, gap, found)
+        _mark_lost(seen, gap, found)
 
 
 def _with_found(seen: Examination) -> list[tuple[Gap, Found | None]]:
-    """Return the gaps from the last to the first, each with what the index has of it."""
+    """Return the gaps that lost something from the last to the first, each with what the index has of it."""
     held = seen.trusted.found if seen.trusted else []
     shift = 1 if seen.start.is_broken else 0
-    gaps = list(enumerate(seen.last.gaps, shift))
+    gaps = list(enumerate((gap for gap in seen.last.gaps if gap.count != 0), shift))
     return [(gap, held[at] if at < len(held) else None) for at, gap in reversed(gaps)]
 
 

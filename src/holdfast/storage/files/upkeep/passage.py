@@ -103,6 +103,10 @@ class _Passing:
 
     def _note(self, gap: Gap) -> None:
         self._found.gaps.append(gap)
+        if (
+            gap.count == 0
+        ):  # bytes between two lines that belong together: they explain no difference
+            return
         self._bounds.append(bounds_of(gap, self._version))
         self._found.facts.gap = len(self._bounds) - 1
 
