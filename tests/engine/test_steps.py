@@ -172,9 +172,25 @@ async def test_two_calls_of_one_name_at_once_are_refused(store: MemoryStore) -> 
     assert "under way at once" in str(history.error["message"])
 
 
-async def test_a_result_that_is_not_json_fails_the_step_with_its_name(store: MemoryStore) -> None:
+def _holding_itself() -> object:
+    value: list[object] = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({1, 2}, "Object of type set is not JSON serializable"),
+        (_holding_itself(), "it is nested too deeply, or holds itself"),
+        (float("nan"), "not JSON compliant"),
+    ],
+)
+async def test_a_result_that_is_not_json_fails_the_step_with_its_name(
+    store: MemoryStore, value: object, reason: str
+) -> None:
     async def wrong() -> object:
-        return {1, 2}
+        return value
 
     async def program(context: RunContext, inputs: Inputs) -> object:
         return await context.step("odd", wrong)
@@ -183,6 +199,7 @@ async def test_a_result_that_is_not_json_fails_the_step_with_its_name(store: Mem
         history = await engine.settle(await engine.start("p", {}))
     assert history.error is not None
     assert "result of odd cannot be journaled" in str(history.error["message"])
+    assert reason in str(history.error["message"])
 
 
 async def test_a_step_gives_at_first_what_a_replay_gives(store: MemoryStore) -> None:

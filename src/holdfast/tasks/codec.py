@@ -10,11 +10,25 @@ from typing import Any, cast
 from holdfast.errors import InputError, StorageCorrupt
 from holdfast.frozen import MISSING, members_of
 
-_encode: Callable[[object], str] = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False
-).encode
+
+def _encoder() -> Callable[[object], str]:
+    """Return what encodes as compact JSON.
+
+    `JSONEncoder.encode` makes the C part of itself anew for each value, which takes as long as most
+    values do. Without that part, or with another Python that has none, it is used as it is.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    make = cast("Any", json.encoder).c_make_encoder
+    if make is None:
+        return encoder.encode
+    # No markers of where it is: a value that holds itself ends as a RecursionError.
+    parts = make(None, encoder.default, quote, None, ":", ",", False, False, False)  # noqa: FBT003
+    return lambda value: "".join(parts(value, 0))
+
+
 quote = cast("Callable[[str], str]", json.encoder.encode_basestring)  # type: ignore[attr-defined]
 """Return a string as JSON."""
+_encode = _encoder()
 
 
 def to_json(value: object, *, what: str) -> str:
@@ -26,8 +40,9 @@ def to_json(value: object, *, what: str) -> str:
     try:
         return _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
         raise InputError(
-            f"{what} cannot be stored: {error}",
+            f"{what} cannot be stored: {'it is nested too deeply, or holds itself' if deep else error}",
             hint="give None, bool, int, float (finite), str, or lists and dicts of these",
         ) from error
 
