@@ -30,7 +30,7 @@ def printed(folder: Path, *options: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("options", [[], ["-n", "2"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["-n", "2"], marks=pytest.mark.torture)])
 def test_the_figures_are_printed_with_what_was_not_run(tmp_path: Path, options: list[str]) -> None:
     lines = printed(tmp_path, *options)
     assert any(" crash kit " in line for line in lines)

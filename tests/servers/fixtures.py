@@ -101,6 +101,10 @@ def dynalite_on_disk(
         yield server
 
 
+POSTGRES = [pytest.param(16, marks=pytest.mark.torture), 18]
+"""The servers that tests are done on, the older one in the torture suite."""
+
+
 @pytest.fixture(scope="session")
 def postgres16() -> Iterator[PostgresServer]:
     """Postgres 16 without syncs; each store gets a schema of its own."""
@@ -115,7 +119,7 @@ def postgres18() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=[16, 18])
+@pytest.fixture(params=POSTGRES)
 def postgres(request: pytest.FixtureRequest) -> PostgresServer:
     """Each Postgres in turn."""
     return request.getfixturevalue(f"postgres{request.param}")
@@ -143,7 +147,7 @@ def durable_postgres18() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=[16, 18])
+@pytest.fixture(params=POSTGRES)
 def durable_postgres(request: pytest.FixtureRequest) -> PostgresServer:
     """Each durable Postgres in turn."""
     return request.getfixturevalue(f"durable_postgres{request.param}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -313,6 +314,29 @@ async def test_a_store_that_failed_to_open_can_be_tried_again(
     await postgres.drop(schema)
     async with store:
         assert await store.append(LOG, [b"x"]) == 1
+
+
+async def test_an_opening_that_fails_behind_its_caller_is_no_news(
+    open_store: OpenStore, postgres: PostgresServer, schema: str
+) -> None:
+    await _script(postgres, f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.records (a int)")
+    loop, told = asyncio.get_running_loop(), list[object]()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    try:
+        there = asyncio.all_tasks()
+        task = asyncio.ensure_future(open_store().__aenter__())
+        await asyncio.sleep(0)
+        others = asyncio.all_tasks() - there - {task}
+        task.cancel()
+        await asyncio.wait({task, *others})  # which asks none of them how it went
+        assert others
+        del others
+        gc.collect()
+    finally:
+        loop.set_exception_handler(before)
+    assert told == []
+    assert isinstance(await _refused(open_store()), StorageCorrupt)
 
 
 async def test_opening_that_is_cancelled_leaves_the_schema_usable(open_store: OpenStore) -> None:

@@ -21,7 +21,7 @@ Fresh = Callable[..., TraceStore]
 Opener = Callable[..., TraceStore]
 Trials = Callable[[int], settings]
 POSTGRES = [
-    pytest.param("postgres16", marks=pytest.mark.service),
+    pytest.param("postgres16", marks=[pytest.mark.service, pytest.mark.torture]),
     pytest.param("postgres18", marks=pytest.mark.service),
 ]
 

@@ -58,9 +58,14 @@ class Connections:
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(lambda done: done.cancelled() or self._terminate())
+            opening.add_done_callback(self._abandon)
             raise
         self._open = True
+
+    def _abandon(self, opening: asyncio.Task[None]) -> None:
+        """Disconnect what nobody waits for any more. If it failed, that is done, and no news to anybody."""
+        if not opening.cancelled() and opening.exception() is None:
+            self._terminate()
 
     async def close(self) -> None:
         """Wait for what was begun and disconnect; nothing else is begun."""
