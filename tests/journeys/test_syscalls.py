@@ -85,7 +85,7 @@ def name_of(path: str) -> str:
 
 
 @pytest.mark.promise("finished-step-never-reruns", "crash-changes-nothing")
-@pytest.mark.parametrize(("call", "store"), zip(CALLS, STORES, strict=True))
+@pytest.mark.parametrize(("call", "store"), list(zip(CALLS, STORES, strict=True)))
 def test_a_kill_at_an_early_write_to_the_store_loses_nothing(
     tmp_path: Path, store: str, call: str
 ) -> None:
