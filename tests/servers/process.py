@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,12 +20,31 @@ import pytest
 READY_WITHIN = 60.0
 ENDS_WITHIN = 5.0
 
+# Below the ports that the system gives to clients: no connection takes one between the look and
+# the server's start, or while a server is down. Each worker of pytest-xdist has ports of its own.
+_FIRST_PORT, _PORTS, _SHARES = 12_000, 2_000, 10
+
+
+def _ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = _FIRST_PORT + _PORTS * (worker % _SHARES)
+    begin = secrets.randbelow(_PORTS)  # another suite on this machine begins elsewhere
+    return (first + (begin + each) % _PORTS for each in cycle(range(_PORTS)))
+
+
+_candidates = _ports()
+
 
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in _candidates:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("the candidates have no end")
 
 
 @contextmanager

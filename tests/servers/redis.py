@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import signal
 import socket
@@ -36,7 +37,9 @@ class RedisServer:
         """Return the reply to one command, sent past every store."""
         import redis
 
-        with redis.Redis(port=self.port, username=user, password=password, protocol=2) as client:
+        with redis.Redis(
+            "127.0.0.1", self.port, username=user, password=password, protocol=2
+        ) as client:
             return client.execute_command(*parts)
 
     def info(self, section: str, name: str) -> str:
@@ -51,7 +54,7 @@ class RedisServer:
             )
         deadline = time.monotonic() + READY_WITHIN
         while time.monotonic() < deadline:
-            if _answers(self.port):
+            if _answers(self.port, self.process.pid):
                 return
             try:
                 self.process.wait(0.005)  # the pause between two looks, which notices a crash
@@ -131,11 +134,19 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-def _answers(port: int) -> bool:
-    """Whether the server answers and has finished loading."""
+def _answers(port: int, pid: int) -> bool:
+    """Whether the server of this process answers and has finished loading.
+
+    Raises:
+        AssertionError: another server has the port.
+    """
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
-            link.sendall(b"PING\r\n")
-            return link.recv(16).startswith((b"+PONG", b"-NOAUTH"))
+            link.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
+            reply = link.makefile("rb").read()
     except OSError:
         return False
+    found = re.search(rb"process_id:(\d+)", reply)
+    if found is not None:
+        assert int(found[1]) == pid, f"port {port} belongs to another server"
+    return reply.startswith((b"+PONG", b"-NOAUTH"))

@@ -54,13 +54,14 @@ async def test_a_full_server_refuses_writes_and_serves_reads_and_deletes(
         assert isinstance(version, int)
         before = {each: own_redis.command("DUMP", each) for each in names(own_redis)}
         own_redis.command("CONFIG", "SET", "maxmemory", "1")
+        assert own_redis.info("memory", "maxmemory") == "1"
         for write in (
-            store.put(KEY, b"w", expected=version),
-            store.append(("log",), [b"x"]),
-            store.batch([Put(key=("b",), value=b"", expected=ANY)]),
+            lambda: store.put(KEY, b"w", expected=version),
+            lambda: store.append(("log",), [b"x"]),
+            lambda: store.batch([Put(key=("b",), value=b"", expected=ANY)]),
         ):
             with pytest.raises(StorageFull, match="no space is left") as caught:
-                await write
+                await write()
             assert "more memory" in caught.value.hint
         assert {each: own_redis.command("DUMP", each) for each in names(own_redis)} == before
         assert await store.get(KEY) == Record(KEY, b"v", version)
