@@ -50,6 +50,10 @@ day_sats = 0
 """
 NOWHERE = "http://127.0.0.1:9/v1"
 KEY = {"CLOUD_KEY": "secret-of-the-cloud"}
+NO_KEY = (
+    "warning: provider 'cloud' has no key, so no request to it can succeed: "
+    "set the environment variable CLOUD_KEY where Holdfast is started"
+)
 ASK = """
 name: ask
 state: {answer: str}
@@ -324,6 +328,24 @@ def test_the_models_of_two_providers_are_told_once(offline: Project) -> None:
     told = [process.stdout.readline() for _ in range(3)]
     stop(process)
     assert told[-1] == "  models: small, large\n"
+
+
+@pytest.mark.parametrize("command", ["proxy", "serve"])
+def test_a_server_that_lacks_a_key_says_so_when_it_starts(offline: Project, command: str) -> None:
+    process = offline.start(command, "--port", "0", CLOUD_KEY="")
+    assert process.stdout is not None
+    process.stdout.readline()
+    assert stop(process).err.splitlines()[0] == NO_KEY
+
+
+def test_a_run_says_which_key_it_lacks_if_it_may_need_it(offline: Project) -> None:
+    # The first provider that serves `small` never answers, and the second cannot for want of a key.
+    offline.write("ask.yaml", ASK)
+    done = offline.run("run", "ask.yaml", CLOUD_KEY="")
+    assert (done.code, done.err.count(NO_KEY)) == (5, 1)
+    offline.write("ask.yaml", ASK.replace("{kind", "{model: offline/extract, kind"))
+    done = offline.run("run", "ask.yaml", CLOUD_KEY="")
+    assert (done.code, done.err.count("no key")) == (0, 0)
 
 
 def test_an_endpoint_is_left_alone_by_hand_until_it_is_let_decide_again(offline: Project) -> None:

@@ -250,7 +250,7 @@ async def test_an_error_after_replies_says_what_they_cost():
 
 def test_whether_a_model_is_served_is_known_without_asking_it():
     provider = scripted("p")
-    router(provider).check_served("m")
+    assert router(provider).served_by("m") == {"p"}
     with pytest.raises(NoProvider, match="'n'"):
-        router(provider).check_served("n")
+        router(provider).served_by("n")
     assert not provider.requests

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast.app.discovering import keeping_models
 from holdfast.app.overseeing import overseeing
@@ -186,11 +186,18 @@ def _dialect_of(kind: str) -> Dialect | None:
             return None
 
 
-def models_of(settings: Settings, workflow: Workflow) -> set[str]:
-    """Return the models that the nodes of a workflow ask for.
+class Needs(NamedTuple):
+    """The models that a workflow asks for, and the configured providers that may serve any of them."""
+
+    models: set[str]
+    providers: list[ProviderConfig]
+
+
+def needs_of(settings: Settings, workflow: Workflow) -> Needs:
+    """Return what the model nodes of a workflow need.
 
     Raises:
-        NoProvider: nobody serves one of them.
+        NoProvider: nobody serves one of its models.
     """
     from holdfast.agents.workflow import ModelNode  # noqa: PLC0415
     from holdfast.tracing.tracer import Tracer  # noqa: PLC0415
@@ -199,6 +206,5 @@ def models_of(settings: Settings, workflow: Workflow) -> set[str]:
     services = build_services(settings, Tracer(clock=clock), clock)
     default = workflow.model or services.default_model
     models = {n.model or default for n in workflow.nodes.values() if isinstance(n, ModelNode)}
-    for model in sorted(models):
-        services.router.check_served(model)
-    return models
+    asked = {name for model in sorted(models) for name in services.router.served_by(model)}
+    return Needs(models, [each for each in settings.providers if each.name in asked])

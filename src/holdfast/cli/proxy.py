@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from holdfast.cli.keys import warn_of_keys
 from holdfast.cli.output import Output
 from holdfast.cli.serve import guard_of, serve_routes
 from holdfast.cli.settings import settings_of
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     guard = guard_of(arguments, "could spend your money on models")
     settings = settings_of(arguments, output)
+    warn_of_keys(settings.providers, output)
     serve_routes(arguments, output, guard, open_proxy(settings), _told(settings))
     return 0
 

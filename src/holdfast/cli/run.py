@@ -16,8 +16,9 @@ from holdfast.agents.tools import SIGNATURES
 from holdfast.agents.types import coerce_text
 from holdfast.agents.workflow import Workflow
 from holdfast.app.runtime import Runtime, open_runtime
-from holdfast.app.services import models_of
+from holdfast.app.services import needs_of
 from holdfast.cli.driving import drive
+from holdfast.cli.keys import warn_of_keys
 from holdfast.cli.options import add_quiet
 from holdfast.cli.output import Output
 from holdfast.cli.progress import progress_display
@@ -47,7 +48,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     workflow = load_workflow(arguments.file, tools=SIGNATURES)
     given = read_inputs(workflow, arguments.inputs, arguments.input)
     inputs = check_inputs(workflow, given)
-    _warn_of_extraction(models_of(settings, workflow), output)
+    needs = needs_of(settings, workflow)
+    warn_of_keys(needs.providers, output)
+    _warn_of_extraction(needs.models, output)
 
     async def work(runtime: Runtime) -> History:
         origin = str(arguments.file.resolve())

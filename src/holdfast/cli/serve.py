@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.app.traces import open_traces, payloads_of
+from holdfast.cli.keys import warn_of_keys
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.errors import UsageError
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Serve until somebody stops it."""
     guard = guard_of(arguments, "could read and write traces, and spend your money on models")
     settings = settings_of(arguments, output)
+    warn_of_keys(settings.providers, output)
     told = ["OTLP: {address}/v1/traces", "OpenAI clients: base_url {address}/v1"]
     serve_routes(arguments, output, guard, _open_all(settings), told)
     return 0

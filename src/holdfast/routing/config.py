@@ -81,6 +81,11 @@ class ProviderConfig:
     trace_context: bool = False
 
     @property
+    def keyless(self) -> bool:
+        """Whether the variable of its key is not set, so that it cannot be asked."""
+        return self.key_variable is not None and not self.api_key
+
+    @property
     def traits(self) -> Traits:
         """What is true of the provider whatever the model."""
         local = urlsplit(self.base_url).hostname in LOOPBACK

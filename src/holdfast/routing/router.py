@@ -122,9 +122,14 @@ class Router:
                     raise _misfit(replies, request.output, error) from error
                 request = _asked_again(request, reply, error)
 
-    def check_served(self, model: str) -> None:
-        """Raise `NoProvider` if nobody serves `model`; nothing is sent."""
-        self.dispatcher.plan(self.dispatcher.wanted(Ask(model=model, size=0)))
+    def served_by(self, model: str) -> set[str]:
+        """Return the names of the providers that may be asked for a model; nothing is sent.
+
+        Raises:
+            NoProvider: nobody serves it.
+        """
+        plan = self.dispatcher.plan(self.dispatcher.wanted(Ask(model=model, size=0)))
+        return {each.endpoint.provider for each in (*plan.candidates, *plan.waiting)}
 
     async def close(self) -> None:
         """Close every provider, also if one of them fails to, and keep what is known of their circuits."""

@@ -77,7 +77,7 @@ def _of_model(project: _Project, model: str | None) -> Iterator[Finding]:
 
 def _of_keys(providers: Iterable[ProviderConfig]) -> Iterator[Finding]:
     for each in providers:
-        if each.key_variable and not each.api_key:
+        if each.keyless:
             yield Finding(
                 key=f"providers.{_quoted(each.name)}.api_key",
                 problem=f"provider {each.name!r}: the variable {each.key_variable} is not set",
