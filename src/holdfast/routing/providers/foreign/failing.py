@@ -6,6 +6,7 @@ happened stands in the errors that it was raised from, so that those are looked 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
@@ -13,7 +14,7 @@ from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from holdfast.frozen import replace
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.faults import Fault, fault_of_status
-from holdfast.routing.providers.failures import parse_retry_after, status_failure
+from holdfast.routing.providers.failures import key_hint, parse_retry_after, status_failure
 
 _MOST = 20
 _BY_CLASS: Final[Mapping[str, Fault]] = {
@@ -32,6 +33,12 @@ _BY_CLASS: Final[Mapping[str, Fault]] = {
 """What an error in the chain says, the more telling first."""
 _OF_A_BODY: Final = frozenset({"ClientPayloadError", "StopAsyncIteration"})
 """Errors that say that a body had begun, whether or not a word of it was read."""
+_NO_KEY: Final = re.compile(
+    r"(missing (credentials|.*\bapi.?key\b)|unable to locate credentials|\w+_KEY\b.* not set).*",
+    re.IGNORECASE,
+)
+"""How litellm and what it uses say that they found no key."""
+_VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN)\b")
 _SAID: Final[Mapping[Fault, str]] = {
     Fault.CONNECT: "cannot be reached",
     Fault.FIRST_BYTE: "did not begin to answer",
@@ -63,6 +70,12 @@ def failure_of(
             f"provider {config.name!r} cannot be asked for this: {told}",
             hint=f"check prefix and options of [providers.{config.name}], and the name {model!r}",
             fault=fault,
+        )
+    if not _was_answered(chain) and (missing := _NO_KEY.search(told)):
+        return ProviderRefused(
+            f"provider {config.name!r} has no key that litellm could find: {missing[0]}",
+            hint=_where_to_put(config, missing[0]),
+            fault=Fault.AUTH,
         )
     status = _status_of(chain)
     plain = replace(config, api_key=None)  # nothing is left of it in the sentence
@@ -106,8 +119,21 @@ def _status_of(chain: list[BaseException]) -> int:
 
 def _is_answer(chain: list[BaseException]) -> bool:
     """Whether an error is one of HTTP, so that its status is the endpoint's own."""
-    return any(type(each).__name__.endswith("HTTPStatusError") for each in chain) or (
-        fault_of_status(_status_of(chain)) is not Fault.SERVER
+    return _was_answered(chain) or fault_of_status(_status_of(chain)) is not Fault.SERVER
+
+
+def _was_answered(chain: list[BaseException]) -> bool:
+    return any(type(each).__name__.endswith("HTTPStatusError") for each in chain)
+
+
+def _where_to_put(config: ProviderConfig, told: str) -> str:
+    """Return where the key belongs that litellm misses: in the variable that it names itself, if any."""
+    variable = _VARIABLE.search(told)
+    if variable is None:
+        return f"set what the vendor's own tools read, or {key_hint(config)}"
+    return (
+        f"set the environment variable {variable[0]} to a valid key where Holdfast is started, or "
+        f'write api_key = "${{{variable[0]}}}" below [providers.{config.name}] in holdfast.toml'
     )
 
 
