@@ -71,6 +71,7 @@ async def test_a_cheap_model_that_is_down_is_passed_over(tmp_path: Path) -> None
         running.tiny.default, running.huge.default = Act(fault=Fault.SERVER_ERROR), says(FITS)
         seen = await running.ask(**FORM)
         assert (seen["model"], seen["cost-msat"]) == ("huge", "1500")
+        assert (seen["cascade"] or "").startswith("tiny failed: provider 'desk' cannot serve now")
 
 
 async def test_an_answer_that_cannot_be_checked_is_no_cascade(tmp_path: Path) -> None:

@@ -92,3 +92,11 @@ async def test_a_policy_that_words_called_for_holds_for_questions_that_are_asked
     with pytest.raises(ProviderRefused):
         await router(tiny, huge, private).complete(question())
     assert huge.requests == []
+
+
+async def test_what_would_fail_anywhere_is_asked_of_nobody_else():
+    tiny = provider("tiny", "local", ProviderRefused("too long", fault="caller"))
+    huge = provider("huge", "frontier", "27")
+    with pytest.raises(ProviderRefused, match="too long"):
+        await router(tiny, huge).complete(question())
+    assert huge.requests == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.routing.prices.audit import (
     LIMIT,
     ROUNDING_MSAT,
-    WINDOW,
     Conduct,
     is_overcharge,
     observe,
@@ -43,12 +43,19 @@ def test_an_honest_provider_is_never_distrusted(charges):
 def test_distrust_begins_with_the_fifth_overcharge_of_the_last_twenty(overcharges):
     conduct, window = Conduct(), []
     for too_high in overcharges:
-        window = [*window, too_high][-WINDOW:]
+        window = [*window, too_high][-20:]
         before = conduct.distrust
         conduct = observe(conduct, 10_000, 20_000 if too_high else 10_000)
-        assert bool(conduct.distrust) == (bool(before) or sum(window) >= LIMIT)
+        assert bool(conduct.distrust) == (bool(before) or sum(window) >= 5)
     assert conduct.overcharges == sum(overcharges)
-    assert len(conduct.recent) <= WINDOW
+    assert len(conduct.recent) <= 20
+
+
+@pytest.mark.parametrize(("between", "is_distrusted"), [(15, True), (16, False)])
+def test_an_overcharge_is_forgotten_after_twenty_charges(between, is_distrusted):
+    fair, dear = (10_000, 10_000), (10_000, 20_000)
+    conduct = seen(dear, *[fair] * between, *[dear] * 4)
+    assert bool(conduct.distrust) is is_distrusted
 
 
 def test_the_reason_says_what_was_charged_and_a_reset_gives_another_chance():
