@@ -110,6 +110,7 @@ def test_a_trace_is_sent_once_to_a_server_and_there_whole(ran: Project, tmp_path
         (("export", "chrome", "last", "--to", "http://x"), "--to sends OTLP only"),
         (("export", "otlp", "last", "--to", "http://x", "--previews"), "leave --previews away"),
         (("export", "otlp", "last", "--to", "nowhere"), "is no address"),
+        (("export", "otlp", "last", "--to", "http://x:99999/v1"), "is no address"),
         (("export", "otlp", "last", "--to", "http://x", "--header", "A"), "is no header"),
         (("import", "nowhere.jsonl"), "cannot be read"),
         (("import", "text.txt"), "text.txt: "),

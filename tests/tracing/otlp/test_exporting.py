@@ -23,10 +23,15 @@ class Collector:
         self.answers: list[web.Response] = []
         self.bodies: list[bytes] = []
         self.address = ""
+        self.hangs_up = 0
 
     async def take(self, request: web.Request) -> web.Response:
         assert request.headers["Content-Encoding"] == "gzip"
         body = await request.read()  # decompressed by the server
+        if self.hangs_up:
+            self.hangs_up -= 1
+            assert request.transport is not None
+            request.transport.close()
         if self.answers:
             return self.answers.pop(0)
         self.bodies.append(body)
@@ -130,6 +135,15 @@ async def test_an_endpoint_that_stays_busy_leaves_everything_for_the_next_try(
     assert (await send()).spans == 3
 
 
+async def test_an_endpoint_that_hangs_up_is_asked_again(collector: Collector, send: Send) -> None:
+    clock = QuickClock()
+    collector.hangs_up = 5
+    with pytest.raises(ProviderUnavailable, match=r"cannot be reached.*, 5 times"):
+        await send(clock)
+    collector.hangs_up = 1
+    assert (await send(clock)).spans == 3
+
+
 async def test_a_refusal_is_not_tried_again(collector: Collector, send: Send) -> None:
     clock = QuickClock()
     collector.answers = [web.Response(status=401, text="who are you")]
@@ -170,7 +184,8 @@ async def test_nobody_there_is_told_after_some_tries(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-def test_a_damaged_progress_is_told_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "p.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_damaged_progress_is_told_with_the_remedy(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.json").write_text(text)
     with pytest.raises(StorageError, match="cannot be read"):
         Progress(tmp_path / "p.json")

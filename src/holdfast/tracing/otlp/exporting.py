@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.clock import Clock
 from holdfast.errors import ProviderRefused, ProviderUnavailable, StorageError
@@ -46,9 +46,12 @@ class Progress:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._done: dict[str, int] = json.loads(path.read_text("utf-8"))
+            done: Any = json.loads(path.read_text("utf-8"))
+            if not isinstance(done, dict):
+                raise ValueError("it is no JSON object")  # noqa: TRY004 - told as damage below
+            self._done = cast("dict[str, int]", done)
         except FileNotFoundError:
-            self._done = {}
+            self._done: dict[str, int] = {}
         except (OSError, ValueError) as error:
             raise StorageError(
                 f"the progress of sending in {str(path)!r} cannot be read: {error}",
@@ -116,6 +119,8 @@ async def _batches(spans: Sequence[Span]) -> AsyncIterator[bytes]:
 
 
 async def _post(session: ClientSession, url: str, body: bytes, sent: Sent, clock: Clock) -> None:
+    from aiohttp import ClientError  # noqa: PLC0415 - as above
+
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     packed, why = gzip.compress(body, 5), ""
     for number in range(1, _TRIES + 1):
@@ -127,7 +132,7 @@ async def _post(session: ClientSession, url: str, body: bytes, sent: Sent, clock
                     return
                 why = f"{url} answers {response.status}"
                 wait = _asked_wait(response, wait)
-        except OSError as error:
+        except (OSError, ClientError) as error:
             why = f"{url} cannot be reached: {error}"
         if number < _TRIES:
             await clock.sleep(wait)
