@@ -18,7 +18,6 @@ from anyio import fail_after
 from holdfast.clock import SystemClock
 from holdfast.errors import ProviderError, ProviderRefused, ProviderUnavailable, Untranslatable
 from holdfast.routing.config import ProviderConfig, Timeouts
-from holdfast.routing.providers.foreign.failing import failure_of
 from holdfast.routing.providers.foreign.library import _load
 from holdfast.routing.providers.foreign.provider import ForeignProvider
 from holdfast.routing.seam import Price
@@ -267,41 +266,6 @@ async def test_no_key_of_the_environment_goes_to_an_address_of_the_settings(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     await far("openai", api_key=None).complete(ask(), None)
     assert upstream.exchanges[0].headers["authorization"] == "Bearer none"
-
-
-@pytest.mark.parametrize(
-    ("prefix", "variable"),
-    [
-        ("openai", "OPENAI_API_KEY"),
-        ("anthropic", "ANTHROPIC_API_KEY"),
-        ("gemini", "GEMINI_API_KEY"),
-        ("fireworks_ai", "FIREWORKS_API_KEY"),
-    ],
-)
-async def test_a_key_that_is_nowhere_is_told_with_its_variable(
-    far: Callable[..., ForeignProvider], monkeypatch: pytest.MonkeyPatch, prefix: str, variable: str
-) -> None:
-    for name in [*os.environ]:
-        if name.endswith(("_KEY", "_TOKEN")):
-            monkeypatch.delenv(name)
-    with pytest.raises(ProviderRefused, match="'far' has no key that litellm could find") as caught:
-        await far(prefix, api_key=None, base_url="").complete(ask(), None)
-    assert caught.value.fault == "auth"
-    assert caught.value.hint == (
-        f"set the environment variable {variable} to a valid key where Holdfast is started, or "
-        f'write api_key = "${{{variable}}}" below [providers.far] in holdfast.toml'
-    )
-
-
-def test_credentials_that_no_tool_of_the_vendor_finds_are_no_reason_to_try_again() -> None:
-    config = ProviderConfig(name="aws", base_url="", kind="litellm", prefix="bedrock")
-    told = ValueError("BedrockException Invalid Authentication - Unable to locate credentials")
-    failure = failure_of(config, "m", told, begun=False, now_ms=0)
-    assert isinstance(failure, ProviderRefused)
-    assert failure.message.endswith(
-        "'aws' has no key that litellm could find: Unable to locate credentials"
-    )
-    assert "what the vendor's own tools read" in failure.hint
 
 
 async def test_an_error_shows_neither_key_nor_option(

@@ -27,10 +27,10 @@ from holdfast.routing.faults import Fault
 from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
 from holdfast.routing.providers.exchange import Exchange
-from holdfast.routing.providers.habits import Habits, adapt, current_habits, fitted, names_in
+from holdfast.routing.providers.habits import Habits
+from holdfast.routing.providers.learned import Fitting, Learned
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 from holdfast.routing.structured import is_strict
-from holdfast.storage.warning import warn
 from holdfast.tracing.propagation import current, headers_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ChatProvider:
         self._dialect = dialect
         self._charges = Charges(clock, money)
         self._transport: Transport | None = None
-        self._habits: dict[str, Habits] = {}
+        self._learned = Learned(clock)
         self._models = config.models
         self._discovers = config.auto_discover
         self.limits: Mapping[str, int] = {}
@@ -202,16 +202,14 @@ class ChatProvider:
             ProviderError: with its `fault`.
             Untranslatable: the endpoint's format has no words for a part of the request.
         """
-        model = cast("str", body["model"])
-        now_ms = self._clock.now_ms()
-        habits, is_kept = self._habits_of(model, now_ms), True
-        stamp = Stamp(id="", created=now_ms // 1000, model=model)
+        fitting, model = Fitting(self._learned, self._config, body), cast("str", body["model"])
+        stamp = Stamp(id="", created=self._clock.now_ms() // 1000, model=model)
         calls, exchange = 0, None
         while True:
             calls += 1
-            dialect = self._speak(habits)
+            dialect = self._speak(fitting.habits)
             try:
-                sent = dialect.encode({**fitted(body, habits), "stream": stream})
+                sent = dialect.encode({**fitting.body, "stream": stream})
                 path = dialect.path(model, stream=stream)
                 sending = self._send(dialect, path, orjson.dumps(sent, default=dict))
                 with closing(await sending) as answer:
@@ -219,9 +217,8 @@ class ChatProvider:
                         exchange = Exchange(
                             self._config, dialect, answer, stamp, calls, self._charges
                         )
-                        if calls > 1 and is_kept:
-                            self._learn(model, habits)
-                        exchange.left_out = names_in(body, habits)
+                        fitting.learn()
+                        exchange.left_out = fitting.left_out
                         yield exchange
                         return
                     message, error = await self._rejection(dialect, model, answer)
@@ -230,33 +227,12 @@ class ChatProvider:
                 if exchange is not None and exchange.finished:
                     return  # the answer itself is complete: only its tail is missing
                 raise
-            changed = None
-            if status in (400, 422):
-                is_auto = self._config.structured_output == "auto"
-                changed = adapt(habits, message, body, may_drop_schema=is_auto, now_ms=now_ms)
-            if changed is None:
+            if status not in (400, 422) or not fitting.adapt(message):
                 raise error
-            # A schema that is wrong says nothing about the schemas of other requests.
-            is_kept = is_kept and "invalid schema" not in message.lower()
-            habits = changed
 
     def left_out(self, model: str) -> tuple[str, ...]:
         """Return the fields that were learned not to be taken for a model, and are left out for now."""
-        return tuple(sorted(self._habits_of(model, self._clock.now_ms()).left_out))
-
-    def _learn(self, model: str, habits: Habits) -> None:
-        if news := habits.left_out - self._habits_of(model, self._clock.now_ms()).left_out:
-            warn(
-                "provider %r does not take %s for the model %r: left out for an hour",
-                self.name, ", ".join(sorted(news)), model,
-            )  # fmt: skip
-        self._habits[model] = habits
-
-    def _habits_of(self, model: str, now_ms: int) -> Habits:
-        known = self._habits.get(model)
-        if known is None:
-            return Habits(schema=self._config.structured_output != "none")
-        return current_habits(known, now_ms) if known.left_out else known
+        return self._learned.left_out(self._config, model)
 
     async def close(self) -> None:
         if self._transport is not None:

@@ -1,8 +1,8 @@
 """What an endpoint was seen not to take, learned from how it refused a request. Pure.
 
 Most of it changes how a request is written and not what is asked. `CHANGING` fields do change the answer, so
-those are left out only where an endpoint says that it has no such field at all, clients are told each
-time, and it is tried again after a while: the model behind a name may be another one by then.
+those are left out only where an endpoint says that it has no such field at all, and clients are told each
+time. All of it is tried again after a while: the model behind a name may be another one by then.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ABOUT_A_VALUE = re.compile(
 class Habits:
     """The parts of the API that not every endpoint has, as far as this one was seen to.
 
-    `left_out` are names of `CHANGING`, until `until_ms`.
+    `left_out` are names of `CHANGING`. What was learned counts until `until_ms`.
     """
 
     schema: bool = True
@@ -69,18 +69,15 @@ def names_in(body: Object, habits: Habits) -> tuple[str, ...]:
     return tuple(sorted(name for name in habits.left_out if body.get(name) is not None))
 
 
-def current_habits(habits: Habits, now_ms: int) -> Habits:
-    """Return habits as they count now: what was left out for long enough is tried again."""
-    if now_ms < habits.until_ms:
-        return habits
-    return replace(habits, left_out=frozenset(), until_ms=0)
-
-
 def adapt(
     habits: Habits, message: str, body: Object, *, may_drop_schema: bool, now_ms: int
 ) -> Habits | None:
     """Return the habits without what an endpoint's 400 complains of, None if it is not that."""
-    text = message.lower()
+    changed = _without(habits, message.lower(), body, may_drop_schema=may_drop_schema)
+    return changed and replace(changed, until_ms=now_ms + FORGOTTEN_MS)
+
+
+def _without(habits: Habits, text: str, body: Object, *, may_drop_schema: bool) -> Habits | None:
     if "max_completion_tokens" in text and not habits.completion_tokens:
         return replace(habits, completion_tokens=True)
     if "stream_options" in text and habits.usage:
@@ -90,8 +87,7 @@ def adapt(
     if ("response_format" in text or "json_schema" in text) and habits.schema and may_drop_schema:
         return replace(habits, schema=False)
     if refused := _not_taken(text, body) - habits.left_out:
-        left_out, until_ms = habits.left_out | refused, now_ms + FORGOTTEN_MS
-        return replace(habits, left_out=left_out, until_ms=until_ms)
+        return replace(habits, left_out=habits.left_out | refused)
     return None
 
 

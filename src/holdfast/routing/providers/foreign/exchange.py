@@ -20,13 +20,13 @@ Failing = Callable[[Exception, bool], ProviderError]
 class ForeignExchange:
     """An answer that has begun; read it once, as `batches` or as a `document`."""
 
-    calls = 1
     free = False
-    left_out: tuple[str, ...] = ()
     charged_msat: int | None = None
 
     def __init__(self, config: ProviderConfig, answer: Any, waits: Waits, failing: Failing) -> None:
         self.usage = Usage()
+        self.calls = 1
+        self.left_out: tuple[str, ...] = ()
         self._config = config
         self._answer = answer
         self._waits = waits

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from holdfast.clock import Clock
-from holdfast.errors import HoldfastError, ProviderError
+from holdfast.errors import HoldfastError, ProviderError, ProviderRefused
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.cost import cost_msat
 from holdfast.routing.dialects.seam import Document, Object
@@ -16,6 +16,7 @@ from holdfast.routing.providers.foreign.asking import chat_arguments, embedding_
 from holdfast.routing.providers.foreign.exchange import ForeignExchange, Waits, plain
 from holdfast.routing.providers.foreign.failing import failure_of
 from holdfast.routing.providers.foreign.library import close_connections, library
+from holdfast.routing.providers.learned import Fitting, Learned
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 
 
@@ -27,6 +28,7 @@ class ForeignProvider:
     def __init__(self, config: ProviderConfig, *, clock: Clock) -> None:
         self.config = config
         self._clock = clock
+        self._learned = Learned(clock)
 
     @property
     def name(self) -> str:
@@ -59,6 +61,7 @@ class ForeignProvider:
             model=request.model,
             usage=exchange.usage,
             cost_msat=cost_msat(self.price(request.model), exchange.usage),
+            calls=exchange.calls,
             finish_reason=gathered.finish_reason or "stop",
         )
 
@@ -66,24 +69,40 @@ class ForeignProvider:
     async def exchange(self, body: Object, *, stream: bool) -> AsyncGenerator[ForeignExchange]:
         """Send a chat body and give its answer; leaving early stops the work upstream.
 
+        What the endpoint or litellm's adapter of it does not take is left out, as `ChatProvider` does.
+
         Raises:
             ProviderError: with its `fault`.
             Untranslatable: a part of the request cannot be handed on.
         """
-        model = cast("str", body["model"])
-        arguments = chat_arguments(self.config, body, stream=stream)
+        fitting, model = Fitting(self._learned, self.config, body), cast("str", body["model"])
         litellm = await self._library()
         waits = Waits(self.config.timeouts)
-        answer = await self._begin(litellm.acompletion, model, arguments, waits)
+        calls, answer = 0, None
+        while answer is None:
+            calls, sent = calls + 1, fitting.body
+            arguments = chat_arguments(self.config, sent, stream=stream)
+            try:
+                answer = await self._begin(litellm.acompletion, model, arguments, waits)
+            except ProviderRefused as error:
+                if not (fitting.adapt(error.message) and fitting.body != sent):
+                    raise
+        fitting.learn()
 
         def failing(error: Exception, begun: bool) -> ProviderError:  # noqa: FBT001
             return self._failure(model, error, begun=begun)
 
+        exchange = ForeignExchange(self.config, answer, waits, failing)
+        exchange.calls, exchange.left_out = calls, fitting.left_out
         try:
-            yield ForeignExchange(self.config, answer, waits, failing)
+            yield exchange
         finally:
             if stream:
                 await answer.aclose()
+
+    def left_out(self, model: str) -> tuple[str, ...]:
+        """Return the fields that were learned not to be taken for a model, and are left out for now."""
+        return self._learned.left_out(self.config, model)
 
     async def embed(self, body: Object) -> tuple[Document, int | None]:
         """Send a request for embeddings, and return the answer; nobody says what it charged.
