@@ -86,6 +86,12 @@ def files(project: Project) -> set[str]:
         (["resume"], 0, "there is no interrupted run"),
         (["answer", "abc", "keep"], 2, "no run has an id that starts with 'abc'"),
         (["fork", "abc"], 2, "no run has an id that starts with 'abc'"),
+        (["wallet", "balance"], 0, "there is no mint yet"),
+        (["wallet", "history"], 0, "nothing was done yet"),
+        (["wallet", "nodes"], 0, "no nodes are known"),
+        (["wallet", "check"], 0, "there is no wallet yet"),
+        (["trace", "tail", "--once"], 0, "no such spans"),
+        (["trace", "sql", "SELECT 1"], 2, "there are no traces yet"),
         (["run", "ask.yaml", "-i", "level=high"], 2, "input 'level'"),
     ],
 )

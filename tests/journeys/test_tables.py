@@ -79,6 +79,45 @@ def test_each_command_about_traces_fits_its_terminal(traced: Project, columns: i
         assert max(map(len, said.splitlines())) <= columns, said
 
 
+@pytest.fixture
+def kept(traced: Project) -> Project:
+    """Return a project that has one of everything that is listed, with a long name."""
+    words = ("a", "name", "of", "many", "words", "that", "goes", "on", "and", "on", "and", "on")
+    for before in (["task", "create", "--tag", "red"], ["session", "start"], ["memory", "write"]):
+        assert main([*before, *words]) == 0
+    return traced
+
+
+@pytest.mark.parametrize("columns", [34, 40, 80])
+@pytest.mark.parametrize(
+    ("words", "stays"),
+    [
+        (["list"], "failed"),
+        (["task", "list"], "pending"),
+        (["session", "list"], "open"),
+        (["memory", "list"], "a name"),
+        (["trace", "sql", "SELECT * FROM traces"], "error"),
+        (["trace", "sql", "SELECT name, name, status, 1 AS name FROM traces"], "a_work"),
+    ],
+)
+def test_each_list_fits_its_terminal_and_keeps_what_matters(
+    kept: Project, words: list[str], stays: str, columns: int
+) -> None:
+    assert kept.folder.exists()
+    said = shown(columns, *words)
+    assert stays in said
+    assert max(map(len, said.splitlines())) <= columns, said
+
+
+def test_the_steps_of_a_run_give_up_columns_before_their_names(kept: Project) -> None:
+    (run,) = kept.run("list", "--json").data
+    for columns in range(24, 34):
+        said = shown(columns, "show", run["id"])
+        steps = said.partition("steps\r\n")[2].partition("\r\n\r\n")[0]
+        assert "read" in steps
+        assert max(map(len, steps.splitlines())) <= columns, steps
+
+
 def test_what_is_no_terminal_gets_all_of_it(traced: Project) -> None:
     listed = traced.run("trace", "list")
     assert "a_workflow_with_a_long_name" in listed.out

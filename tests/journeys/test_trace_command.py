@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.cli import COMMAND, Project
+from tests.journeys.cli import COMMAND, Project, stop, wait_for_line
 
 DIGEST = """
 name: digest
@@ -209,6 +209,17 @@ def test_tail_prints_what_ends_and_ends_itself_when_interrupted(ran: Project) ->
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
         assert "Traceback" not in follower.stderr.read()
+
+
+def test_tail_waits_for_the_first_trace_and_makes_nothing_meanwhile(project: Project) -> None:
+    project.write("digest.yaml", "name: digest\nnodes:\n  ask: {kind: human, ask: Well?}\n")
+    follower = project.start("trace", "tail")
+    wait_for_line(follower, "no traces yet")
+    assert not (project.folder / ".holdfast").exists()
+    assert project.run("run", "digest.yaml", "-q").code == 3
+    assert follower.stdout is not None
+    assert "digest" in follower.stdout.readline()
+    assert stop(follower, signal.SIGINT).code == 130
 
 
 def test_tail_of_one_trace_finds_it_however_old_it_is(ran: Project) -> None:

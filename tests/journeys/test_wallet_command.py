@@ -90,7 +90,7 @@ def test_without_the_extra_the_way_to_install_it_is_told(tmp_path):
     script = (
         "import sys; sys.modules['coincurve'] = None\n"
         "from holdfast.cli.main import main\n"
-        "sys.exit(main(['wallet', 'balance']))"
+        "sys.exit(main(['wallet', 'invoice', '5']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=30,

@@ -71,17 +71,20 @@ class Follower:
         return fresh
 
 
+def has_traces(settings: Settings) -> bool:
+    """Whether anything was ever traced here, so that there is a place to follow."""
+    return traces_address(settings, make=False) != NOWHERE
+
+
 @contextmanager
 def open_follower(
     settings: Settings, *, query: Query = ANY, from_now: bool, watch: Watch | None = None
 ) -> Generator[Follower]:
     """Give what tells news of the traces that are meant; unless `from_now`, all there is is news.
 
-    Only who waits for what is to come makes a store where nothing was ever traced. `watch` is told
-    how far what was there before is settled.
+    `watch` is told how far what was there before is settled.
     """
     folder = traces_folder(settings)
-    is_nowhere = traces_address(settings, make=from_now) == NOWHERE
-    with open_traces(settings, make=from_now, watch=watch) as store:
-        rings = None if folder is None or is_nowhere else folder / RINGS
+    with open_traces(settings, make=False, watch=watch) as store:
+        rings = folder / RINGS if folder is not None and has_traces(settings) else None
         yield Follower(store, rings, query=query, from_now=from_now)

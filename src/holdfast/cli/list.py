@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from holdfast.app.stores import onlooker, open_only_store
 from holdfast.cli.options import check_limit
-from holdfast.cli.output import Output, iso, moment, seconds, table
+from holdfast.cli.output import Output, iso, moment, seconds
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_table
 from holdfast.engine.outside import list_runs
 from holdfast.routing.cost import format_msat
 from holdfast.settings import Settings
@@ -18,6 +19,7 @@ from holdfast.tasks.state import TaskState, is_terminal
 from holdfast.tasks.summaries import Summary
 
 EVERYTHING = 10**9
+_SPARE = ("WORKED", "STEPS", "COST", "CREATED")
 WAITING, INTERRUPTED = "waiting", "interrupted"
 """What people are told of a run that waits for an answer, and of one that nobody works on."""
 
@@ -101,5 +103,4 @@ def _print(runs: Sequence[Summary], held: set[str], output: Output) -> None:
         )
         for each in runs
     ]
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=1, spare=_SPARE)

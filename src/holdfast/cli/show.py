@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from holdfast.app.runtime import open_runtime
 from holdfast.cli.list import status
 from holdfast.cli.options import add_run_id
-from holdfast.cli.output import Output, moment, seconds, table
+from holdfast.cli.output import Output, moment, seconds
 from holdfast.cli.report import key_option, print_error, run_data
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_table
 from holdfast.engine.events import StepFinished
 from holdfast.engine.history import History
 from holdfast.engine.records import summarise
@@ -147,8 +148,7 @@ def _print_steps(history: History, output: Output) -> None:
             )
         )
     output.line("\nsteps")
-    for line in table(rows):
-        output.line(f"  {line}")
+    print_table(rows, output, elastic=0, spare=("VISIT", "TRIES", "MODEL", "COST"), indent=2)
 
 
 def _model_of(step: StepFinished) -> str:

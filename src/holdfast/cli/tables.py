@@ -12,15 +12,18 @@ _GAP = 2
 _COMFORTABLE, _LEAST = 20, 6
 
 
-def print_table(rows: Rows, output: Output, *, elastic: int, spare: Sequence[str]) -> None:
+def print_table(
+    rows: Rows, output: Output, *, elastic: int, spare: Sequence[str], indent: int = 0
+) -> None:
     """Print rows, of which the first is the heading, as far as the terminal is wide.
 
     The column `elastic` is shortened; those named in `spare` are left out, the first one first, and
     the reader is told which.
     """
-    fitting, left_out = fit(rows, output.room(), elastic=elastic, spare=spare)
+    room = output.room()
+    fitting, left_out = fit(rows, room and room - indent, elastic=elastic, spare=spare)
     for line in table(fitting):
-        output.line(line)
+        output.line(" " * indent + line)
     if left_out:
         output.note(f"no room for {', '.join(left_out)}: widen the terminal, or --json")
 
@@ -55,7 +58,7 @@ def fit(
 
     while len(left_out) < len(spare) and free() < min(widths[elastic], _COMFORTABLE):
         heading = spare[len(left_out)]
-        kept.remove(rows[0].index(heading))
+        kept.remove(next(each for each in kept if each != elastic and rows[0][each] == heading))
         left_out.append(heading)
     width = max(free(), _LEAST)
     return [

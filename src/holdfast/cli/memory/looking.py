@@ -21,7 +21,7 @@ from holdfast.cli.memory.printing import (
     described,
     one_line,
     print_entry,
-    print_table,
+    print_known,
     short,
 )
 from holdfast.cli.output import Output, count, iso, moment
@@ -97,7 +97,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
     left = len(worked.result) - len(shown)
     output.data({"entries": describe_all(shown), "left_out": left, "edits": worked.edits_data()})
     if shown:
-        print_table(shown, output)
+        print_known(shown, output)
     else:
         output.line("nothing is remembered that fits")
     if left:
@@ -214,7 +214,7 @@ def _as_of(arguments: argparse.Namespace, output: Output) -> int:
     worked = look(arguments, output, as_of)
     output.data({"entries": describe_all(worked.result), "edits": worked.edits_data()})
     if worked.result:
-        print_table(worked.result, output)
+        print_known(worked.result, output)
     else:
         output.line("nothing was believed then")
     worked.tell_edits(output)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from holdfast.cli.output import Output, moment, table
+from holdfast.cli.output import Output, moment
+from holdfast.cli.tables import print_table, shortened
 
 if TYPE_CHECKING:
     from holdfast.memory.entry import Entry
@@ -41,7 +42,7 @@ def describe_all(known: Sequence[Known]) -> list[dict[str, object]]:
     return [described(each.entry, each.state, each.contradicted_by) for each in known]
 
 
-def print_table(known: Sequence[Known], output: Output) -> None:
+def print_known(known: Sequence[Known], output: Output) -> None:
     """Print entries as a table; those that others speak against are marked."""
     rows: list[tuple[str, ...]] = [("ID", "IN", "KIND", "STATE", "RECORDED", "KEY", "SAYS")]
     rows += [
@@ -56,8 +57,7 @@ def print_table(known: Sequence[Known], output: Output) -> None:
         )
         for each in known
     ]
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=6, spare=("RECORDED", "IN", "STATE", "KIND", "KEY"))
     if any(each.contradicted_by for each in known):
         output.note(f"{CONTRADICTED} another entry with the same key says something else")
 
@@ -86,5 +86,4 @@ def _in_words(value: object) -> str:
 
 def one_line(text: str) -> str:
     """Return the beginning of a text for a table, with a mark where it goes on."""
-    line = " ".join(text.split())
-    return line if len(line) <= _TITLE else f"{line[: _TITLE - 1]}…"
+    return shortened(" ".join(text.split()), _TITLE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.cli.output import Output, count, moment, table
+from holdfast.cli.output import Output, count, moment
+from holdfast.cli.tables import print_table
 from holdfast.tasks.sessions.fold import Story
 from holdfast.tasks.sessions.record import Session
 from holdfast.tasks.sessions.service import SessionPage
@@ -40,8 +41,7 @@ def print_page(page: SessionPage, output: Output) -> None:
         )
         for each in page.sessions
     ]
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=3, spare=("DECISIONS", "NOTES", "STARTED"))
     if page.more:
         output.note(f"there are {page.more} more: --limit N or --all shows them")
 

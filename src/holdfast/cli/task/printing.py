@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from holdfast.cli.output import Output, table
+from holdfast.cli.output import Output
+from holdfast.cli.tables import print_table
 from holdfast.cli.task.parts import PRIORITIES
 from holdfast.clock import SystemClock
 
@@ -62,8 +63,7 @@ def print_tasks(tasks: Sequence[Summary], output: Output) -> None:
         )
         for each in tasks
     ]
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=4, spare=("TAGS", "AGE", "PRIORITY"))
 
 
 def print_changed(task: Task, output: Output, *, said: str = "") -> int:

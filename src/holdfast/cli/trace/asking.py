@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from holdfast.cli.options import add_limit, check_limit
-from holdfast.cli.output import Output, table
+from holdfast.cli.output import Output
+from holdfast.cli.tables import print_table, shortened
 from holdfast.cli.trace.desk import traces_of
 from holdfast.errors import UsageError
 from holdfast.tracing.exports.plain import plain_value
@@ -50,8 +51,11 @@ def _print(columns: Sequence[str], rows: Sequence[Sequence[object]], output: Out
         output.data({"columns": list(columns), "rows": named})
         return
     cells = [tuple(_shown(value) for value in row) for row in rows]
-    for line in table([tuple(columns), *cells]):
-        output.line(line)
+    table = [tuple(columns), *cells]
+    widths = [max(len(row[column]) for row in table) for column in range(len(columns))]
+    widest = widths.index(max(widths))
+    others = [*columns[:widest], *columns[widest + 1 :]]
+    print_table(table, output, elastic=widest, spare=others[::-1])
 
 
 def _plain(value: object) -> object:
@@ -59,5 +63,4 @@ def _plain(value: object) -> object:
 
 
 def _shown(value: object) -> str:
-    text = "" if value is None else str(_plain(value)).replace("\n", " ")
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return shortened("" if value is None else str(_plain(value)).replace("\n", " "), _LONGEST)

@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
-from holdfast.app.following import MOST, Follower, open_follower
+from holdfast.app.following import MOST, Follower, has_traces, open_follower
 from holdfast.cli.output import Output, moment
 from holdfast.cli.settings import settings_of
 from holdfast.cli.trace.desk import find_trace, traces_of
 from holdfast.cli.trace.printing import SHORT, took
 from holdfast.cli.trace.waiting import waiting_shown
 from holdfast.clock import Clock, SystemClock
+from holdfast.settings import Settings
 from holdfast.tracing.exports.plain import span_data
 from holdfast.tracing.span import Span
 from holdfast.tracing.store.seam import ANY, Query
@@ -46,12 +47,21 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         with traces_of(arguments, output) as traces:
             query = Query(trace_id=find_trace(traces, arguments.id))
     settings, from_now = settings_of(arguments, output), not arguments.once
+    if from_now and not has_traces(settings):
+        output.note("no traces yet; this waits for the first, which a run of a workflow leaves")
+        asyncio.run(_wait_for_traces(settings, SystemClock()))
+        from_now = False
     with ExitStack() as opened:
         with waiting_shown(output) as watch:
             following = open_follower(settings, query=query, from_now=from_now, watch=watch)
             follower = opened.enter_context(following)
         asyncio.run(_follow(arguments, output, follower, SystemClock()))
     return 0
+
+
+async def _wait_for_traces(settings: Settings, clock: Clock) -> None:
+    while not has_traces(settings):
+        await clock.sleep(_PAUSE)
 
 
 async def _follow(
@@ -61,7 +71,10 @@ async def _follow(
         ended = [span for span in follower.news() if _is_wanted(span, arguments)]
         _print(ended, output)
         if arguments.once:
-            _print([span for span in follower.open() if _is_wanted(span, arguments)], output)
+            still_open = [span for span in follower.open() if _is_wanted(span, arguments)]
+            _print(still_open, output)
+            if not ended and not still_open:
+                output.note("no such spans; a run of a workflow leaves some")
             return
         output.flush()
         await clock.sleep(_PAUSE)

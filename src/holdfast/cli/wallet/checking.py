@@ -8,6 +8,7 @@ import asyncio
 from holdfast.app.paying import check_wallet
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
+from holdfast.cli.wallet.opening import has_wallet
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -16,7 +17,12 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Check the wallet."""
-    checked = asyncio.run(check_wallet(settings_of(arguments, output)))
+    settings = settings_of(arguments, output)
+    if not has_wallet(settings):
+        output.data({"done": [], "problems": []})
+        output.line("there is no wallet yet, and nothing to check")
+        return 0
+    checked = asyncio.run(check_wallet(settings))
     output.data({"done": list(checked.done), "problems": list(checked.problems)})
     for each in checked.done:
         output.line(each)

@@ -6,9 +6,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.wallets import nodes_of
-from holdfast.cli.output import Output, table
+from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
-from holdfast.cli.wallet.opening import sats_of, with_wallet
+from holdfast.cli.tables import print_table
+from holdfast.cli.wallet.opening import look_into_wallet, sats_of, with_wallet
 from holdfast.errors import UsageError
 from holdfast.frozen import replace
 
@@ -44,7 +45,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         problems = await _search(settings, wallet) if arguments.search else []
         return list(wallet.store.found()), problems
 
-    found, problems = with_wallet(settings, work)
+    ask = with_wallet if arguments.search else look_into_wallet
+    found, problems = ask(settings, work) or ([], [])
     output.data({"nodes": [_told(each) for each in found], "problems": problems})
     rows = [("name", "address", "may be paid as", "mints", "told by")]
     rows += [
@@ -55,8 +57,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if arguments.search
         else "no nodes are known: `nodes --search` asks for some"
     )
-    for line in table(rows) if found else [none]:
-        output.line(line)
+    if found:
+        print_table(rows, output, elastic=0, spare=("told by", "mints"))
+    else:
+        output.line(none)
     for each in problems:
         output.note(f"warning: {each}")
     return 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.output import Output, moment, table
+from holdfast.cli.output import Output, moment
 from holdfast.cli.settings import settings_of
-from holdfast.cli.wallet.opening import told, with_wallet
+from holdfast.cli.tables import print_table
+from holdfast.cli.wallet.opening import look_into_wallet, told
 from holdfast.routing.cost import format_msat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.routing.ecash.records import Operation
+    from holdfast.routing.ecash.store import Holding
     from holdfast.routing.ecash.wallet import Wallet
 
 _USUAL = 20
@@ -36,21 +38,28 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         async def read(wallet: Wallet) -> Sequence[Operation]:
             return wallet.store.newest_operations(limit)
 
-        _show_history(with_wallet(settings, read), output)
+        _show_history(look_into_wallet(settings, read) or (), output)
         return 0
 
     async def look(wallet: Wallet) -> dict[str, Any]:
-        return _balance(wallet)
+        accounts = dict(wallet.store.accounts())
+        return _balance(wallet.mints, wallet.store.holdings(), accounts)
 
-    _show_balance(with_wallet(settings, look), output)
+    mints = settings.wallet.mints if settings.wallet else ()
+    found = look_into_wallet(settings, look)
+    _show_balance(found or _balance(mints, (), {}), output)
+    if found is None and mints:
+        output.suggest("there is no wallet yet; make one with: ", "wallet", "invoice", "SATS")
     return 0
 
 
-def _balance(wallet: Wallet) -> dict[str, Any]:
+def _balance(
+    known: Sequence[str], holding: Sequence[Holding], accounts: Mapping[str, int]
+) -> dict[str, Any]:
     from holdfast.routing.ecash.records import State  # noqa: PLC0415 - needs an extra
 
-    holdings = {(each.mint, each.state): each.amount for each in wallet.store.holdings()}
-    urls = dict.fromkeys((*wallet.mints, *(mint for mint, _ in holdings)))
+    holdings = {(each.mint, each.state): each.amount for each in holding}
+    urls = dict.fromkeys((*known, *(mint for mint, _ in holdings)))
     mints = [
         {
             "mint": url,
@@ -59,12 +68,11 @@ def _balance(wallet: Wallet) -> dict[str, Any]:
         }
         for url in urls
     ]
-    accounts = wallet.store.accounts()
     return {
         "sats": sum(holdings.get((url, State.OURS), 0) for url in urls),
         "mints": mints,
         "nodes": _nodes(accounts),
-        "accounts_msat": dict(accounts),
+        "accounts_msat": accounts,
     }
 
 
@@ -103,5 +111,4 @@ def _show_history(operations: Sequence[Operation], output: Output) -> None:
         rows.append(
             (str(each.id), moment(each.at_ms), each.kind, str(each.amount), each.phase, where)
         )
-    for line in table(rows):
-        output.line(line)
+    print_table(rows, output, elastic=5, spare=("when", "how far"))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from holdfast.app.wallets import open_wallet
+from holdfast.app.wallets import open_wallet, wallet_path
 from holdfast.cli.output import iso
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
@@ -26,6 +26,17 @@ def with_wallet(settings: Settings, action: Callable[[Wallet], Awaitable[T]]) ->
             return await action(wallet)
 
     return asyncio.run(work())
+
+
+def look_into_wallet(settings: Settings, action: Callable[[Wallet], Awaitable[T]]) -> T | None:
+    """Ask the wallet of the project something; None where nobody has made one yet."""
+    return with_wallet(settings, action) if has_wallet(settings) else None
+
+
+def has_wallet(settings: Settings) -> bool:
+    """Whether there is a wallet to look into; where there can be none, opening it will tell."""
+    path = wallet_path(settings)
+    return path is None or path.exists()
 
 
 def sats_of(text: str) -> int:

@@ -24,6 +24,9 @@ class SqliteTraceStore(RelationalTraceStore):
         from holdfast.tracing.store.sqlite.asking import ask  # noqa: PLC0415 - only here
 
         if self._file.in_memory:
-            raise UsageError("traces in memory cannot be asked in SQL")
+            raise UsageError(
+                "there are no traces yet that could be asked",
+                hint="a run leaves one: holdfast run FILE; those in memory cannot be asked in SQL",
+            )
         self.settle()
         return ask(self._file.path, sql, limit, self._clock)
