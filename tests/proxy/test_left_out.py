@@ -146,7 +146,7 @@ async def test_nothing_is_learned_from_a_refusal_that_remains() -> None:
         with pytest.raises(ProviderRefused):
             async with provider.exchange(body, stream=False):
                 pass
-        assert provider.left_out("m") == ()
+        assert not provider.learned()
         await provider.close()
     assert len(picky.asked) == 2
 
@@ -164,7 +164,7 @@ async def test_what_was_left_out_for_an_hour_is_tried_again(caplog: Any) -> None
         # Whoever has no headers to read, as a workflow, reads the log: once when it is learned.
         assert caplog.text.count("'picky' does not take temperature for the model 'm'") == 2
         clock.advance(FORGOTTEN_MS / 1000)
-        assert provider.left_out("m") == ()
+        assert not provider.learned()
         await provider.close()
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.routing.config import ProviderConfig
     from holdfast.routing.dialects.seam import Dialect
     from holdfast.routing.ledger.ledger import Ledger
+    from holdfast.routing.providers.learned import Learned
     from holdfast.routing.router import Router
     from holdfast.routing.seam import Provider
     from holdfast.tracing.billing.money import Exchange as Money
@@ -97,10 +98,11 @@ def build_router(
     from holdfast.routing.router import Router  # noqa: PLC0415
 
     money = exchange_of(settings)
+    learned = _learned(settings, clock) if settings.providers and exchange is None else None
     configured: Sequence[Provider] = [
-        provider_of(config, clock, money)
+        provider_of(config, clock, money, learned)
         if config.prepaid is None
-        else paid_provider(settings, config, clock, ledger, money)
+        else paid_provider(settings, config, clock, ledger, money, learned)
         for config in settings.providers
     ]
     board = None
@@ -131,6 +133,13 @@ def _kept_board(settings: Settings, clock: Clock) -> Board | None:
     return keep(folder / "breakers.json", rules, now_ms=clock.now_ms, jitter=random)
 
 
+def _learned(settings: Settings, clock: Clock) -> Learned | None:
+    from holdfast.routing.providers.learned import Learned  # noqa: PLC0415 - as above
+
+    folder = faces_folder(settings)
+    return None if folder is None else Learned(clock, folder / "habits.json")
+
+
 def ledger_path(settings: Settings) -> Path | None:
     """Return where the ledger of a project lies, None for a store that is gone with the process."""
     folder = faces_folder(settings)
@@ -154,17 +163,20 @@ async def open_ledger(settings: Settings) -> AsyncGenerator[Ledger | None]:
         yield ledger
 
 
-def provider_of(config: ProviderConfig, clock: Clock, money: Money | None) -> Provider:
+def provider_of(
+    config: ProviderConfig, clock: Clock, money: Money | None, learned: Learned | None = None
+) -> Provider:
     """Return what asks a configured endpoint."""
     from holdfast.routing.config import LITELLM  # noqa: PLC0415
 
     if config.kind == LITELLM:
         from holdfast.routing.providers.foreign.provider import ForeignProvider  # noqa: PLC0415
 
-        return ForeignProvider(config, clock=clock)
+        return ForeignProvider(config, clock=clock, learned=learned)
     from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
 
-    return ChatProvider(config, clock=clock, dialect=_dialect_of(config.kind), money=money)
+    dialect = _dialect_of(config.kind)
+    return ChatProvider(config, clock=clock, dialect=dialect, money=money, learned=learned)
 
 
 def _dialect_of(kind: str) -> Dialect | None:

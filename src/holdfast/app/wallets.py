@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holdfast.routing.ecash.prepaying import Prepaying
     from holdfast.routing.ecash.wallet import Wallet
     from holdfast.routing.ledger.ledger import Ledger
+    from holdfast.routing.providers.learned import Learned
     from holdfast.routing.seam import Provider
     from holdfast.tracing.billing.money import Exchange
 
@@ -143,6 +144,7 @@ def paid_provider(
     clock: Clock,
     ledger: Ledger | None,
     money: Exchange | None,
+    learned: Learned | None = None,
 ) -> Provider:
     """Return what asks a node and pays it; its wallet is opened when it is needed."""
     from holdfast.routing.ecash.provider import PaidProvider  # noqa: PLC0415 - few projects pay
@@ -154,4 +156,4 @@ def paid_provider(
         config.prepaid,
         lambda: prepaying_of(wallet_of(settings, clock), config, ledger),
     )
-    return PaidProvider(config, purse, clock=clock, money=money)
+    return PaidProvider(config, purse, clock=clock, money=money, learned=learned)

@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     for each in cast("list[dict[str, Any]]", told["candidates"]):
         place = f"{each['provider']}/{each['model']}"
         cost = "" if each["status"] == "rejected" else _cost(each.get("expected_msat"))
-        output.line(
-            f"  {each['status']:9} {place:36} {cost:>16}  {each.get('reason', '')}".rstrip()
-        )
+        output.line(f"  {each['status']:9} {place:36} {cost:>16}  {_remarks(each)}".rstrip())
     return 0
 
 
@@ -88,6 +86,12 @@ def _ask(arguments: argparse.Namespace) -> Ask:
         text=arguments.prompt,
         check=check_schema({"type": "object"}) if arguments.json_answer else None,
     )
+
+
+def _remarks(candidate: dict[str, Any]) -> str:
+    without = candidate.get("left_out", ())
+    told = [candidate.get("reason", ""), f"asked without {', '.join(without)}" if without else ""]
+    return "; ".join(filter(None, told))
 
 
 def _missing(floor: dict[str, Any] | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, cast
 
-from holdfast.cli.output import Output
+from holdfast.cli.output import Output, seconds
 from holdfast.cli.route.opening import with_dispatcher
 from holdfast.cli.settings import settings_of
 
@@ -30,6 +30,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.line("  any model, prices unknown")
         for model in each["models"]:
             output.line(f"  {model['model']:36} {_price(model['price'])}{_state(model['circuit'])}")
+        for learned in each["learned"]:
+            left = seconds(learned["tried_again_in_ms"])
+            output.line(
+                f"  {learned['model']} is asked without {', '.join(learned['without'])}, {left} more"
+            )
     return 0
 
 

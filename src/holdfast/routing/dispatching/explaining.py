@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.routing.dialects.seam import Document
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.providers.habits import learned_by
 from holdfast.routing.quality.choices import Choice
 from holdfast.routing.quality.floor import Judgement
 from holdfast.routing.selection.choosing import Candidate, Wanted
@@ -96,9 +97,9 @@ def _candidate(
         if parts is None
         else {name: round(each, 3) for name, each in parts._asdict().items()},
     }
-    left_out = getattr(dispatcher.providers[endpoint.provider], "left_out", None)
-    if left_out is not None and (names := left_out(endpoint.model)):
-        told["left_out"] = list(names)
+    habits = learned_by(dispatcher.providers[endpoint.provider]).get(endpoint.model)
+    if habits is not None and habits.left_out:
+        told["left_out"] = sorted(habits.left_out)
     if status == "waits":
         told["reason"] = f"its circuit: {candidate.verdict.reason}"
     elif candidate.msat is None:

@@ -8,6 +8,7 @@ from holdfast.routing.breakers.board import Board, Place, host_of
 from holdfast.routing.breakers.rules import Circuit
 from holdfast.routing.dialects.seam import Document
 from holdfast.routing.dispatching.dispatcher import Dispatcher
+from holdfast.routing.providers.habits import learned_by, unsent
 from holdfast.routing.seam import Price, Provider
 
 
@@ -46,7 +47,7 @@ def models_of(dispatcher: Dispatcher) -> Document:
 
 def _provider(dispatcher: Dispatcher, provider: Provider) -> Document:
     board, traits = dispatcher.board, provider.traits
-    host = Place(provider.name, traits.key)
+    host, now_ms = Place(provider.name, traits.key), dispatcher.clock.now_ms()
     models = [
         {
             "model": model,
@@ -64,6 +65,14 @@ def _provider(dispatcher: Dispatcher, provider: Provider) -> Document:
         "circuit": circuit_data(board.circuit(host), dispatcher),
         "any_model": not models,
         "models": models,
+        "learned": [
+            {
+                "model": model,
+                "without": unsent(habits),
+                "tried_again_in_ms": habits.until_ms - now_ms,
+            }
+            for model, habits in learned_by(provider).items()
+        ],
     }
 
 

@@ -21,6 +21,7 @@ from holdfast.routing.faults import Fault
 from holdfast.routing.ledger.amounts import UNTOLD_OUTPUT
 from holdfast.routing.providers.chat import ChatProvider
 from holdfast.routing.providers.exchange import Exchange
+from holdfast.routing.providers.learned import Learned
 from holdfast.routing.seam import Traits
 from holdfast.tracing.billing.money import Exchange as Money
 
@@ -42,8 +43,9 @@ class PaidProvider(ChatProvider):
         *,
         clock: Clock,
         money: Money | None = None,
+        learned: Learned | None = None,
     ) -> None:
-        super().__init__(config, clock=clock, money=money)
+        super().__init__(config, clock=clock, money=money, learned=learned)
         self._purse = purse
 
     @property

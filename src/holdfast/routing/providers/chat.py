@@ -53,13 +53,14 @@ class ChatProvider:
         clock: Clock,
         dialect: Dialect | None = None,
         money: Money | None = None,
+        learned: Learned | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._dialect = dialect
         self._charges = Charges(clock, money)
         self._transport: Transport | None = None
-        self._learned = Learned(clock)
+        self._learned = learned or Learned(clock)
         self._models = config.models
         self._discovers = config.auto_discover
         self.limits: Mapping[str, int] = {}
@@ -217,7 +218,7 @@ class ChatProvider:
                         exchange = Exchange(
                             self._config, dialect, answer, stamp, calls, self._charges
                         )
-                        fitting.learn()
+                        await fitting.learn()
                         exchange.left_out = fitting.left_out
                         yield exchange
                         return
@@ -230,9 +231,9 @@ class ChatProvider:
             if status not in (400, 422) or not fitting.adapt(message):
                 raise error
 
-    def left_out(self, model: str) -> tuple[str, ...]:
-        """Return the fields that were learned not to be taken for a model, and are left out for now."""
-        return self._learned.left_out(self._config, model)
+    def learned(self) -> Mapping[str, Habits]:
+        """Return what was learned and is left out for now, by model."""
+        return self._learned.of(self._config)
 
     async def close(self) -> None:
         if self._transport is not None:

@@ -54,6 +54,23 @@ class Habits:
     until_ms: int = 0
 
 
+def learned_by(provider: object) -> Mapping[str, Habits]:
+    """Return what a provider has learned of its models, if it is one that does."""
+    learned = getattr(provider, "learned", None)
+    return {} if learned is None else learned()
+
+
+def unsent(habits: Habits) -> list[str]:
+    """Return what is not sent as it would be to another endpoint, for people."""
+    told = {
+        "response_format": not habits.schema,
+        "stream_options": not habits.usage,
+        "max_tokens (max_completion_tokens instead)": habits.completion_tokens,
+        "extensions of messages": not habits.extensions,
+    }
+    return [*sorted(habits.left_out), *(name for name, is_so in told.items() if is_so)]
+
+
 def fitted(body: Object, habits: Habits) -> Object:
     """Return a body without what an endpoint has no use for."""
     if not habits.left_out and (habits.schema or "response_format" not in body):

@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
 from typing import cast
 
 from holdfast.clock import Clock
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.dialects.seam import Object
 from holdfast.routing.providers.habits import Habits, adapt, fitted, names_in
+from holdfast.routing.providers.remembering import Known, Where, read, write
 from holdfast.storage.warning import warn
 
 
 class Learned:
-    """The habits of endpoints, by provider and model; each counts for an hour after the last lesson."""
+    """The habits of endpoints, by model; each counts for an hour after the last lesson.
 
-    def __init__(self, clock: Clock) -> None:
+    With a `path` it begins with what the file there says, and writes to it what it learns.
+    """
+
+    def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self.clock = clock
-        self._known: dict[tuple[str, str], Habits] = {}
+        self._path = path
+        self._known: Known = {} if path is None else read(path, clock.now_ms())
+        self._writing = Lock()
 
     def habits(self, config: ProviderConfig, model: str) -> Habits:
         """Return what is known of a model of a provider."""
-        known = self._known.get((config.name, model))
+        known = self._known.get(Where(config.name, _address(config), model))
         if known is None or known.until_ms <= self.clock.now_ms():
             return Habits(schema=config.structured_output != "none")
+        if config.structured_output != "auto":  # the file may be older than the setting
+            return replace(known, schema=config.structured_output != "none")
         return known
 
-    def left_out(self, config: ProviderConfig, model: str) -> tuple[str, ...]:
-        """Return the fields that are left out for now, as they were learned not to be taken."""
-        return tuple(sorted(self.habits(config, model).left_out))
+    def of(self, config: ProviderConfig) -> dict[str, Habits]:
+        """Return what was learned of a provider and counts now, by model."""
+        now_ms, here = self.clock.now_ms(), (config.name, _address(config))
+        return {
+            where.model: habits
+            for where, habits in self._known.items()
+            if where[:2] == here and habits.until_ms > now_ms
+        }
 
-    def keep(self, config: ProviderConfig, model: str, habits: Habits) -> None:
+    async def keep(self, config: ProviderConfig, model: str, habits: Habits) -> None:
         """Count on habits from now on."""
         if news := habits.left_out - self.habits(config, model).left_out:
             warn(
                 "provider %r does not take %s for the model %r: left out for an hour",
                 config.name, ", ".join(sorted(news)), model,
             )  # fmt: skip
-        self._known[config.name, model] = habits
+        self._known = {**self._known, Where(config.name, _address(config), model): habits}
+        if self._path is not None:
+            others = await asyncio.to_thread(self._write, self._path)
+            self._known = {**others, **self._known}
+
+    def _write(self, path: Path) -> Known:
+        with self._writing:
+            return write(path, self._known, self.clock.now_ms())
 
 
 class Fitting:
@@ -76,7 +100,11 @@ class Fitting:
         self.habits, self._is_news = changed, True
         return True
 
-    def learn(self) -> None:
+    async def learn(self) -> None:
         """Keep what was left out, as the endpoint took the rest."""
         if self._is_news and self._is_kept:
-            self._learned.keep(self._config, self._model, self.habits)
+            await self._learned.keep(self._config, self._model, self.habits)
+
+
+def _address(config: ProviderConfig) -> str:
+    return config.base_url or config.prefix

@@ -16,6 +16,7 @@ from holdfast.routing.providers.foreign.asking import chat_arguments, embedding_
 from holdfast.routing.providers.foreign.exchange import ForeignExchange, Waits, plain
 from holdfast.routing.providers.foreign.failing import failure_of
 from holdfast.routing.providers.foreign.library import close_connections, library
+from holdfast.routing.providers.habits import Habits
 from holdfast.routing.providers.learned import Fitting, Learned
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 
@@ -25,10 +26,12 @@ class ForeignProvider:
 
     embeds = True
 
-    def __init__(self, config: ProviderConfig, *, clock: Clock) -> None:
+    def __init__(
+        self, config: ProviderConfig, *, clock: Clock, learned: Learned | None = None
+    ) -> None:
         self.config = config
         self._clock = clock
-        self._learned = Learned(clock)
+        self._learned = learned or Learned(clock)
 
     @property
     def name(self) -> str:
@@ -87,7 +90,6 @@ class ForeignProvider:
             except ProviderRefused as error:
                 if not (fitting.adapt(error.message) and fitting.body != sent):
                     raise
-        fitting.learn()
 
         def failing(error: Exception, begun: bool) -> ProviderError:  # noqa: FBT001
             return self._failure(model, error, begun=begun)
@@ -95,14 +97,15 @@ class ForeignProvider:
         exchange = ForeignExchange(self.config, answer, waits, failing)
         exchange.calls, exchange.left_out = calls, fitting.left_out
         try:
+            await fitting.learn()
             yield exchange
         finally:
             if stream:
                 await answer.aclose()
 
-    def left_out(self, model: str) -> tuple[str, ...]:
-        """Return the fields that were learned not to be taken for a model, and are left out for now."""
-        return self._learned.left_out(self.config, model)
+    def learned(self) -> Mapping[str, Habits]:
+        """Return what was learned and is left out for now, by model."""
+        return self._learned.of(self.config)
 
     async def embed(self, body: Object) -> tuple[Document, int | None]:
         """Send a request for embeddings, and return the answer; nobody says what it charged.
