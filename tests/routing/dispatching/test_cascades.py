@@ -8,6 +8,7 @@ import pytest
 
 from holdfast.errors import ModelOutputError, ProviderRefused
 from holdfast.routing.config import RoutingConfig
+from holdfast.routing.quality.checks import plain_check
 from holdfast.routing.router import Router
 from holdfast.routing.seam import OutputContract, Price, Traits
 from holdfast.routing.selection.policies import Policy
@@ -100,3 +101,11 @@ async def test_what_would_fail_anywhere_is_asked_of_nobody_else():
     with pytest.raises(ProviderRefused, match="too long"):
         await router(tiny, huge).complete(question())
     assert huge.requests == []
+
+
+@pytest.mark.parametrize("answer", ["28", '"many"'])
+async def test_a_check_of_the_project_counts_besides_the_form_that_was_asked_for(answer: str):
+    leading = router(provider("tiny", "local", answer), provider("huge", "frontier", "27"))
+    leading.dispatcher.checks = {"json": plain_check(lambda _, said: said != "28", "bones")}
+    reply = await leading.complete(question())
+    assert (reply.model, reply.calls) == ("huge", 2)

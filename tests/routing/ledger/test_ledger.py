@@ -285,20 +285,29 @@ async def test_a_booking_that_breaks_undoes_nothing_of_those_it_shares_a_transac
 async def test_a_provider_that_overcharges_is_distrusted_everywhere_until_it_is_reset(tmp_path):
     path = tmp_path / "ledger.db"
     async with await Ledger.open(path) as ledger, await Ledger.open(path) as other:
+        call = replace(end(20_000).attempts[0], quoted_msat=10_000)
+        dear = replace(end(), attempts=(call,))
         for number in range(LIMIT):
-            call = replace(end(20_000).attempts[0], quoted_msat=10_000)
-            settled = await ledger.settle(await held(ledger), replace(end(), attempts=(call,)))
+            settled = await ledger.settle(await held(ledger), dear)
             assert settled.distrusted == (("node",) if number == LIMIT - 1 else ())
+        assert (await ledger.settle(await held(ledger), dear)).distrusted == ()  # it is known
         assert "5 of its last 5 charges" in ledger.distrusted["node"]
         await other.sweep()
         assert other.distrusted == ledger.distrusted
-        assert (await other.trust_again("node")).charges == LIMIT
+        assert (await other.trust_again("node")).charges == LIMIT + 1
         assert other.distrusted == {}
         await ledger.settle(await held(ledger), end(500))
         conduct = (await ledger.conducts())["node"]
-        assert (conduct.charges, conduct.excess_msat, conduct.distrust) == (6, 50_000, "")
+        assert (conduct.charges, conduct.excess_msat, conduct.distrust) == (7, 60_000, "")
     async with await Ledger.open(path) as again:
         assert (await again.conducts())["node"] == conduct
+
+
+async def test_a_charge_without_a_quote_says_nothing_of_who_charged_it(ledger):
+    call = replace(end(20_000).attempts[0], quoted_msat=None)
+    for _ in range(LIMIT):
+        await ledger.settle(await held(ledger), replace(end(), attempts=(call,)))
+    assert await ledger.conducts() == {}
 
 
 async def test_a_closed_ledger_and_a_foreign_file_say_so(tmp_path):

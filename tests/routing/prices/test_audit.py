@@ -32,6 +32,11 @@ def test_one_per_cent_beyond_rounding_is_no_overcharge_and_more_is(quoted, beyon
     assert is_overcharge(quoted, limit + 1 + beyond)
 
 
+def test_a_whole_sat_is_rounding_and_more_is_not():
+    assert not is_overcharge(0, 1000)
+    assert is_overcharge(0, 1001)
+
+
 @given(st.lists(st.tuples(QUOTED, st.integers(0, ROUNDING_MSAT)), max_size=60))
 def test_an_honest_provider_is_never_distrusted(charges):
     conduct = seen(*((quoted, quoted + rounding) for quoted, rounding in charges))
@@ -56,6 +61,12 @@ def test_an_overcharge_is_forgotten_after_twenty_charges(between, is_distrusted)
     fair, dear = (10_000, 10_000), (10_000, 20_000)
     conduct = seen(dear, *[fair] * between, *[dear] * 4)
     assert bool(conduct.distrust) is is_distrusted
+
+
+def test_fair_charges_alone_win_no_trust_back():
+    conduct = seen(*[(10_000, 20_000)] * LIMIT, *[(10_000, 10_000)] * 40)
+    assert conduct.distrust
+    assert not any(conduct.recent)
 
 
 def test_the_reason_says_what_was_charged_and_a_reset_gives_another_chance():

@@ -136,6 +136,11 @@ def test_what_a_provider_is_said_to_charge_elsewhere_bears_witness_against_its_o
         assert "101 times" in (implausible(quote(10_100, "node"), [witness]) or "")
 
 
+def test_nobody_bears_witness_for_himself():
+    settings, table = quote(10_100, "configuration"), quote(100, "genai-prices")
+    assert "101 times" in (implausible(settings, [settings, table]) or "")
+
+
 @given(st.lists(RATES, max_size=6), RATES)
 def test_a_lone_quote_and_one_that_all_agree_on_are_believed(rates, rate):
     assert implausible(quote(rate), []) is None
@@ -155,6 +160,12 @@ def test_the_table_is_asked_last_and_once():
     quotes.offer([quote(1, provider="q"), quote(1, provider="r")])
     quotes.withdraw("p", "configuration")
     assert quotes.price("p", "m") == quote(100).price
+
+
+def test_what_the_table_says_is_judged_as_well():
+    quotes = Quotes(Table(quote(0, "genai-prices")))
+    quotes.offer([quote(50, provider="q")])
+    assert quotes.price("p", "m") is None
 
 
 def test_the_package_knows_makers_by_name_and_address_and_nobody_else():

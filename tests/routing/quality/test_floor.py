@@ -108,6 +108,12 @@ def test_a_clearly_worse_candidate_is_refuted():
     assert judged.needed is None
 
 
+def test_a_refutation_takes_as_much_as_a_proof():
+    for kind in ("candidate_only", "reference_only"):
+        found = [stand(Pairs(**{kind: count}), FLOOR) is Standing.OPEN for count in (6, 7)]
+        assert found == [True, False], kind
+
+
 def test_one_that_does_not_look_good_enough_is_not_promised_a_number():
     judged = judge_pairs(Pairs(both=45, reference_only=3), FLOOR)
     assert (judged.standing, judged.needed) == (Standing.OPEN, None)
@@ -183,3 +189,9 @@ def test_separate_answers_share_the_risk_between_both_bounds():
     assert judge_tallies(candidate, reference, floor).standing is Standing.OPEN
     twice = Floor(min_quality=0.97, alpha=0.1)  # each bound by itself at the whole risk
     assert judge_tallies(candidate, reference, twice).standing is Standing.SHOWN
+
+
+def test_the_bound_of_the_reference_holds_with_half_of_the_risk_as_well():
+    candidate = Tally(good=45_000, bad=5_000)
+    assert judge_tallies(candidate, Tally(good=2_250, bad=250), FLOOR).standing is Standing.OPEN
+    assert judge_tallies(candidate, Tally(good=2_376, bad=264), FLOOR).standing is Standing.SHOWN
