@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.engine.attempts import current_step
 from holdfast.engine.retry import Retry
-from holdfast.engine.seam import Inputs, RunContext
+from holdfast.engine.seam import Inputs, Progress, RunContext
 from holdfast.errors import (
     NoProvider,
     ProgramError,
@@ -85,6 +85,40 @@ async def test_a_step_that_takes_too_long_is_stopped(store: MemoryStore) -> None
     assert history.error is not None
     assert history.error["type"] == "StepTimeout"
     assert gate.cancelled
+
+
+async def test_a_timeout_of_a_step_itself_is_not_taken_for_ours(store: MemoryStore) -> None:
+    async def fail() -> None:
+        raise TimeoutError("the disk is slow")
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return await context.step("s", fail, timeout=600)
+
+    async with engine_on(store, {"p": program}) as engine:
+        history = await engine.settle(await engine.start("p", {}))
+    assert history.error is not None
+    assert history.error["type"] == "TimeoutError"
+
+
+async def test_an_onlooker_hears_of_each_try_and_why_there_is_another(store: MemoryStore) -> None:
+    heard: list[tuple[str, str]] = []
+    failures = [ProviderUnavailable("busy")]
+
+    async def flaky() -> None:
+        if failures:
+            raise failures.pop()
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return await context.step("s", flaky, retry=Retry(attempts=2, wait=0))
+
+    def listen(progress: Progress) -> None:
+        heard.append((progress.kind, progress.message))
+
+    async with engine_on(store, {"p": program}, observer=listen) as engine:
+        await engine.settle(await engine.start("p", {}))
+    assert heard == [
+        ("step_started", ""), ("step_retried", "busy"), ("step_started", ""), ("step_finished", ""),
+    ]  # fmt: skip
 
 
 @pytest.mark.promise("sleep-not-longer")

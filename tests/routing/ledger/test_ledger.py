@@ -30,7 +30,8 @@ from holdfast.routing.ledger.entries import (
     Settled,
     Spent,
 )
-from holdfast.routing.ledger.ledger import Ledger
+from holdfast.routing.ledger.ledger import MOST_MSAT, Ledger
+from holdfast.routing.ledger.lengths import ENOUGH
 from holdfast.routing.ledger.reports import Filters
 from holdfast.routing.prices.audit import LIMIT
 from holdfast.tracing.billing.money import Exchange
@@ -178,8 +179,15 @@ async def test_what_cannot_be_booked_is_refused_with_a_reason(ledger):
         await ledger.reserve(request, 1)
     with pytest.raises(UsageError, match="no id of a request"):
         await ledger.reserve(start(id="zz"), 1)
-    with pytest.raises(UsageError, match="no amount to book"):
-        await ledger.reserve(start(), -1)
+    for amount in (-1, MOST_MSAT + 1):
+        with pytest.raises(UsageError, match="no amount to book"):
+            await ledger.reserve(start(), amount)
+        with pytest.raises(UsageError, match="no amount to book"):
+            await ledger.extend(await held(ledger), amount)
+        with pytest.raises(UsageError, match="no amount to book"):
+            await ledger.resolve(request.id, amount)
+        with pytest.raises(UsageError, match="no amount to book"):
+            await ledger.settle_soon(await held(ledger), end(amount))
     with pytest.raises(UsageError, match="no amount to book"):
         await ledger.settle(await held(ledger), end(-1))
     assert (await ledger.resolve(new_run_id(), 5)).state is None
@@ -308,6 +316,15 @@ async def test_a_charge_without_a_quote_says_nothing_of_who_charged_it(ledger):
     for _ in range(LIMIT):
         await ledger.settle(await held(ledger), replace(end(), attempts=(call,)))
     assert await ledger.conducts() == {}
+
+
+@pytest.mark.parametrize("told", [end(1, outcome="truncated"), end(1, 2)])
+async def test_only_answers_that_came_whole_at_once_teach_how_long_they_are(ledger, told):
+    for learned in (told, end(1)):
+        for _ in range(ENOUGH):
+            await ledger.settle(await held(ledger), learned)
+        is_known = ledger.lengths.sample("", "gpt", "").source != "default"
+        assert is_known is (learned is not told)
 
 
 async def test_a_closed_ledger_and_a_foreign_file_say_so(tmp_path):

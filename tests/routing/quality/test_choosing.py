@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.errors import NoProvider, UsageError
 from holdfast.frozen import replace
+from holdfast.routing.quality.chain import choose_chain
 from holdfast.routing.quality.choices import ChoicePolicy, Facts, ModelOption
 from holdfast.routing.quality.choosing import choose_model
 from holdfast.routing.quality.evidence import Contest, NoEvidence, Prediction
@@ -140,6 +141,19 @@ def test_a_cascade_that_would_cost_more_than_the_reference_is_not_begun():
     assert (choice.model, choice.then) == ("large", ())
 
 
+@pytest.mark.parametrize(("cost", "model"), [(499, "able"), (500, "large")])
+def test_a_cascade_of_which_nothing_is_known_is_supposed_to_fail_half_of_the_time(cost, model):
+    options = (replace(MIDDLE, model="able", cost_msat=cost), LARGE)
+    choice = choose_model(EASY, options, NoEvidence(), replace(FREE, strategy="cascade"))
+    assert choice.model == model
+
+
+def test_a_cascade_that_names_its_models_is_measured_by_the_last_of_them():
+    choice = choose_chain(EASY, ALL, ("small", "gone", "middle"), FREE)
+    assert (choice.model, choice.then, choice.reference) == ("small", ("middle",), "middle")
+    assert reason(choice, "large") == "it is not in the cascade"
+
+
 def test_an_unknown_price_is_never_taken_for_a_low_one():
     choice = choose_model(EASY, (replace(SMALL, cost_msat=None), LARGE), NoEvidence(), FREE)
     assert choice.model == "large"
@@ -186,7 +200,16 @@ def test_a_reference_that_cannot_be_asked_leaves_only_what_is_proven():
     with pytest.raises(NoProvider, match="'large' cannot be asked: small: not enough data"):
         choose_model(EASY, (SMALL, MIDDLE), NoEvidence(), policy)
     shown = proven("middle", "complexity/local")
-    assert choose_model(EASY, (SMALL, MIDDLE), shown, policy).model == "middle"
+    policy, asked = replace(policy, floor=ALWAYS), replace(EASY, request_id="a")
+    choice = choose_model(asked, (SMALL, MIDDLE), shown, policy)
+    assert (choice.model, choice.check) == ("middle", None)
+
+
+def test_what_is_shown_under_one_policy_counts_under_no_other():
+    asked, policy = replace(EASY, request_id="a"), ChoicePolicy(name="cheap", floor=ALWAYS)
+    choice = choose_model(asked, ALL, proven("small", "complexity/local"), policy)
+    assert (choice.model, choice.check) == ("large", "small")
+    assert [each.segment for each in choice.contests] == ["cheap/complexity/local"]
 
 
 def test_no_candidate_and_a_name_given_twice_are_refused_with_what_to_do():
@@ -257,6 +280,17 @@ def test_refuted_models_are_looked_at_again_in_a_share_of_requests_each_as_often
     assert min(counts["small"], counts["middle"]) >= 30
 
 
+def test_a_second_look_at_refuted_models_takes_no_chance_from_one_that_waits_for_its_proof():
+    contest = Contest(candidate="small", reference="large", segment="complexity/local")
+    known = Known(counted={contest: Pairs(reference_only=50)})
+    policy = ChoicePolicy(floor=Floor(recheck_share=0.5, prove_share=0.5))
+    asked = [
+        choose_model(replace(EASY, request_id=f"{n:032x}"), ALL, known, policy).check
+        for n in range(100)
+    ]
+    assert {"small", "middle", None} == {*asked}
+
+
 @pytest.mark.parametrize("recheck", [0.0, 1.0])
 def test_refuted_models_have_a_share_of_their_own(recheck):
     assert (None in refuted_and_unproven(recheck=recheck, prove=1.0)) is (recheck == 0.0)
@@ -313,9 +347,14 @@ def test_a_prediction_reaches_its_share_of_the_references_or_it_does_not(quality
 
 
 @pytest.mark.parametrize(
-    ("names", "strategy"), [(["large"], "complexity"), (["large", "small"], "learned")]
+    ("names", "strategy"),
+    [
+        (["large"], "complexity"),
+        (["small", "middle"], "complexity"),
+        (["large", "small"], "learned"),
+    ],
 )
 def test_auto_goes_by_what_was_learned_when_there_are_two_to_compare(names, strategy):
     known = Known(qualities=predictions(**dict.fromkeys(names, 0.9)))
     policy = ChoicePolicy(strategy="auto", floor=None)
-    assert choose_model(EASY, (SMALL, LARGE), known, policy).strategy == strategy
+    assert choose_model(EASY, ALL, known, policy).strategy == strategy
