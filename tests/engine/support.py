@@ -56,6 +56,7 @@ def engine_on(
     liveness: Liveness | None = None,
     observer: Observer | None = None,
     lease_seconds: float = 15.0,
+    concurrency: int = 40,
     adopt: bool = False,
     limits: Limits | None = None,
     sink: SpanSink | None = None,
@@ -70,6 +71,7 @@ def engine_on(
         liveness=liveness,
         observer=observer,
         lease_seconds=lease_seconds,
+        concurrency=concurrency,
         adopt=adopt,
         limits=limits,
     )

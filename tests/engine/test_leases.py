@@ -18,6 +18,7 @@ from holdfast.storage.liveness import LockFiles, NoLiveness
 from holdfast.storage.memory import MemoryStore
 from holdfast.tasks.state import TaskState
 from holdfast.testing.clock import ManualClock
+from holdfast.testing.stores import FaultyStore
 from tests.engine.support import DeadToTheWorld, Gate, YieldingStore, ask, engine_on, kill
 
 
@@ -150,3 +151,14 @@ async def test_a_holder_is_alive_until_its_lease_ends() -> None:
         assert await other.is_alive(holder.id)
         clock.advance(0.001)
         assert not await other.is_alive(holder.id)
+
+
+async def test_a_lease_is_written_again_only_when_a_third_of_it_has_passed() -> None:
+    clock = ManualClock()
+    async with MemoryStore(clock=clock) as inner:
+        store = FaultyStore(inner, {})
+        holder = Holder(store, clock=clock, liveness=NoLiveness(), lease_seconds=9)
+        for seconds, writes in ((0, 1), (2.999, 1), (0.001, 2), (0, 2)):
+            clock.advance(seconds)
+            await holder.renew()
+            assert store.calls["put"] == writes

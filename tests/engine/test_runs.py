@@ -193,6 +193,33 @@ async def test_cancelling_reaches_the_running_step(store: MemoryStore) -> None:
 
 
 @pytest.mark.promise("cancel-reaches")
+@pytest.mark.parametrize("first", ["cancel", "close"])
+async def test_a_wish_to_cancel_counts_though_the_process_closes_meanwhile(
+    store: MemoryStore, first: str
+) -> None:
+    begun, stopping, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        begun.set()
+        try:
+            await never.wait()
+        except asyncio.CancelledError:
+            stopping.set()
+            await never.wait()  # until it is called off once more
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        return await context.step("s", stubborn)
+
+    engine = await engine_on(store, {"p": program}).__aenter__()
+    run_id = await engine.start("p", {})
+    await begun.wait()
+    acts = {"cancel": engine.cancel(run_id), "close": engine.__aexit__(None, None, None)}
+    earlier = asyncio.ensure_future(acts.pop(first))
+    await stopping.wait()
+    await asyncio.gather(earlier, *acts.values())
+    assert (await engine.history(run_id)).state is TaskState.CANCELLED
+
+
 async def test_cancelling_reaches_into_another_process(store: MemoryStore) -> None:
     gate = Gate()
     async with engine_on(store, {"p": gate.program}) as worker, engine_on(store, {}) as other:

@@ -172,6 +172,17 @@ async def test_an_at_most_once_step_asks_after_a_crash(
     assert gate.runs == runs
 
 
+async def test_an_at_most_once_step_may_be_come_to_again(store: MemoryStore) -> None:
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        for _ in range(3):
+            await context.step("pay", nothing, once=True)
+
+    async with engine_on(store, {"p": program}) as engine:
+        history = await engine.settle(await engine.start("p", {}))
+    assert history.state is TaskState.COMPLETED
+    assert list(history.steps) == [("pay", 1), ("pay", 2), ("pay", 3)]
+
+
 @pytest.mark.promise("full-disk-loses-nothing")
 async def test_a_failing_store_stops_the_run_and_loses_nothing(store: MemoryStore) -> None:
     ran: list[int] = []
@@ -305,6 +316,25 @@ async def test_a_remembered_failure_is_raised_like_the_first_one(store: MemorySt
         await engine.settle(run_id)
     assert [str(each) for each in raised] == ["s: no", "s: no"]
     assert raised[0].error == raised[1].error
+
+
+async def test_no_more_steps_run_at_once_than_may_and_each_has_its_turn(store: MemoryStore) -> None:
+    inside, most = 0, 0
+
+    async def effect() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        lanes = (context.scope(str(n)).step("s", effect) for n in range(7))
+        return len(await asyncio.gather(*lanes))
+
+    async with engine_on(store, {"p": program}, concurrency=2) as engine:
+        history = await engine.settle(await engine.start("p", {}))
+    assert (history.result, most) == (7, 2)
 
 
 async def test_steps_at_once_share_an_append(store: MemoryStore) -> None:

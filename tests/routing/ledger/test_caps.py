@@ -66,6 +66,16 @@ def test_ample_room_trims_nothing_and_scarce_room_holds_the_likely_length():
     assert (rule(95).amount_msat, rule(95).max_tokens) == (95, 95)
 
 
+@pytest.mark.parametrize(
+    ("source", "limit"), [("request", 190), ("model", 190), ("all", 9000), ("default", 9000)]
+)
+def test_who_names_no_limit_gets_twice_what_is_usual_where_the_like_is_known(source, limit):
+    price = Price(input_msat_per_million=0, output_msat_per_million=1_000_000)
+    sample = Sample(lengths=tuple(range(1, 101)), source=source)
+    reserve = amount_to_reserve(price, 0, None, sample, room=10**9, untold=9000)
+    assert (reserve.amount_msat, reserve.max_tokens) == (limit, limit)
+
+
 @settings(max_examples=15, deadline=None)
 @given(PRICES, st.integers(0, 3000), LIMITS, SAMPLES, st.integers(0, 10**7))
 @pytest.mark.promise("hard-cap-holds")

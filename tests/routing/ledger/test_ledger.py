@@ -31,9 +31,7 @@ from holdfast.routing.ledger.entries import (
     Spent,
 )
 from holdfast.routing.ledger.ledger import MOST_MSAT, Ledger
-from holdfast.routing.ledger.lengths import ENOUGH
 from holdfast.routing.ledger.reports import Filters
-from holdfast.routing.prices.audit import LIMIT
 from holdfast.tracing.billing.money import Exchange
 from tests.routing.ledger.kit import AT, TOTAL, cap, end, start
 
@@ -160,6 +158,15 @@ async def test_more_can_be_held_for_a_second_call(ledger):
     assert await ledger.settle(more, end(600, 300)) == Settled(debit_msat=900, charged_msat=900)
     assert await ledger.spent(TOTAL) == Spent(settled_msat=900, requests=1)
     assert (await ledger.extend(more, 1)).state == "settled"
+
+
+async def test_an_amount_that_is_not_known_stays_so_when_more_is_held(ledger):
+    more = await ledger.extend(await held(ledger, None), 400)
+    assert more.amount_msat is None
+    settled = await ledger.settle(more, end(None))
+    assert settled == Settled(debit_msat=0, charged_msat=None, unknown_msat=400)
+    assert (await ledger.request(more.request_id)).reserved_msat is None
+    assert await ledger.check() == []
 
 
 async def test_a_caller_who_leaves_while_money_is_being_held_holds_nothing(ledger):
@@ -290,43 +297,6 @@ async def test_a_booking_that_breaks_undoes_nothing_of_those_it_shares_a_transac
     assert await ledger.check() == []
 
 
-async def test_a_provider_that_overcharges_is_distrusted_everywhere_until_it_is_reset(tmp_path):
-    path = tmp_path / "ledger.db"
-    async with await Ledger.open(path) as ledger, await Ledger.open(path) as other:
-        call = replace(end(20_000).attempts[0], quoted_msat=10_000)
-        dear = replace(end(), attempts=(call,))
-        for number in range(LIMIT):
-            settled = await ledger.settle(await held(ledger), dear)
-            assert settled.distrusted == (("node",) if number == LIMIT - 1 else ())
-        assert (await ledger.settle(await held(ledger), dear)).distrusted == ()  # it is known
-        assert "5 of its last 5 charges" in ledger.distrusted["node"]
-        await other.sweep()
-        assert other.distrusted == ledger.distrusted
-        assert (await other.trust_again("node")).charges == LIMIT + 1
-        assert other.distrusted == {}
-        await ledger.settle(await held(ledger), end(500))
-        conduct = (await ledger.conducts())["node"]
-        assert (conduct.charges, conduct.excess_msat, conduct.distrust) == (7, 60_000, "")
-    async with await Ledger.open(path) as again:
-        assert (await again.conducts())["node"] == conduct
-
-
-async def test_a_charge_without_a_quote_says_nothing_of_who_charged_it(ledger):
-    call = replace(end(20_000).attempts[0], quoted_msat=None)
-    for _ in range(LIMIT):
-        await ledger.settle(await held(ledger), replace(end(), attempts=(call,)))
-    assert await ledger.conducts() == {}
-
-
-@pytest.mark.parametrize("told", [end(1, outcome="truncated"), end(1, 2)])
-async def test_only_answers_that_came_whole_at_once_teach_how_long_they_are(ledger, told):
-    for learned in (told, end(1)):
-        for _ in range(ENOUGH):
-            await ledger.settle(await held(ledger), learned)
-        is_known = ledger.lengths.sample("", "gpt", "").source != "default"
-        assert is_known is (learned is not told)
-
-
 async def test_a_closed_ledger_and_a_foreign_file_say_so(tmp_path):
     closed = await Ledger.open(tmp_path / "ledger.db")
     await closed.close()
@@ -408,11 +378,3 @@ async def test_a_ledger_that_waits_for_the_disk_settles_before_the_answer(tmp_pa
     ):
         await ledger.settle_soon(await held(ledger), end(300))
         assert (await other.spent(TOTAL)).settled_msat == 300
-
-
-async def test_who_charges_more_than_he_quoted_is_judged_before_the_next_request(ledger):
-    dear = end(30_000)
-    dear = replace(dear, attempts=(replace(dear.attempts[0], quoted_msat=10_000),))
-    for _ in range(LIMIT):
-        await ledger.settle_soon(await held(ledger), dear)
-    assert "node" in ledger.distrusted

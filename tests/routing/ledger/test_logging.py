@@ -30,11 +30,12 @@ async def held(ledger: Ledger):
     return await ledger.reserve(start(), 1000)
 
 
-async def test_who_was_not_let_in_is_logged_at_no_cost_with_the_reason(ledger):
+async def test_who_was_not_let_in_is_logged_at_no_cost_with_the_reason(ledger, caplog):
     request = start(model="gtp", policy="cheap", tier="local")
     ledger.refuse(request, "nobody serves the model 'gtp'")
     ledger.refuse(request, "said twice")
     await ledger.sweep()  # what is written comes in order
+    assert not caplog.text
     logged = await ledger.request(request.id)
     assert (logged.outcome, logged.state, logged.charged_msat) == ("refused", "released", 0)
     assert (logged.message, logged.asked_model) == ("nobody serves the model 'gtp'", "gtp")
@@ -52,6 +53,14 @@ async def test_who_was_not_let_in_is_kept_before_anybody_is_told(ledger, tmp_pat
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:  # what a kill would leave
         kept = other.execute("SELECT outcome FROM requests").fetchall()
     assert kept == [("refused",)]
+
+
+async def test_a_refusal_that_cannot_be_written_is_a_warning(ledger, tmp_path, caplog):
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as spoiler:
+        spoiler.execute("ALTER TABLE requests RENAME COLUMN message TO lost")
+    ledger.refuse(start(), "no")
+    await ledger.sweep()
+    assert "a refused request was not logged: " in caplog.text
 
 
 async def test_a_ledger_that_is_closed_takes_no_refusals_and_does_not_mind(tmp_path):
@@ -97,3 +106,12 @@ async def test_who_leaves_while_its_request_is_settled_has_taught_its_length_all
             await settling
     assert ledger.lengths.sample("", "gpt", "").source == "request"
     assert (await ledger.spent(TOTAL)).settled_msat == 300 * ENOUGH
+
+
+@pytest.mark.parametrize("told", [end(1, outcome="truncated"), end(1, 2)])
+async def test_only_answers_that_came_whole_at_once_teach_how_long_they_are(ledger, told):
+    for learned in (told, end(1)):
+        for _ in range(ENOUGH):
+            await ledger.settle(await held(ledger), learned)
+        is_known = ledger.lengths.sample("", "gpt", "").source != "default"
+        assert is_known is (learned is not told)

@@ -1,0 +1,61 @@
+"""Who charges more than he quoted is distrusted, in every process, until somebody resets it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from holdfast.routing.ledger.ledger import Ledger
+from holdfast.routing.prices.audit import LIMIT
+from tests.routing.ledger.kit import end, start
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with await Ledger.open(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+async def held(ledger: Ledger):
+    return await ledger.reserve(start(), 1000)
+
+
+async def test_a_provider_that_overcharges_is_distrusted_everywhere_until_it_is_reset(tmp_path):
+    path = tmp_path / "ledger.db"
+    async with await Ledger.open(path) as ledger, await Ledger.open(path) as other:
+        call = replace(end(20_000).attempts[0], quoted_msat=10_000)
+        dear = replace(end(), attempts=(call,))
+        for number in range(LIMIT):
+            settled = await ledger.settle(await held(ledger), dear)
+            assert settled.distrusted == (("node",) if number == LIMIT - 1 else ())
+        assert (await ledger.settle(await held(ledger), dear)).distrusted == ()  # it is known
+        assert "5 of its last 5 charges" in ledger.distrusted["node"]
+        await other.sweep()
+        assert other.distrusted == ledger.distrusted
+        assert (await other.trust_again("node")).charges == LIMIT + 1
+        assert other.distrusted == {}
+        await ledger.settle(await held(ledger), end(500))
+        conduct = (await ledger.conducts())["node"]
+        assert (conduct.charges, conduct.excess_msat, conduct.distrust) == (7, 60_000, "")
+    async with await Ledger.open(path) as again:
+        assert (await again.conducts())["node"] == conduct
+
+
+async def test_a_charge_without_a_quote_says_nothing_of_who_charged_it(ledger):
+    call = replace(end(20_000).attempts[0], quoted_msat=None)
+    for _ in range(LIMIT):
+        await ledger.settle(await held(ledger), replace(end(), attempts=(call,)))
+    assert await ledger.conducts() == {}
+
+
+async def test_who_charges_more_than_he_quoted_is_judged_before_the_next_request(ledger):
+    dear = end(30_000)
+    dear = replace(dear, attempts=(replace(dear.attempts[0], quoted_msat=10_000),))
+    for _ in range(LIMIT):
+        await ledger.settle_soon(await held(ledger), dear)
+    assert "node" in ledger.distrusted
