@@ -14,6 +14,8 @@ def cost_msat(price: Price | None, usage: Usage) -> int | None:
     """Return what a reply cost, rounded up to a whole msat; None if price or usage is unknown."""
     if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
+    if usage.beyond_tokens:
+        return None
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
     thought = usage.reasoning_tokens or 0
     inward, outward = price.input_msat_per_million, price.output_msat_per_million
@@ -53,6 +55,7 @@ def total_usage(usages: Iterable[Usage]) -> Usage:
         cache_read_tokens=total(each.cache_read_tokens for each in every),
         cache_write_tokens=total(each.cache_write_tokens for each in every),
         reasoning_tokens=total(each.reasoning_tokens for each in every),
+        beyond_tokens=any(each.beyond_tokens for each in every),
     )
 
 

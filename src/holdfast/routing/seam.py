@@ -58,7 +58,8 @@ class Usage:
 
     `input_tokens` and `output_tokens` are whole sums, as OpenAI counts: those read from a cache and
     written to it are among the tokens in, those of reasoning among the tokens out. A provider
-    that counts them beside the sums has them added by its adapter.
+    that counts them beside the sums has them added by its adapter. `beyond_tokens` says that something
+    was counted that no price here is for, as searches: only the provider knows what that costs.
     """
 
     input_tokens: int | None = None
@@ -66,6 +67,7 @@ class Usage:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    beyond_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from holdfast.routing.seam import Usage
-from holdfast.tracing.billing.usage import usage_of
+from holdfast.tracing.billing.usage import count_of, usage_of
 from holdfast.tracing.meaning import TokenUsage
+
+_SEARCHES: Final = ("citation_tokens", "num_search_queries")
+_SEARCHED: Final = "search_context_size"
+"""What Perplexity counts beside tokens, and the size by which it charges a request for its search."""
 
 
 def read_usage(raw: Mapping[str, object]) -> Usage:
@@ -15,10 +20,15 @@ def read_usage(raw: Mapping[str, object]) -> Usage:
     The tokens are taken apart by the rules of `holdfast.tracing.billing.usage`, so that a cached or a
     reasoning token is in its sum exactly once. What is not told, or is no count, is None.
     """
-    return sum_up(usage_of(raw))
+    return sum_up(usage_of(raw), beyond_tokens=counts_beyond_tokens(raw))
 
 
-def sum_up(told: TokenUsage) -> Usage:
+def counts_beyond_tokens(raw: Mapping[str, object]) -> bool:
+    """Whether a usage object counts what is charged and is no token of the request or the answer."""
+    return bool(raw.get(_SEARCHED)) or any(count_of(raw.get(name)) for name in _SEARCHES)
+
+
+def sum_up(told: TokenUsage, *, beyond_tokens: bool = False) -> Usage:
     """Return whole sums and their parts from tokens that were taken apart."""
     written = told.cache_write
     if told.cache_write_1h is not None:
@@ -29,4 +39,5 @@ def sum_up(told: TokenUsage) -> Usage:
         cache_read_tokens=told.cache_read,
         cache_write_tokens=written,
         reasoning_tokens=told.reasoning,
+        beyond_tokens=beyond_tokens,
     )

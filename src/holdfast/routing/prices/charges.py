@@ -1,7 +1,7 @@
 """What a provider says that it charged for an answer, in msat.
 
 Sources: routstr-core's `x-routstr-cost-msats` and `usage.cost.total_msats`; OpenRouter's API reference,
-"Usage accounting" (`usage.cost`, in USD).
+"Usage accounting" (`usage.cost`, in USD); Perplexity's reference of the chat (`usage.cost.total_cost`, in USD).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Charges:
         msat = told.get("total_msats")
         if isinstance(msat, int) and not isinstance(msat, bool):
             return _believable(msat)
-        return self._of_dollars(told.get("total_usd"))
+        return self._of_dollars(told.get("total_usd", told.get("total_cost")))
 
     def _of_dollars(self, amount: object) -> int | None:
         """Return an amount in USD in msat, rounded up; None without a rate, or if it is no amount."""

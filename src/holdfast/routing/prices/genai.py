@@ -24,6 +24,7 @@ _MEMBERS = {
     "output_msat_per_million": "output_mtok",
     "cache_read_msat_per_million": "cache_read_mtok",
     "cache_write_msat_per_million": "cache_write_mtok",
+    "reasoning_msat_per_million": "output_reasoning_mtok",
 }
 """Members of a price, and what the package calls them: USD for a million tokens."""
 _MAKER = ""
@@ -77,7 +78,7 @@ class GenaiPrices:
         tiered = False
         rates: dict[str, int] = {}
         for member, name in _MEMBERS.items():
-            rate = getattr(found, name)
+            rate = getattr(found, name, None)
             if rate is None:
                 continue
             if not isinstance(rate, Decimal):  # tiers by the length of the input

@@ -25,11 +25,12 @@ from holdfast.routing.dialects.seam import (
     Stamp,
     StreamReader,
 )
+from holdfast.routing.dialects.values import as_object
 from holdfast.routing.faults import Fault
 from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
 from holdfast.routing.seam import Usage
-from holdfast.routing.usage import sum_up
+from holdfast.routing.usage import counts_beyond_tokens, sum_up
 from holdfast.tracing.meaning import TokenUsage
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Exchange:
         self.finished = False
         self.charged_msat = charges.in_headers(answer.headers)
         self._told = TokenUsage()
+        self._is_beyond = False
         self._failed: ProviderError | None = None
         self._config = config
         self._dialect = dialect
@@ -70,7 +72,7 @@ class Exchange:
     @property
     def usage(self) -> Usage:
         """What the endpoint says was used; None where it does not say."""
-        return sum_up(self._told)
+        return sum_up(self._told, beyond_tokens=self._is_beyond)
 
     async def batches(self) -> AsyncGenerator[Batch]:
         """Yield chat chunks, those that arrived together in one batch.
@@ -139,13 +141,15 @@ class Exchange:
             document = self._dialect.decode(answer, self._stamp)
         self.finished = True
         self._told = self._dialect.usage(answer)
-        self._note_charge(document.get("usage"))
+        self._note_usage(document.get("usage"))
         return document
 
-    def _note_charge(self, usage: object) -> None:
+    def _note_usage(self, usage: object) -> None:
+        """Note what the provider says it charged, and whether it counted more than tokens."""
         told = self._charges.in_usage(usage)
         if told is not None:
             self.charged_msat = told
+        self._is_beyond = counts_beyond_tokens(as_object(usage))
 
     def _batch(self, reader: StreamReader, frames: Sequence[Frame]) -> Batch:
         """Return the chunks of some events; those before a fault count if the answer was whole then."""
@@ -161,7 +165,7 @@ class Exchange:
                 raise
             self._failed = error
         if chunks and (usage := chunks[-1].get("usage")):
-            self._note_charge(usage)
+            self._note_usage(usage)
         return Batch(chunks, events_of(came) if reader.passes else b"")
 
     def _malformed(self) -> ProviderUnavailable:
