@@ -143,7 +143,7 @@ def test_a_cascade_that_would_cost_more_than_the_reference_is_not_begun():
 
 @pytest.mark.parametrize(("cost", "model"), [(499, "able"), (500, "large")])
 def test_a_cascade_of_which_nothing_is_known_is_supposed_to_fail_half_of_the_time(cost, model):
-    options = (replace(MIDDLE, model="able", cost_msat=cost), LARGE)
+    options = (MIDDLE._replace(model="able", cost_msat=cost), LARGE)
     choice = choose_model(EASY, options, NoEvidence(), replace(FREE, strategy="cascade"))
     assert choice.model == model
 
@@ -155,14 +155,14 @@ def test_a_cascade_that_names_its_models_is_measured_by_the_last_of_them():
 
 
 def test_an_unknown_price_is_never_taken_for_a_low_one():
-    choice = choose_model(EASY, (replace(SMALL, cost_msat=None), LARGE), NoEvidence(), FREE)
+    choice = choose_model(EASY, (SMALL._replace(cost_msat=None), LARGE), NoEvidence(), FREE)
     assert choice.model == "large"
     assert "unknown" in (reason(choice, "small") or "")
 
 
 def test_a_reference_of_unknown_price_is_not_taken_for_the_cheapest():
     assert choose_model(
-        EASY, (SMALL, replace(LARGE, cost_msat=None)), NoEvidence(), FREE
+        EASY, (SMALL, LARGE._replace(cost_msat=None)), NoEvidence(), FREE
     ).model == ("small")
 
 
@@ -335,7 +335,7 @@ def test_only_who_could_serve_such_a_request_for_less_gets_a_check():
     assert asked_besides("low", *ALL) == "small"
     assert asked_besides("medium", *ALL) == "middle"
     assert asked_besides("high", *ALL) is None
-    dear = replace(MIDDLE, cost_msat=1000)
+    dear = MIDDLE._replace(cost_msat=1000)
     assert asked_besides("medium", SMALL, dear, LARGE) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from holdfast.routing.dispatching.asking import Ask
@@ -12,7 +13,6 @@ from holdfast.routing.quality.evidence import Evidence
 from holdfast.routing.quality.floor import Floor
 from holdfast.routing.quality.learning import Foreseen
 from holdfast.routing.quality.rules import QualityRules
-from holdfast.routing.seam import OFFLINE
 from holdfast.routing.selection.choosing import Candidate, Plan, Wanted
 from holdfast.routing.selection.policies import Policy
 
@@ -70,26 +70,14 @@ def _policy(said: Policy, rules: QualityRules, *, is_cascade: bool) -> ChoicePol
 
 
 def options_of(plan: Plan) -> list[ModelOption]:
-    """Return the models of a plan, each by its cheapest offer.
-
-    The extractor is no model of a language: it is an option only where there is no other.
-    """
-    every = [*plan.candidates, *plan.waiting]
-    speaking = [each for each in every if each.endpoint.provider != OFFLINE]
+    """Return the models of a plan, each by its cheapest offer."""
     cheapest: dict[str, Candidate] = {}
-    for each in sorted(speaking or every):
-        cheapest.setdefault(each.endpoint.model, each)
-    offers = list(cheapest.values())
+    for each in sorted([*plan.candidates, *plan.waiting]):
+        cheapest.setdefault(each.endpoint.place.model, each)
+    offers = list(cheapest.items())
     if len(offers) > _CHEAPEST + _DEAREST:
         offers = offers[:_CHEAPEST] + offers[-_DEAREST:]
-    return [_option(each) for each in offers]
-
-
-def _option(candidate: Candidate) -> ModelOption:
-    msat = candidate.msat
-    endpoint = candidate.endpoint
-    return ModelOption(
-        model=endpoint.model,
-        tier=endpoint.traits.tier,
-        cost_msat=None if msat is None else round(msat),
-    )
+    return [
+        ModelOption(name, each.endpoint.traits.tier, None if each.cost == inf else round(each.cost))
+        for name, each in offers
+    ]

@@ -29,8 +29,7 @@ class Facts:
     is_checkable: bool = False
 
 
-@frozen
-class ModelOption:
+class ModelOption(NamedTuple):
     """A model that may be asked, and what this request is expected to cost there in msat."""
 
     model: str

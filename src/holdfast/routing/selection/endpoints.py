@@ -85,6 +85,8 @@ class Catalogue:
                 order += 1
             order += 1
         self._by_model = {model: tuple(found) for model, found in by_model.items()}
+        speaking = [each for each in self.every() if each.provider != OFFLINE]
+        self._models = tuple(speaking or self.every())
         self._layers: dict[bool, tuple[tuple[Endpoint, ...], ...]] = {}
 
     def renewed(self, offers: Iterable[Offer]) -> Catalogue:
@@ -117,7 +119,7 @@ class Catalogue:
 
         The extractor is free and no model: it would always win, so it is among them only if it is alone.
         """
-        return [e for e in self.every() if e.provider != OFFLINE] or [*self.every()]
+        return self._models
 
     def anything(self) -> Sequence[Endpoint]:
         """Return an endpoint for each provider that takes any name; that name is unknown here: `*`."""
