@@ -289,6 +289,52 @@ def test_a_full_disk_is_told_once_and_what_is_written_later_is_whole(
     assert not opened(path, clock).judge(OTHER).ready
 
 
+def test_what_a_full_disk_refused_is_tried_again_in_a_while_without_a_change(
+    path: Path, clock: ManualClock, caplog, monkeypatch
+):
+    board, tries = opened(path, clock), 0
+
+    def full(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("holdfast.routing.breakers.keeping._replace", full)
+        force(board, HERE, "open")
+        for seconds, expected in ((9, 1), (1, 2), (9, 2), (1, 3)):
+            clock.advance(seconds)
+            board.judge(OTHER)
+            board.flush()
+            assert tries == expected
+    assert caplog.text.count("No space left on device") == 1
+    clock.advance(10)
+    board.judge(OTHER)
+    board.flush()
+    assert opened(path, clock).circuit(HERE).forced == "open"
+    path.unlink()  # what is written is not owed any more
+    clock.advance(10)
+    board.judge(OTHER)
+    board.flush()
+    assert not path.exists()
+
+
+def test_a_process_that_ends_tries_once_more_what_was_refused_a_while_ago(
+    path: Path, clock: ManualClock, monkeypatch
+):
+    board = opened(path, clock)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("holdfast.routing.breakers.keeping._replace", full)
+        force(board, HERE, "open")
+    clock.advance(10)
+    board.flush()
+    assert opened(path, clock).circuit(HERE).forced == "open"
+
+
 def test_a_process_that_ends_without_a_word_of_farewell_writes_what_it_knows(tmp_path: Path):
     program = f"""
 from pathlib import Path

@@ -28,7 +28,7 @@ VERSION: Final = 1
 _KEPT_MS = 86_400_000
 _MOST_KEPT = 2_000
 _SMALL = 200
-_EACH_MS = 1_000
+_EACH_MS, _AGAIN_MS = 1_000, 10_000
 _LOCK_TRIES, _LOCK_SECONDS = 250, 0.02
 _WORDS: Final = {
     "state": ("closed", "open", "half_open"),
@@ -64,7 +64,8 @@ class BreakerFile:
     """The circuits of a project in a file, shared with other processes by `merge`.
 
     A small file is written at each change, a large one once a second at most. What changes while it is
-    written waits for the next time, all in one. A process that ends in good order writes what is left.
+    written waits for the next time, all in one. A process that ends in good order writes what is left. What could
+    not be written, as on a full disk, is tried again every ten seconds as long as anybody wants to call.
     """
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
@@ -80,6 +81,7 @@ class BreakerFile:
         self._next: Circuits | None = None
         self._handing = Lock()  # of `_next` from the loop to the thread
         # What follows is the thread's; the loop only reads it.
+        self._refused: Circuits | None = None
         self._own: _Stamp | None = None
         self._count = 0
         self._told = ""
@@ -91,8 +93,8 @@ class BreakerFile:
             StorageTooNew: the first reading shows that a newer version wrote it. Later on that is a
                 warning, and the file is left alone from then on.
         """
-        if self._owed is not None:
-            self.write(self._owed)
+        if (owed := self._still_owed()) is not None:
+            self.write(owed)
         stamp = self._stamp_now()
         if stamp is None or stamp in (self._stamp, self._own) or not self._is_open:
             return None
@@ -120,11 +122,16 @@ class BreakerFile:
 
     def flush(self) -> None:
         """Write what is owed, and return when all is written."""
-        if self._owed is not None:
+        if (owed := self._still_owed()) is not None:
             self._written_ms = 0
-            self.write(self._owed)
+            self.write(owed)
         if self._writing is not None:
             self._writing.result()
+
+    def _still_owed(self) -> Circuits | None:
+        """Return what waits to be written, or was refused a while ago."""
+        is_due = self._now_ms() - self._written_ms >= _AGAIN_MS
+        return self._refused if self._owed is None and is_due else self._owed
 
     def _write_last(self) -> None:
         """Write the newest that was handed over, in the thread."""
@@ -136,10 +143,11 @@ class BreakerFile:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _locked(self._path.with_name(f"{self._path.name}.lock")):
                 self._write_merged(circuits)
-            self._told = ""
+            self._told, self._refused = "", None
         except StorageTooNew as error:
             self._leave_alone(error.message)
         except OSError as error:
+            self._refused = circuits
             self._complain(error.strerror or str(error))
 
     def _write_merged(self, circuits: Circuits) -> None:
