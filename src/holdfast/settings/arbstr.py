@@ -17,7 +17,7 @@ from holdfast.routing.seam import Price
 from holdfast.routing.selection.policies import Policy, Strategy
 from holdfast.settings.keys import warn_of_key
 from holdfast.settings.providers import RatesPer, as_tier, read_name
-from holdfast.settings.reader import Problems, Section, read_file
+from holdfast.settings.reader import Problems, Section, quoted, read_file
 from holdfast.settings.values import (
     Table,
     as_address,
@@ -71,6 +71,8 @@ def read_arbstr(
         _provider(Section(found, str(path), f"providers[{place}].", table), environ, per)
         for place, table in enumerate(tables)
     ]
+    for place, each in enumerate(providers):
+        found.elsewhere[f"providers.{quoted(each.name)}"] = path, f"providers[{place}]"
     policies = top.section("policies")
     top.refuse_rest()
     if policies is None:
@@ -82,6 +84,12 @@ def read_arbstr(
         _rule(Section(found, str(path), f"policies.rules[{place}].", table), per)
         for place, table in enumerate(rules)
     ]
+    for place, each in enumerate(found_rules):
+        ours, there = f"routing.policies.{quoted(each.name)}", f"policies.rules[{place}]"
+        found.elsewhere |= {
+            ours: (path, there),
+            f"{ours}.models": (path, f"{there}.allowed_models"),
+        }
     return Arbstr(tuple(providers), tuple(found_rules), strategy)
 
 

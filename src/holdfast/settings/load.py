@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from holdfast.frozen import frozen, replace
+from holdfast.frozen import field, frozen, replace
 from holdfast.settings.rates import Worth
 from holdfast.settings.reader import Problems, Section, read_file
 from holdfast.settings.values import (
@@ -58,7 +58,8 @@ class Settings:
     in `store` is absolute. `ledger_ack` is `ack` where that was said: money is then as safe as all else. `model` is None where no default was set. `lease_seconds` is how long
     a silent process keeps a run, `concurrency` how many steps of one process run at once. `tracing`
     `routing`, `proxy`, `wallet`, `money` and `prices` (by model, as `PriceTable.read` takes them) are None where nothing was said
-    about them. `warnings` are sentences to show once.
+    about them. `warnings` are sentences to show once. `elsewhere` says of settings that stand in another file than
+    `file` in which one, and what they are called there.
     """
 
     root: Path
@@ -78,6 +79,16 @@ class Settings:
     proxy: ProxySettings | None = None
     wallet: WalletConfig | None = None
     warnings: tuple[str, ...] = ()
+    elsewhere: Mapping[str, tuple[Path, str]] = field(default_factory=dict[str, tuple[Path, str]])
+
+    def home(self, key: str) -> tuple[Path | None, str]:
+        """Return the file that a setting stands in, None without one, and what it is called there."""
+        found = (each for each in self.elsewhere if f"{key}.".startswith(f"{each}."))
+        known = max(found, key=len, default=None)
+        if known is None:
+            return self.file, key
+        file, there = self.elsewhere[known]
+        return file, there + key[len(known) :]
 
 
 def load_settings(
@@ -118,7 +129,8 @@ def load_settings(
         values["ledger_ack"] = values["ack"]
     found.raise_all()
     known = cast("dict[str, Any]", values)  # each was checked where it was read
-    return Settings(root=root, file=file, warnings=tuple(found.warnings), **known)
+    warnings = tuple(found.warnings)
+    return Settings(root=root, file=file, warnings=warnings, elsewhere=found.elsewhere, **known)
 
 
 def environment_value(name: str) -> str | None:

@@ -17,11 +17,16 @@ _BARE_KEY = r"[A-Za-z0-9_-]+"
 
 @slotted
 class Problems:
-    """What is wrong so far, and what is only worth a warning. `texts` are the files that were read."""
+    """What is wrong so far, and what is only worth a warning.
+
+    `texts` are the files that were read; `elsewhere` says of settings that stand in another file than
+    `holdfast.toml` in which one, and what they are called there.
+    """
 
     sentences: list[str] = field(default_factory=list[str])
     warnings: list[str] = field(default_factory=list[str])
     texts: dict[str, str] = field(default_factory=dict[str, str])
+    elsewhere: dict[str, tuple[Path, str]] = field(default_factory=dict[str, tuple[Path, str]])
 
     def raise_all(self) -> None:
         if self.sentences:

@@ -99,10 +99,9 @@ def _placed(settings: Settings, findings: Iterable[Finding]) -> Iterator[dict[st
     from holdfast.settings.reader import read_text  # noqa: PLC0415 - as above
 
     for each in findings:
-        place = ""
-        if settings.file is not None:
-            place = place_of(str(settings.file), read_text(settings.file), each.key)
-        yield {"place": place, "key": each.key, "problem": each.problem, "hint": each.hint}
+        file, key = settings.home(each.key)
+        place = "" if file is None else place_of(str(file), read_text(file), key)
+        yield {"place": place, "key": key, "problem": each.problem, "hint": each.hint}
 
 
 def _unanswered(found: Discovered) -> Iterator[dict[str, str]]:

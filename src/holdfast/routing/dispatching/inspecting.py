@@ -258,4 +258,5 @@ def _meant(word: str, known: Iterable[str]) -> str:
 
 
 def _quoted(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() else f'"{name}"'
+    plain = name.replace("-", "").replace("_", "")
+    return name if plain.isalnum() and plain.isascii() else f'"{name}"'
