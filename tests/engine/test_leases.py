@@ -31,6 +31,7 @@ async def test_a_second_process_cannot_take_a_run_whose_lease_is_alive(store: Me
         async with engine_on(store, {"p": gate.program}) as second:
             with pytest.raises(RunBusy):
                 await second.resume(run_id)
+            assert await second.orphans() == []
             assert await second.recover() == []
         gate.let_go.set()
         assert (await first.settle(run_id)).result == "through"
@@ -162,3 +163,22 @@ async def test_a_lease_is_written_again_only_when_a_third_of_it_has_passed() -> 
             clock.advance(seconds)
             await holder.renew()
             assert store.calls["put"] == writes
+
+
+async def test_a_run_that_waits_for_an_answer_is_no_orphan(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        await engine.settle(run_id)
+        assert await engine.orphans() == []
+        await engine.answer(run_id, "name", "Ada")
+        assert await engine.orphans() == [run_id]
+
+
+async def test_news_are_told_once() -> None:
+    clock = ManualClock()
+    async with MemoryStore(clock=clock) as store:
+        holder = Holder(store, clock=clock, liveness=NoLiveness(), lease_seconds=9)
+        for _ in range(2):
+            await holder.poke(holder.id, "a")
+        assert await holder.news() == ["a"]
+        assert await holder.news() == []

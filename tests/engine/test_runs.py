@@ -20,12 +20,12 @@ from holdfast.ids import new_run_id
 from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import ANY, Conflict, Key
 from holdfast.tasks.events import encode_event
-from holdfast.tasks.keys import task_key, task_log
+from holdfast.tasks.keys import open_key, task_key, task_log
 from holdfast.tasks.record import LOCAL_OWNER
 from holdfast.tasks.snapshots import decode_snapshot
 from holdfast.tasks.state import TaskState
 from holdfast.testing.clock import ManualClock
-from tests.engine.support import Gate, YieldingStore, ask, engine_on
+from tests.engine.support import Gate, YieldingStore, ask, engine_on, kill
 
 
 async def test_a_run_returns_what_its_program_returns(store: MemoryStore) -> None:
@@ -121,27 +121,91 @@ async def test_a_run_is_not_unloaded_while_another_question_is_written_down(
     assert [each.message for each in told] == ["Who?", "Which?"]
 
 
+class AnsweringStore(YieldingStore):
+    """Let an answer come in just before the run is released."""
+
+    answered = False
+
+    async def append(
+        self, log: Key, entries: Sequence[bytes], *, expected: int = ANY
+    ) -> int | Conflict:
+        if b'"released"' in entries[-1] and not self.answered:
+            self.answered = True
+            async with engine_on(self.inner, {}) as other:
+                await other.answer(log[1], "name", "Ada")
+        return await super().append(log, entries, expected=expected)
+
+
 async def test_an_answer_that_comes_while_a_run_is_unloaded_is_acted_on(
     store: MemoryStore,
 ) -> None:
-    answered: list[str] = []
-
-    class AnsweringStore(YieldingStore):
-        """Let an answer come in just before the run is released."""
-
-        async def append(
-            self, log: Key, entries: Sequence[bytes], *, expected: int = ANY
-        ) -> int | Conflict:
-            if b'"released"' in entries[-1] and not answered:
-                answered.append(log[1])
-                async with engine_on(store, {}) as other:
-                    await other.answer(log[1], "name", "Ada")
-            return await super().append(log, entries, expected=expected)
-
     async with engine_on(AnsweringStore(store), {"ask": ask}) as engine:
         run_id = await engine.start("ask", {})
         history = await engine.settle(run_id)
     assert history.result == ["Ada", {}]
+
+
+async def test_a_run_that_was_taken_back_hears_of_others_as_before(store: MemoryStore) -> None:
+    gate = Gate()
+
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        await context.wait_for_input("name", "Who?")
+        return await context.step("gate", gate.step)
+
+    async with engine_on(AnsweringStore(store), {"p": program}) as engine:
+        run_id = await engine.start("p", {})
+        await gate.begun.wait()
+        assert (await engine.history(run_id)).fence == 2
+        assert (await engine.cancel(run_id)).state is TaskState.CANCELLED
+
+
+async def test_a_definition_is_written_down_only_when_it_is_another_one(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {}, definition=b"one")
+        for definition, written in ((b"one", 0), (b"two", 1)):
+            await engine.settle(run_id)
+            await engine.resume(run_id, definition=definition)
+            entries = await store.read(task_log(run_id))
+            assert sum(b'"redefined"' in each.value for each in entries) == written
+
+
+async def test_a_wish_to_cancel_is_written_once_while_its_process_has_not_seen_it() -> None:
+    clock, gate = ManualClock(), Gate()
+    async with MemoryStore(clock=clock) as store:
+        worker, other = (engine_on(store, {"p": gate.program}, clock=clock) for _ in range(2))
+        run_id = await worker.start("p", {})
+        await gate.begun.wait()
+        await clock.until_sleeping()
+        for _ in range(2):
+            assert (await other.cancel(run_id)).state is TaskState.WORKING
+        entries = await store.read(task_log(run_id))
+        assert sum(b'"cancel_requested"' in each.value for each in entries) == 1
+        kill(worker)
+
+
+async def test_a_marker_that_a_crash_left_behind_goes_with_healing(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {})
+        await engine.settle(run_id)
+        key = open_key(LOCAL_OWNER, run_id)
+        marker = await store.get(key)
+        assert marker is not None
+        await engine.cancel(run_id)
+        assert await store.get(key) is None
+        await store.put(key, marker.value, expected=ANY)
+        await engine.heal(run_id)
+        assert await store.get(key) is None
+
+
+async def test_a_program_that_cancels_itself_has_failed(store: MemoryStore) -> None:
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        raise asyncio.CancelledError
+
+    async with engine_on(store, {"p": program}) as engine:
+        history = await engine.settle(await engine.start("p", {}))
+    assert history.state is TaskState.FAILED
+    assert history.error is not None
+    assert history.error["message"] == "the program cancelled itself"
 
 
 async def test_a_fork_begins_with_what_another_run_has_finished(store: MemoryStore) -> None:

@@ -332,7 +332,7 @@ async def test_no_more_steps_run_at_once_than_may_and_each_has_its_turn(store: M
         lanes = (context.scope(str(n)).step("s", effect) for n in range(7))
         return len(await asyncio.gather(*lanes))
 
-    async with engine_on(store, {"p": program}, concurrency=2) as engine:
+    async with asyncio.timeout(60), engine_on(store, {"p": program}, concurrency=2) as engine:
         history = await engine.settle(await engine.start("p", {}))
     assert (history.result, most) == (7, 2)
 

@@ -39,7 +39,7 @@ class Account:
 @dataclass(kw_only=True)
 class Node:
     """A running node. `lose` names paths whose next answer is lost after the work was done, `holds`
-    those whose answers never come.
+    those whose answers never come, `refuses` those that are answered with a status and nothing else.
 
     `takes` is a factor on what is charged by the quote, `steals` msat taken with each request and not told,
     `keeps` refuses refunds, one that `is_old` opens accounts by GET alone, `withholds` is msat of each
@@ -60,6 +60,7 @@ class Node:
     tells: bool = True
     lose: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
+    refuses: dict[str, int] = field(default_factory=dict)
     holding: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when an answer of `holds` waits."""
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -102,6 +103,8 @@ class Node:
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.asked.append(request.path)
         self.addresses.append(str(request.rel_url))
+        if request.path in self.refuses:
+            return web.json_response({}, status=self.refuses[request.path])
         answer = await handler(request)
         if request.path in self.holds:
             self.holding.set()

@@ -59,6 +59,41 @@ async def test_a_balance_that_is_given_up_is_lost_and_the_next_request_opens_ano
         await assert_sound(at.wallet)
 
 
+async def test_only_what_a_node_does_not_know_any_more_is_given_up(tmp_path, mint):
+    async with desk(tmp_path, mint.url) as at:
+        await fill(at.wallet, 1000)
+        for gone in (403, 404):
+            await at.balance.top_up(20)
+            for ill in (429, 500, 503):
+                at.node.refuses = {"/v1/balance/info": ill}
+                with pytest.raises(NodeFailed, match=f"HTTP {ill}"):
+                    await at.balance.give_up()
+                assert at.balance.key
+            lost = at.wallet.store.account("lost:desk")
+            at.node.refuses = {"/v1/balance/info": gone}
+            assert (await at.balance.give_up()).phase is Phase.LOST
+            assert at.wallet.store.account("lost:desk") == lost + 19_000
+            at.node.refuses = {}
+        await assert_sound(at.wallet)
+
+
+async def test_a_token_that_an_ill_node_did_not_take_waits_and_comes_back_with_the_giving_up(
+    tmp_path, mint
+):
+    async with desk(tmp_path, mint.url) as at:
+        await fill(at.wallet, 1000)
+        await at.balance.top_up(20)
+        had = sats(at.wallet)
+        at.node.refuses = {"/v1/balance/topup": 503}
+        with pytest.raises(NodeFailed, match="HTTP 503"):
+            await at.balance.top_up(50)
+        assert sats(at.wallet) <= had - 50
+        at.node.accounts.clear()
+        assert (await at.balance.give_up()).phase is Phase.LOST
+        assert had - 5 < sats(at.wallet) < had
+        await assert_sound(at.wallet)
+
+
 async def test_a_refund_that_came_before_the_key_was_forgotten_is_not_lost(tmp_path, mint):
     async with desk(tmp_path, mint.url) as at:
         await fill(at.wallet, 1000)
