@@ -197,17 +197,6 @@ async def test_a_marker_that_a_crash_left_behind_goes_with_healing(store: Memory
         assert await store.get(key) is None
 
 
-async def test_a_program_that_cancels_itself_has_failed(store: MemoryStore) -> None:
-    async def program(context: RunContext, inputs: Inputs) -> object:
-        raise asyncio.CancelledError
-
-    async with engine_on(store, {"p": program}) as engine:
-        history = await engine.settle(await engine.start("p", {}))
-    assert history.state is TaskState.FAILED
-    assert history.error is not None
-    assert history.error["message"] == "the program cancelled itself"
-
-
 async def test_a_fork_begins_with_what_another_run_has_finished(store: MemoryStore) -> None:
     ran: list[str] = []
     mended = False

@@ -347,3 +347,14 @@ async def test_steps_at_once_share_an_append(store: MemoryStore) -> None:
         history = await engine.settle(await engine.start("p", {}))
     assert history.result == 20
     assert counting.calls["batch"] <= 5
+
+
+async def test_a_program_that_cancels_itself_has_failed(store: MemoryStore) -> None:
+    async def program(context: RunContext, inputs: Inputs) -> object:
+        raise asyncio.CancelledError
+
+    async with engine_on(store, {"p": program}) as engine:
+        history = await engine.settle(await engine.start("p", {}))
+    assert history.state is TaskState.FAILED
+    assert history.error is not None
+    assert history.error["message"] == "the program cancelled itself"

@@ -25,8 +25,8 @@ def status(guard: Guard, path: str = "/v1/models", **headers: str) -> int:
     try:
         guard.check(Request({"method": "GET", "path": path, "headers": pairs}, never))
     except Refused as refused:
-        assert (refused.status == 401) is ("www-authenticate" in refused.headers)
-        return refused.status
+        is_told_how = "www-authenticate" in refused.headers
+        return refused.status if is_told_how is (refused.status == 401) else 0
     return 200
 
 
@@ -95,7 +95,7 @@ def test_a_name_that_is_made_to_point_here_is_refused(
 def test_the_name_that_it_listens_on_is_its_own_and_on_all_addresses_every_name_is() -> None:
     assert status(Guard(host="Desk.lan", token="t"), "/health", host="desk.lan:80") == 200
     assert status(Guard(host="desk.lan", token="t"), "/health", host="other.lan") == 403
-    for every in ("0.0.0.0", "::", ""):  # noqa: S104 - nothing listens
+    for every in ("0.0.0.0", "::", ""):
         assert status(Guard(host=every, token="t"), "/health", host="other.lan") == 200
 
 

@@ -238,3 +238,20 @@ def test_names_that_anybody_may_invent_do_not_push_out_what_was_learnt_last():
     assert len(board.circuits()) <= 20_000
     assert not board.judge(HERE).ready
     assert board.circuit(ELSEWHERE).forced == "closed"
+
+
+def test_who_leaves_shows_nothing_of_a_host_that_could_not_be_reached(kit: Kit):
+    kit.fail(Fault.CONNECT, times=2)
+    kit.fail(Fault.LEFT, times=1)
+    kit.fail(Fault.CONNECT, times=1)
+    assert not kit.is_ready(SIBLING)
+
+
+def test_a_model_that_may_not_be_asked_takes_no_probe_of_its_host(kit: Kit):
+    kit.fail(Fault.CONNECT)
+    kit.board.force(HERE, "open")
+    kit.clock.advance(30)
+    assert kit.board.acquire(HERE) is None
+    permit = kit.board.acquire(SIBLING)
+    assert permit is not None
+    assert permit.is_probe

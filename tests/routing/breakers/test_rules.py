@@ -222,3 +222,28 @@ def test_every_status_but_those_of_the_caller_lets_another_endpoint_be_asked(sta
     ours = 400 <= status < 500 and status not in (401, 402, 403, 404, 408, 425, 429)
     assert (fault in PASSED_OVER) != ours
     assert (fault in COUNTED) == (status < 400 or status >= 500 or status in (408, 425))
+
+
+@pytest.mark.parametrize("fault", [Fault.SERVER, *SCOPED])
+def test_only_what_may_mend_itself_is_probed_before_its_time(fault: Fault):
+    circuit = opened(fault=fault)
+    assert judge(circuit, START + 1).may_be_early is (fault is Fault.SERVER)
+    assert (admit(circuit, START + 1, ONE, early=True)[1] is None) is (fault in SCOPED)
+
+
+def test_an_endpoint_that_wants_to_be_left_alone_is_not_probed_before_its_time():
+    circuit = replace(opened(), paused_until_ms=START + 10_000)
+    for now, may in ((START + 9_999, False), (START + 10_000, True)):
+        assert (admit(circuit, now, ONE, early=True)[1] is not None) is may
+
+
+def test_a_pause_outlasts_an_opening_by_a_call_that_was_under_way():
+    paused = fail(
+        CLOSED, Permit(0), Fault.RATE_LIMIT, START, ONE, jitter=lambda: 0.0, retry_after_ms=90_000
+    )
+    circuit = fail(paused, Permit(0), Fault.SERVER, START + 1, ONE, jitter=lambda: 0.0)
+    assert circuit.state == "open"
+    verdict = judge(circuit, START + 60_000)
+    assert (verdict.ready, verdict.again_ms, verdict.reason) == (
+        False, START + 90_000, "rate_limit",
+    )  # fmt: skip
