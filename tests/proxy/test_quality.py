@@ -39,6 +39,14 @@ async def test_a_cheap_model_serves_once_it_is_shown_good_and_not_before(tmp_pat
         assert running.counts.failed == 0
 
 
+async def test_several_answers_to_one_request_are_not_compared(tmp_path: Path) -> None:
+    async with tiers(tmp_path) as running:
+        await running.ask(n=2)
+        assert running.counts.due == 0
+        await running.ask(n=1)
+        assert running.counts.due == 1
+
+
 async def test_a_model_that_gets_worse_loses_its_place(tmp_path: Path) -> None:
     async with tiers(tmp_path) as running:
         await running.until_served_by("tiny")

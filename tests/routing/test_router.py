@@ -116,6 +116,10 @@ async def test_an_unknown_model_is_answered_with_what_there_is():
         )
     assert "openai: gpt-4o-mini" in caught.value.hint
     assert "offline: extract" in caught.value.hint
+    with pytest.raises(NoProvider, match="did you mean 'openai/gpt-4o-mini'"):
+        await router(scripted("openai", models=("gpt-4o-mini",))).complete(
+            ask(model="opnai/gpt-4o-mini")
+        )
     with pytest.raises(NoProvider) as caught:
         await router().complete(ask())
     assert "configured: none" in caught.value.hint

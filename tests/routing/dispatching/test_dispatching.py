@@ -76,6 +76,17 @@ class Kit:
         for name in names:
             self.board.force(Place(name, "", "m"), "open")
 
+    def waiting(self) -> asyncio.Event:
+        """Return what is set as soon as a request waits for the probe of another one."""
+        seen, next_change = asyncio.Event(), self.board.next_change
+
+        def look() -> asyncio.Future[None]:
+            seen.set()
+            return next_change()
+
+        self.board.next_change = look
+        return seen
+
     def is_probing(self, name: str) -> bool:
         return self.board.judge(Place(name, "", "m")).probing
 
@@ -140,6 +151,28 @@ async def test_only_between_two_rounds_is_there_a_pause(opened):
         assert (await task).text == "now"
         row = await kit.only()
         assert [each.provider for each in row.attempts] == ["first", "second", "first"]
+
+
+async def test_a_pause_lasts_until_somebody_may_be_asked_again(opened):
+    busy = scripted("busy", failing(Fault.RATE_LIMIT, retry_after=3), "now")
+    async with opened(busy, rounds=2) as kit:
+        task = asyncio.create_task(kit.ask())
+        await kit.clock.until_sleeping()
+        kit.clock.advance(2.999)
+        assert kit.clock.sleeping == 1
+        kit.clock.advance(0.001)
+        assert (await task).text == "now"
+
+
+async def test_nobody_pauses_for_more_than_five_seconds(opened):
+    busy = scripted("busy", failing(Fault.RATE_LIMIT, retry_after=60), "never")
+    async with opened(busy, rounds=2) as kit:
+        task = asyncio.create_task(kit.ask())
+        await kit.clock.until_sleeping()
+        kit.clock.advance(5)
+        with pytest.raises(ProviderUnavailable, match="left alone for now") as caught:
+            await task
+        assert caught.value.retry_after == 55
 
 
 async def test_with_one_round_nobody_pauses(opened):
@@ -215,8 +248,8 @@ async def test_a_request_that_waited_for_a_probe_asks_whoever_is_free_then(opene
         provider.started.clear()
         probe = asyncio.create_task(kit.ask())
         await provider.started.wait()
-        other = asyncio.create_task(kit.ask())
-        await asyncio.sleep(0)
+        waiting, other = kit.waiting(), asyncio.create_task(kit.ask())
+        await waiting.wait()
         assert len(provider.requests) == 2
         hold.set()
         assert (await probe).text == "first"
@@ -237,8 +270,8 @@ async def test_after_waiting_as_before_it_a_failure_is_passed_over(opened):
         probes = [asyncio.create_task(kit.ask()) for _ in range(2)]
         await first.started.wait()
         await second.started.wait()
-        late = asyncio.create_task(kit.ask())
-        await asyncio.sleep(0)
+        waiting, late = kit.waiting(), asyncio.create_task(kit.ask())
+        await waiting.wait()
         hold.set()
         assert sorted([(await each).text for each in probes]) == ["a probe", "another probe"]
         assert (await late).text == "here"
@@ -281,7 +314,17 @@ async def test_what_left_in_the_middle_may_have_cost_and_its_hold_is_kept(opened
         assert (await kit.ledger.spent(TOTAL)).unknown_msat == SAT
 
 
-@pytest.mark.parametrize("fault", [Fault.FIRST_BYTE, Fault.IDLE, Fault.TRUNCATED, Fault.MALFORMED])
+MAYBE_CHARGED = [Fault.FIRST_BYTE, Fault.IDLE, Fault.TRUNCATED, Fault.MALFORMED, Fault.IN_BAND]
+
+
+@pytest.mark.parametrize("fault", MAYBE_CHARGED)
+async def test_what_is_free_charges_nothing_however_it_fails(opened, fault: Fault):
+    async with opened(scripted("free", failing(fault), cost=0), scripted("other")) as kit:
+        await kit.ask()
+        assert [each.charged_msat for each in (await kit.only()).attempts] == [0, SAT]
+
+
+@pytest.mark.parametrize("fault", MAYBE_CHARGED)
 async def test_a_failure_that_may_have_been_charged_holds_the_money_of_another_call(
     opened, fault: Fault
 ):
@@ -297,11 +340,13 @@ async def test_a_failure_that_may_have_been_charged_holds_the_money_of_another_c
 
 async def test_no_money_for_another_call_ends_the_request_before_it_is_made(opened):
     first, second = scripted("first", failing(Fault.IDLE)), scripted("second", cost=2 * SAT)
-    async with opened(first, second, budgets=Budgets(total_msat=3 * SAT)) as kit:
+    async with opened(first, second, failures=1, budgets=Budgets(total_msat=3 * SAT)) as kit:
+        kit.board.acquire(Place("second", "", "m")).fail(Fault.SERVER)
+        kit.clock.advance(30)  # it would be a probe
         with pytest.raises(BudgetExceeded):
             await kit.ask()
         assert not second.requests
-        assert kit.board.acquire(Place("second", "", "m")) is not None
+        assert not kit.is_probing("second")
         assert (await kit.ledger.spent(TOTAL)).held_msat <= 3 * SAT
 
 
