@@ -53,6 +53,11 @@ async def test_one_file_can_be_read(context: ToolContext) -> None:
     assert await call("read_files", context, folder="a.md") == [{"path": "a.md", "text": "A"}]
 
 
+async def test_the_mark_that_some_editors_put_first_is_no_text(context: ToolContext) -> None:
+    (context.root / "a.md").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
+    assert await call("read_files", context, folder=".") == [{"path": "a.md", "text": "one\ntwo\n"}]
+
+
 async def test_more_files_than_allowed_is_an_error(context: ToolContext) -> None:
     for name in "abc":
         (context.root / name).write_text(name)

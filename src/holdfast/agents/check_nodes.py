@@ -9,7 +9,7 @@ from holdfast.agents.check_references import Names
 from holdfast.agents.expression_types import Types, reference_type
 from holdfast.agents.functions import argument_faults, find_function, misspelt
 from holdfast.agents.positions import Path
-from holdfast.agents.problems import did_you_mean
+from holdfast.agents.problems import did_you_mean, did_you_mean_or_known
 from holdfast.agents.report import Report
 from holdfast.agents.signatures import Catalogue, ToolSignature
 from holdfast.agents.templates import Argument, Template
@@ -28,7 +28,7 @@ def check_outputs(node: Node, state: Mapping[str, Field], report: Report) -> Non
             if not report.is_broken(("state",)):
                 message = f"there is no state field {output.field!r}"
                 key = output.key is not None
-                report.add(path, message, did_you_mean(output.field, state), key=key)
+                report.add(path, message, did_you_mean_or_known(output.field, state), key=key)
         elif not report.is_broken(("state", output.field)):
             _check_output(node, output, state[output.field], path, report)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from holdfast.agents.problems import closest, did_you_mean
+from holdfast.agents.problems import closest, did_you_mean, did_you_mean_or_known
 from holdfast.agents.templates import ROOTS, Reference
 from holdfast.agents.types import STR, Type, describe, member
 
@@ -75,7 +75,7 @@ def _check_field(
         return _check_path(reference, fields[str(name)], 1, braces=braces)
     kind = "input" if reference.root == "inputs" else "state field"
     message = f"{_show(reference, braces)}: there is no {kind} {name!r}"
-    return Wrong(message, did_you_mean(str(name), fields))
+    return Wrong(message, did_you_mean_or_known(str(name), fields))
 
 
 def _check_path(reference: Reference, declared: Type, begin: int, *, braces: bool) -> Wrong | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from holdfast.agents.problems import did_you_mean
+from holdfast.agents.problems import did_you_mean_or_known
 from holdfast.agents.workflow import END, START, Edge, Reducer
 
 NOTHING: frozenset[int] = frozenset()
@@ -202,7 +202,7 @@ def _check_ends(names: Sequence[str], edges: Sequence[Edge]) -> Iterator[GraphPr
         for name in (edge.source, edge.target):
             if name not in known:
                 yield GraphProblem(
-                    f"unknown node {name!r} in an edge", did_you_mean(name, names), index
+                    f"unknown node {name!r} in an edge", did_you_mean_or_known(name, names), index
                 )
         if edge.source == END:
             yield GraphProblem("nothing can follow 'end'", "", index)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from holdfast.errors import WorkflowError
 
+_FEW = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -48,3 +50,10 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `did you mean 'choice'?` for the choice most like `word`, or nothing."""
     near = closest(word, choices)
     return f"did you mean {near!r}?" if near else ""
+
+
+def did_you_mean_or_known(word: str, choices: Iterable[str]) -> str:
+    """Return the same, or all choices if nothing is like it and they are few."""
+    known = list(choices)
+    near = did_you_mean(word, known)
+    return near if near or not 0 < len(known) <= _FEW else f"known: {', '.join(known)}"

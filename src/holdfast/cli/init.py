@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
@@ -31,13 +32,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 made.append(name)
         made += _ignore_store(folder)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made a project: {error}") from error
+        raise UsageError(f"{folder} cannot be made a project: {error.strerror}") from error
     output.data({"folder": str(folder.resolve()), "made": made})
     for name in made:
         output.line(f"made {folder / name}")
     if not made:
         output.line("everything is there already")
-    where = "" if folder == Path() else f"cd {folder} && "
+    where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     output.line(f"next: {where}holdfast run workflow.yaml --input text=@FILE")
     return 0
 

@@ -37,7 +37,7 @@ COMMANDS = {
     "task": "create, find, claim, share and end tasks",
     "session": "named pieces of work that anybody can take up again",
     "memory": "what agents and people should remember: write, search, history",
-    "store": "look after the store: verify, repair, compact, back up, restore, move",
+    "store": "look after the store: verify, repair, compact, back up, restore, export, import",
     "merge": "merge two clones of a project: git's merge driver",
     "schema": "print the JSON Schema of workflow files, for editors",
 }
@@ -93,7 +93,10 @@ def main(argv: Sequence[str]) -> int:
     name = next((word for word in argv if not word.startswith("-")), None)
     parser = _build_parser(name, argv)
     try:
-        arguments = parser.parse_args(argv)
+        arguments, unknown = parser.parse_known_args(argv)
+        if unknown:
+            told = f"unrecognized arguments: {' '.join(unknown)}"
+            raise _Misuse(getattr(arguments, "parser", parser), told)
     except _Misuse as misuse:
         return _tell_misuse(misuse, as_json="--json" in argv)
     if arguments.command is None:
@@ -155,16 +158,29 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _tell_misuse(misuse: _Misuse, *, as_json: bool) -> int:
+    meant = _meant(misuse.message)
     if as_json:
-        usage = " ".join(misuse.parser.format_usage().split())
+        usage = " ".join([meant, *misuse.parser.format_usage().split()]).strip()
         Output(as_json=True).error(UsageError(misuse.message, hint=usage))
     else:
         misuse.parser.print_usage(sys.stderr)
         sys.stderr.write(f"{misuse.parser.prog}: error: {misuse.message}\n")
+        if meant:
+            sys.stderr.write(f"  {meant}\n")
     return UsageError.exit_code
 
 
-def _build_parser(wanted: str | None, argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+def _meant(message: str) -> str:
+    """Return which of the choices that a parser told was probably meant."""
+    import re  # noqa: PLC0415 - only after a mistake
+
+    from holdfast.agents.problems import did_you_mean  # noqa: PLC0415 - as above
+
+    found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+    return did_you_mean(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
+
+
+def _build_parser(wanted: str | None, argv: Sequence[str] = ()) -> _Parser:
     """Return the parser; if `argv` begins with a command, only that one needs a parser of its own."""
     parser = _Parser(
         prog="holdfast",
@@ -186,7 +202,7 @@ def _build_parser(wanted: str | None, argv: Sequence[str] = ()) -> argparse.Argu
         _add_common(command)
         if name == wanted:
             module = importlib.import_module(f"holdfast.cli.{name}")
-            command.set_defaults(words=tuple(argv))
+            command.set_defaults(words=tuple(argv), parser=command)
             module.configure(command)
             command.set_defaults(run=module.run)
     return parser

@@ -56,15 +56,17 @@ class Output:
         self.keeps_runs = True
         self._store = store
         self._stream = stream or sys.stdout
+        self._is_lost = False
 
     def line(self, text: str = "") -> None:
         """Print a line of the result, unless JSON is wanted."""
         if not self.as_json:
-            self._stream.write(safe(text) + "\n")
+            self.raw(safe(text) + "\n")
 
     def raw(self, text: str) -> None:
         """Print text for programs, as it is and whatever else is wanted."""
-        self._stream.write(text)
+        with self._writing():
+            self._stream.write(text)
 
     def note(self, text: str) -> None:
         """Print a line beside the result, unless JSON is wanted."""
@@ -79,8 +81,9 @@ class Output:
 
     def document(self, value: object) -> None:
         """Print a JSON document."""
-        json.dump(value, self._stream, ensure_ascii=False, indent=2)
-        self._stream.write("\n")
+        with self._writing():
+            json.dump(value, self._stream, ensure_ascii=False, indent=2)
+            self._stream.write("\n")
 
     def command(self, *words: str) -> str:
         """Return a command of Holdfast as it must be typed to reach the same store."""
@@ -95,8 +98,26 @@ class Output:
             self.note(f"{before}{self.command(*words)}")
 
     def flush(self) -> None:
-        """Hand over what was printed so far."""
-        self._stream.flush()
+        """Hand over what was printed so far.
+
+        Raises:
+            HoldfastError: there is no room for it where it goes.
+        """
+        with self._writing():
+            self._stream.flush()
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._is_lost = True
+            raise HoldfastError(
+                f"the output cannot be written: {error.strerror}",
+                hint="only what was to be printed is lost; print it again where there is room",
+            ) from error
 
     def width(self) -> int:
         """Return how many characters a line of the result may have."""
@@ -138,12 +159,14 @@ class Output:
         self._error({"type": "Interrupted", "message": message, "hint": hint, "id": self.run_id})
 
     def _error(self, members: Mapping[str, str | None]) -> None:
-        if self.as_json:
+        if self.as_json and not self._is_lost:
             self.data({"error": members})
             return
-        self.note(f"error: {members['message']}")
+        if not self._is_lost:
+            self.flush()
+        sys.stderr.write(safe(f"error: {members['message']}\n"))
         if members["hint"]:
-            self.note(f"  {members['hint']}")
+            sys.stderr.write(safe(f"  {members['hint']}\n"))
 
 
 def safe(text: str) -> str:

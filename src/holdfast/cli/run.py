@@ -91,9 +91,10 @@ def read_inputs(workflow: Workflow, file: str | None, pairs: list[str]) -> dict[
 
 def _from_json(file: str) -> dict[str, object]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the inputs from {file!r}: {error}") from error
+        hint = "--inputs names a file of JSON; - is standard input"
+        raise _unreadable(f"the inputs from {file!r}", error, hint) from error
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -109,11 +110,16 @@ def _text(text: str) -> str:
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8")
+        return Path(text[1:]).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot read {text[1:]!r}: {error}", hint="write @@ for a plain @"
-        ) from error
+        hint = "@ stands before the name of a file; write @@ for a plain @"
+        raise _unreadable(repr(text[1:]), error, hint) from error
+
+
+def _unreadable(what: str, error: OSError | UnicodeDecodeError, hint: str) -> InputError:
+    if isinstance(error, UnicodeDecodeError):
+        return InputError(f"cannot read {what}: it is not UTF-8 text", hint="save it as UTF-8")
+    return InputError(f"cannot read {what}: {error.strerror}", hint=hint)
 
 
 def _warn_of_extraction(models: set[str], output: Output) -> None:

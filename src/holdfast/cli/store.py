@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description = summary[0].upper() + summary[1:] + "."
         parsers[name] = actions.add_parser(name, help=summary, description=description)
         _add_common(parsers[name])
+        parsers[name].set_defaults(parser=parsers[name])
     _add_arguments(parsers)
 
 

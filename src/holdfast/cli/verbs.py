@@ -48,7 +48,7 @@ def configure_verbs(
             group.add_argument("--by", metavar="NAME", help="who does it (default: your user name)")
         module = import_module(places[verb])
         module.configure(verb, made)
-        made.set_defaults(act=module.run)
+        made.set_defaults(act=module.run, parser=made)
 
 
 def run_verb(arguments: argparse.Namespace, output: Output) -> int:

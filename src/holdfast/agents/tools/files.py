@@ -72,7 +72,7 @@ def _matching(place: Path, pattern: str) -> Iterator[Path]:
 def _read_text(path: Path) -> str | None:
     """Return the text of a file, None if it is not UTF-8 text."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         return None
     except OSError as error:

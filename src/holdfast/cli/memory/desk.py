@@ -58,17 +58,21 @@ def look(
     arguments: argparse.Namespace, output: Output, action: Callable[[Memories], Awaitable[T]]
 ) -> Worked[T]:
     """Do what changes nothing; a store that is not there is made only to take in new files."""
-    settings = settings_of(arguments, output)
-    folder = faces_folder(settings)
-    has_files = folder is not None and (folder / "memory").is_dir()
-    return _run(settings, action, make=has_files)
+    return work(arguments, output, action, make=False)
 
 
 def work(
-    arguments: argparse.Namespace, output: Output, action: Callable[[Memories], Awaitable[T]]
+    arguments: argparse.Namespace,
+    output: Output,
+    action: Callable[[Memories], Awaitable[T]],
+    *,
+    make: bool = True,
 ) -> Worked[T]:
-    """Do what changes something; a store that is not there is made."""
-    return _run(settings_of(arguments, output), action, make=True)
+    """Do what changes something; a store that is not there is made, without `make` as in `look`."""
+    settings = settings_of(arguments, output)
+    folder = faces_folder(settings)
+    has_files = folder is not None and (folder / "memory").is_dir()
+    return _run(settings, action, make=make or has_files)
 
 
 def _run(

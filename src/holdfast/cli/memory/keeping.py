@@ -78,7 +78,9 @@ def _import(arguments: argparse.Namespace, output: Output) -> int:
     try:
         lines = arguments.file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{arguments.file} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        hint = "name a file that `holdfast memory export` wrote"
+        raise UsageError(f"{arguments.file} cannot be read: {why}", hint=hint) from error
     if lines == [""]:
         raise UsageError(f"{arguments.file} is empty", hint="name what was exported")
 
@@ -102,7 +104,7 @@ def _repair(arguments: argparse.Namespace, output: Output) -> int:
     async def repair(memories: Memories) -> Mended:
         return await memories.repair(dry_run=arguments.dry_run)
 
-    worked = work(arguments, output, repair)
+    worked = work(arguments, output, repair, make=False)
     mended, kept = worked.result, _kept_files(arguments, output)
     output.data(
         {

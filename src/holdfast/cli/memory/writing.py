@@ -58,7 +58,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         draft = Draft(value=value, namespace=namespace, provenance=provenance, **said)
         return await memories.write(draft, secrets=secrets)
 
-    return _tell(work(arguments, output, write), output)
+    make = arguments.verb == "write"
+    return _tell(work(arguments, output, write, make=make), output)
 
 
 def _tell(worked: Worked[Written], output: Output) -> int:
@@ -94,7 +95,7 @@ def _forget(arguments: argparse.Namespace, output: Output) -> int:
         known = await entry_of(memories, arguments.entry)
         return await memories.forget(known.entry.id, by=arguments.by, why=arguments.why)
 
-    worked = work(arguments, output, forget)
+    worked = work(arguments, output, forget, make=False)
     entry = worked.result
     output.data({"entry": described(entry, "forgotten"), "edits": worked.edits_data()})
     output.line(f"forgotten {short(entry.id)}  {one_line(entry.headline)}")

@@ -70,7 +70,7 @@ def _switch(arguments: argparse.Namespace, output: Output) -> int:
     async def switch(desk: Desk) -> Session:
         return await desk.sessions.switch(await desk.chosen())
 
-    session = work(arguments, output, switch)
+    session = work(arguments, output, switch, make=False)
     code = print_changed(session, output, "the current session", is_current=True)
     output.suggest("  to see how it stands: ", "session", "resume")
     return code
@@ -83,7 +83,7 @@ def _end(arguments: argparse.Namespace, output: Output) -> int:
         session = await desk.sessions.end(await desk.chosen(), summary)
         return session, [await _name(desk, each) for each in session.left[:_NAMED]]
 
-    session, names = work(arguments, output, end)
+    session, names = work(arguments, output, end, make=False)
     if output.as_json:
         output.data(describe_session(session, is_current=False))
         return 0

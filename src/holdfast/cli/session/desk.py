@@ -62,11 +62,18 @@ def look(
 
 
 def work(
-    arguments: argparse.Namespace, output: Output, action: Callable[[Desk], Awaitable[T]]
+    arguments: argparse.Namespace,
+    output: Output,
+    action: Callable[[Desk], Awaitable[T]],
+    *,
+    make: bool = True,
 ) -> T:
-    """Return what comes of `action`; a store that is not there is made."""
+    """Return what comes of `action`.
+
+    A store that is not there is made, unless the action changes only what is there (not `make`).
+    """
     settings = settings_of(arguments, output)
-    store = open_only_store(settings, make=True, at_once=True)
+    store = open_only_store(settings, make=make, at_once=True)
     return run_on(store, lambda store: action(_desk(settings, store, arguments)))
 
 

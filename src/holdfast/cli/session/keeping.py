@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from holdfast.cli.output import Output, count
-from holdfast.cli.session.desk import look, work
+from holdfast.cli.session.desk import look
 from holdfast.errors import StorageError
 
 
@@ -17,8 +17,8 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:  # noqa: ARG0
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Mend the records, and say what was found."""
-    act = look if arguments.dry_run else work
-    report = act(arguments, output, lambda desk: desk.sessions.repair(dry_run=arguments.dry_run))
+    dry_run = arguments.dry_run
+    report = look(arguments, output, lambda desk: desk.sessions.repair(dry_run=dry_run))
     output.data({**asdict(report), "is_clean": report.is_clean})
     verb = "would be made anew" if arguments.dry_run else "made anew"
     if report.rewritten:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         current = await desk.sessions.current()
         return session, current is not None and current.id == session.id
 
-    session, is_current = work(arguments, output, act)
+    session, is_current = work(arguments, output, act, make=False)
     return print_changed(session, output, _SAID[arguments.verb], is_current=is_current)
 
 

@@ -37,11 +37,18 @@ def look_into(
 
 
 def work(
-    arguments: argparse.Namespace, output: Output, action: Callable[[Tasks], Awaitable[T]]
+    arguments: argparse.Namespace,
+    output: Output,
+    action: Callable[[Tasks], Awaitable[T]],
+    *,
+    make: bool = True,
 ) -> T:
-    """Return what comes of `action`; a store that is not there is made."""
+    """Return what comes of `action`.
+
+    A store that is not there is made, unless the action changes only what is there (not `make`).
+    """
     settings = settings_of(arguments, output)
-    store = open_only_store(settings, make=True, at_once=True)
+    store = open_only_store(settings, make=make, at_once=True)
 
     async def act(store: Store) -> T:
         return await action(tasks_of(store, arguments))

@@ -105,7 +105,7 @@ def _update(arguments: argparse.Namespace, output: Output) -> int:
         changes = _changes(arguments, await named_session(tasks, arguments))
         return await tasks.update(await tasks.find(arguments.id), changes, fence=arguments.fence)
 
-    return print_changed(work(arguments, output, update), output)
+    return print_changed(work(arguments, output, update, make=False), output)
 
 
 def _note(arguments: argparse.Namespace, output: Output) -> int:
@@ -114,7 +114,7 @@ def _note(arguments: argparse.Namespace, output: Output) -> int:
     async def note(tasks: Tasks) -> Task:
         return await tasks.note(await tasks.find(arguments.id), text)
 
-    return print_changed(work(arguments, output, note), output)
+    return print_changed(work(arguments, output, note, make=False), output)
 
 
 def _set(arguments: argparse.Namespace, output: Output) -> int:
@@ -142,7 +142,7 @@ def _set(arguments: argparse.Namespace, output: Output) -> int:
             fence=arguments.fence,
         )
 
-    outcome = work(arguments, output, change)
+    outcome = work(arguments, output, change, make=False)
     if not isinstance(outcome, Task):
         raise TaskConflict(
             "nothing was set: " + "; ".join(map(_say, outcome.conflicts)),

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         waiting = await tasks.dependents(task.id) if task.has_ended else ()
         return task, sum(relation == "blocks" for relation, _ in waiting)
 
-    task, waiting = work(arguments, output, end)
+    task, waiting = work(arguments, output, end, make=False)
     said = ""
     if waiting:
         fate = "stays blocked" if arguments.verb == "fail" else "is released"

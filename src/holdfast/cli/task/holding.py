@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             return await tasks.release(task_id, arguments.fence)
         return await tasks.renew(task_id, arguments.fence, lease_ms=read_span(arguments.lease))
 
-    return print_changed(work(arguments, output, change), output)
+    return print_changed(work(arguments, output, change, make=False), output)
 
 
 def _claim(arguments: argparse.Namespace, output: Output) -> int:
@@ -62,7 +62,7 @@ def _claim(arguments: argparse.Namespace, output: Output) -> int:
         task_id = await tasks.find(arguments.id)
         return await tasks.claim(task_id, lease_ms=lease_ms, holder=arguments.holder)
 
-    task = work(arguments, output, claim)
+    task = work(arguments, output, claim, make=False)
     if task is None:
         output.data(None)
         output.line("nothing is ready")

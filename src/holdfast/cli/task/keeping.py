@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from holdfast.cli.output import Output, count
-from holdfast.cli.task.desk import follow, look, work
+from holdfast.cli.task.desk import follow, look
 from holdfast.cli.task.parts import add_id
 from holdfast.cli.task.printing import print_changed
 from holdfast.errors import StorageError
@@ -60,8 +60,7 @@ def _repair(arguments: argparse.Namespace, output: Output) -> int:
     async def repair(tasks: Tasks) -> Repaired:
         return await tasks.repair(dry_run=arguments.dry_run)
 
-    run_it = look if arguments.dry_run else work
-    report = run_it(arguments, output, repair)
+    report = look(arguments, output, repair)
     output.data(_as_data(report))
     verb = "would be mended" if arguments.dry_run else "mended"
     for what, found in (

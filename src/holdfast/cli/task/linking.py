@@ -38,4 +38,4 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         verb = tasks.depend if arguments.verb == "depend" else tasks.undepend
         return await verb(task_id, on, relation)
 
-    return print_changed(work(arguments, output, change), output)
+    return print_changed(work(arguments, output, change, make=False), output)

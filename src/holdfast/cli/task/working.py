@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     async def change(tasks: Tasks) -> Task:
         return await act(tasks, await tasks.find(arguments.id), arguments)
 
-    task = work(arguments, output, change)
+    task = work(arguments, output, change, make=False)
     asked = ", ".join(task.open_requests)
     said = f"asks: {asked}" if asked else ""
     return print_changed(task, output, said=said)

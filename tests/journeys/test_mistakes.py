@@ -1,0 +1,111 @@
+"""What a command says to somebody who mistypes it, or whose files and disks are not as they should be."""
+
+from __future__ import annotations
+
+import json
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from holdfast.agents.load import parse_workflow
+from holdfast.cli.main import main
+from holdfast.cli.run import read_inputs
+from holdfast.errors import InputError
+
+ECHO = "name: echo\ninputs: {text: str}\nnodes:\n  a: {kind: human, ask: '{inputs.text}'}\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("lst", "list"),
+        ("trace lst", "list"),
+        ("store verfy", "verify"),
+        ("list --state workin", "working"),
+    ],
+)
+def test_a_word_that_is_mistyped_is_suggested(
+    words: str, meant: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 2
+    assert capfd.readouterr().err.endswith(f"\n  did you mean '{meant}'?\n")
+    assert main([*words.split(), "--json"]) == 2
+    hint = json.loads(capfd.readouterr().out)["error"]["hint"]
+    assert hint.startswith(f"did you mean '{meant}'? usage: holdfast ")
+
+
+@pytest.mark.parametrize("verb", ["list", "task list", "store verify", "wallet balance"])
+def test_what_a_verb_does_not_take_is_told_with_its_usage(
+    verb: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*verb.split(), "--limt", "3"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"usage: holdfast {verb} [-h]")
+    assert f"holdfast {verb}: error: unrecognized arguments: --limt" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "task start abc", "task note abc x", "task set abc a=1", "task depend abc def",
+        "task complete abc", "task claim --next", "task block abc x", "task update abc --name x",
+        "session switch x", "session note x", "session end",
+        "memory supersede x y", "memory forget x", "memory repair", "task repair",
+        "session repair",
+    ],
+)  # fmt: skip
+def test_what_changes_only_what_is_there_makes_no_store(words: str, folder: Path) -> None:
+    code = main(words.split())
+    assert code == (1 if "--next" in words else 0 if "repair" in words else 2)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("words", ["list", "list --json", "schema", "show abc --json"])
+def test_an_output_that_has_no_room_is_no_fault_and_no_success(
+    words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full, redirect_stdout(full):
+        code = main(words.split())
+    said = capfd.readouterr().err
+    assert code == (2 if "show" in words else 1)
+    assert "fault" not in said
+    assert words.startswith("show") or said.startswith("error: the output cannot be written: No sp")
+
+
+def test_an_input_is_the_text_of_its_file_without_the_mark_that_some_editors_put_first(
+    folder: Path,
+) -> None:
+    (folder / "kelp.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
+    (folder / "kelp.json").write_bytes(b'\xef\xbb\xbf{"text": "kelp"}')
+    workflow = parse_workflow(ECHO)
+    assert read_inputs(workflow, None, ["text=@kelp.txt"]) == {"text": "one\ntwo\n"}
+    assert read_inputs(workflow, "kelp.json", []) == {"text": "kelp"}
+
+
+def test_a_file_of_inputs_that_cannot_be_read_is_told_in_words(folder: Path) -> None:
+    (folder / "program").write_bytes(b"\x7fELF\xff")
+    workflow = parse_workflow(ECHO)
+    for pairs, file, said in (
+        (["text=@program"], None, "cannot read 'program': it is not UTF-8 text"),
+        (["text=@nowhere"], None, "cannot read 'nowhere': No such file or directory"),
+        (["text=@."], None, "cannot read '.': Is a directory"),
+        ([], "program", "cannot read the inputs from 'program': it is not UTF-8 text"),
+    ):
+        with pytest.raises(InputError) as caught:
+            read_inputs(workflow, file, pairs)
+        assert caught.value.message.endswith(said)
+        assert caught.value.hint
+
+
+def test_what_init_suggests_can_be_typed_also_for_a_name_with_a_space(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["init", "my kelp"]) == 0
+    assert "next: cd 'my kelp' && holdfast run" in capfd.readouterr().out
