@@ -109,3 +109,20 @@ def test_what_init_suggests_can_be_typed_also_for_a_name_with_a_space(
 ) -> None:
     assert main(["init", "my kelp"]) == 0
     assert "next: cd 'my kelp' && holdfast run" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("relation", ["blocks", "parent"])
+def test_the_way_out_of_a_circle_can_be_typed(
+    relation: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ids: list[str] = []
+    for name in "abc":
+        assert main(["task", "create", name, "--json"]) == 0
+        ids.append(json.loads(capfd.readouterr().out)["id"])
+    one, two, three = ids
+    for task, on in ((one, two), (two, three)):
+        assert main(["task", "depend", task, on, "--as", relation]) == 0
+    assert main(["task", "depend", three, one, "--as", relation]) == 2
+    command = capfd.readouterr().err.partition("`holdfast ")[2].partition("`")[0]
+    assert main(command.split()) == 0
+    assert main(["task", "depend", three, one, "--as", relation]) == 0

@@ -67,8 +67,8 @@ async def refuse_cycle(
     raise DependencyCycle(
         f"that would be a circle: {told}",
         path=path,
-        hint=f"take one of these out first: `holdfast task depend {path[1][:8]} --remove"
-        f" {path[2][:8]}`"
+        hint=f"take one of these out first: `holdfast task undepend {path[1][:8]} {path[2][:8]}"
+        f"{'' if relation is Relation.BLOCKS else f' --as {relation.value}'}`"
         if len(path) > 2
         else "name another task",
     )
