@@ -16,6 +16,7 @@ SpanId = NewType("SpanId", str)
 ID_LENGTH = 32
 _HEX = frozenset("0123456789abcdef")
 _NO_SPAN = "0" * 16
+_VARIANTS = "89ab"
 
 
 _POOL_SIZE = 256
@@ -28,10 +29,9 @@ if hasattr(os, "register_at_fork"):
 
 def new_run_id() -> RunId:
     """Return a fresh id with 122 random bits: it cannot be guessed."""
-    bits = int.from_bytes(os.urandom(16), "big")
-    bits = bits & ~(0xF << 76) | (4 << 76)
-    bits = bits & ~(0x3 << 62) | (0x2 << 62)
-    return RunId(f"{bits:032x}")
+    high, low = new_span_id(), new_span_id()
+    variant = _VARIANTS[int(low[0], 16) % 4]
+    return RunId(f"{high[:12]}4{high[13:]}{variant}{low[1:]}")
 
 
 def new_span_id() -> SpanId:

@@ -121,7 +121,7 @@ async def test_a_run_that_was_called_off_as_a_task_stops(store: MemoryStore) -> 
     assert history.state is TaskState.CANCELLED
     assert gate.runs == 1
     with pytest.raises(RunConflict):
-        history.check_open()
+        history.place()
 
 
 async def test_runs_count_towards_the_quota_of_their_owner(store: MemoryStore) -> None:

@@ -171,15 +171,21 @@ class History:
         """When the run ended, None if it has not."""
         return self.task.ended_at
 
-    def check_open(self) -> None:
-        """Raise `RunConflict` if the run has ended."""
-        task = self._fold.task
+    def place(self) -> tuple[int, str]:
+        """Return where the next entry goes: the number before it, and what it names as that one.
+
+        Raises:
+            RunConflict: the run has ended.
+        """
+        fold = self._fold
+        task = fold.task
         if task is not None and task.ended_at is not None:
             raise RunConflict(f"run {task.id} has ended ({task.state}) and never changes")
+        return fold.tail, fold.prev
 
     def check(self, event: Event) -> None:
         """Raise `RunConflict` if the event may not follow."""
-        self.check_open()
+        self.place()
         task = self.task if self.birth_or_none else None
         if reason := refusal(task, event):
             raise RunConflict(f"run {task.id if task else ''} takes no {event.kind!r}: {reason}")

@@ -84,14 +84,14 @@ class Journal:
         """
         if self.broken is not None:
             raise self.broken
-        self.history.check_open()
+        tail, prev = self.history.place()
         if self._busy or type(event) not in _QUIET:
             await self._append_in_line(event)
             return
-        data = _encode(event, self.history.prev)
+        data = _encode(event, prev)
         self._busy = True
         try:
-            append = Append(log=self._log, entries=(data,), expected=self.history.tail)
+            append = Append(log=self._log, entries=(data,), expected=tail)
             commit = self._commit((append,))
         except Exception as error:
             self._break(error, [])

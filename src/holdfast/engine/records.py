@@ -15,7 +15,7 @@ from holdfast.engine.history import History
 from holdfast.storage.seam import ANY, Append, Key, Operation, Put
 from holdfast.tasks.codec import to_bytes
 from holdfast.tasks.events import link
-from holdfast.tasks.keys import FEED, derived, task_key, task_log
+from holdfast.tasks.keys import FEED, derived, derived_keys, task_key, task_log
 from holdfast.tasks.loading import differences
 from holdfast.tasks.snapshots import encode_snapshot
 from holdfast.tasks.summaries import Summary
@@ -65,7 +65,7 @@ def record_writes(before: History, after: History) -> Iterator[Operation]:
     yield Put(
         key=task_key(task.owner, task.id), value=value, expected=ANY, expires_at=task.expires_at
     )
-    # What the record before took is not known here; the marker that says so is written anew.
-    yield from differences(derived(before.task, -1), derived(task, len(value)))
+    # All of it is written anew: next to nothing of a run that moves on stays as it was.
+    yield from differences(dict.fromkeys(derived_keys(before.task)), derived(task, len(value)))
     news = to_bytes((task.owner, task.id), what="the id of a run")
     yield Append(log=FEED, entries=[news])

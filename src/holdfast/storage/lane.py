@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from holdfast.errors import StorageUnavailable
 from holdfast.storage.outcomes import Outcome, Session
@@ -20,6 +20,7 @@ _AT_ONCE = 4
 
 W = TypeVar("W")
 Answer = asyncio.Future[Any]
+_Group: TypeAlias = "list[tuple[Answer, W]]"
 
 
 @runtime_checkable
@@ -45,11 +46,11 @@ class Lane(Generic[W]):
         self._prompt: Prompt[W] | None = session if isinstance(session, Prompt) else None
         self._place = place
         self._name = name
-        self._queue: SimpleQueue[tuple[Answer, W | None]] = SimpleQueue()
+        self._queue: SimpleQueue[_Group[W] | Answer] = SimpleQueue()
         self._lock = threading.Lock()
         self._serving = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: list[tuple[Answer, W]] = []
+        self._waiting: _Group[W] = []
         self._is_due = False
         self._at_once = 0
         self._caller = 0
@@ -94,7 +95,7 @@ class Lane(Generic[W]):
                 raise StorageUnavailable(
                     f"the store {self._place!r} is not open", hint="use it inside `async with`"
                 )
-            self._queue.put((answer, work))
+            self._queue.put([(answer, work)])
         return answer
 
     def hurry(self) -> bool:
@@ -116,7 +117,7 @@ class Lane(Generic[W]):
                 return None
             self._open = False
             self._queue_waiting()
-            self._queue.put((answer, None))
+            self._queue.put(answer)
         return answer
 
     def _plan(self, loop: asyncio.AbstractEventLoop, *, later: bool) -> None:
@@ -176,8 +177,8 @@ class Lane(Generic[W]):
             self._serving.release()
 
     def _queue_waiting(self) -> None:
-        for item in self._waiting:
-            self._queue.put(item)
+        for first in range(0, len(self._waiting), _MAX_GROUP):
+            self._queue.put(self._waiting[first : first + _MAX_GROUP])  # each may wake the thread
         self._waiting.clear()
 
     def _run(self, opened: Answer) -> None:
@@ -193,22 +194,21 @@ class Lane(Generic[W]):
                 _deliver([(stop, _attempt(self._session.close))])
                 return
 
-    def _next_group(self) -> tuple[list[tuple[Answer, W]], Answer | None]:
-        """Wait for a request and return it with all others that are queued by then."""
-        queue = self._queue
-        group: list[tuple[Answer, W]] = []
-        answer, work = queue.get()
-        for _ in range(min(queue.qsize(), _MAX_GROUP)):
-            if work is None:
-                break
-            group.append((answer, work))
-            answer, work = queue.get()
-        if work is None:
-            return group, answer
-        group.append((answer, work))
-        return group, None
+    def _next_group(self) -> tuple[_Group[W], Answer | None]:
+        """Wait for requests and return them with all others that are queued by then.
 
-    def _serve(self, group: list[tuple[Answer, W]]) -> None:
+        With them comes the answer that is to be given when the session is closed, if that is next.
+        """
+        group: _Group[W] = []
+        while True:
+            item = self._queue.get()
+            if not isinstance(item, list):
+                return group, item
+            group += item
+            if len(group) >= _MAX_GROUP or self._queue.empty():
+                return group, None
+
+    def _serve(self, group: _Group[W]) -> None:
         try:
             with self._serving:
                 outcomes = self._session.serve([work for _, work in group])

@@ -23,6 +23,8 @@ by `derived`, which `repair` calls too.
 
 from __future__ import annotations
 
+from enum import Enum
+
 from holdfast.frozen import NamedTuple
 from holdfast.storage.seam import Key
 from holdfast.tasks.codec import from_bytes, to_bytes
@@ -118,34 +120,54 @@ def newest_first(at: int) -> str:
     return f"{_LATEST_MS - 1 - max(at, 0):015d}"
 
 
+class Holds(Enum):
+    """What the value of a derived record is."""
+
+    SUMMARY = "summary"
+    OPEN = "open"
+    NOTHING = "nothing"
+    NOTHING_LASTING = "nothing, and it does not expire with the task"
+
+
 def derived(task: Task, size: int) -> dict[Key, Kept]:
     """Return the records that follow from the record of a task, which takes `size` bytes."""
-    summary = Kept(encode_summary(task), task.expires_at)
-    nothing = Kept(b"", task.expires_at)
-    owner = task.owner
-    found = {time_key(owner, task.created_at, task.id): summary}
-    if task.session:
-        found[session_key(owner, task.session, task.created_at, task.id)] = summary
-    if task.parent:
-        found[child_key(owner, task.parent, task.id)] = nothing
-    for each in task.dependencies:
-        found[dependent_key(owner, each.on, each.kind, task.id)] = nothing
-    if task.expires_at is not None:
-        found[expiry_key(task.expires_at, owner, task.id)] = Kept(b"", None)
+    kept = {
+        Holds.SUMMARY: Kept(encode_summary(task), task.expires_at),
+        Holds.NOTHING: Kept(b"", task.expires_at),
+        Holds.NOTHING_LASTING: Kept(b"", None),
+    }
     if not task.has_ended:
-        found[open_key(owner, task.id)] = Kept(encode_open(task, size), task.expires_at)
-        _add_work(found, task, summary)
+        kept[Holds.OPEN] = Kept(encode_open(task, size), task.expires_at)
+    return {key: kept[holds] for key, holds in derived_keys(task).items()}
+
+
+def derived_keys(task: Task) -> dict[Key, Holds]:
+    """Return where the records are that follow from that of a task, and what they hold."""
+    owner = task.owner
+    found = {time_key(owner, task.created_at, task.id): Holds.SUMMARY}
+    if task.session:
+        found[session_key(owner, task.session, task.created_at, task.id)] = Holds.SUMMARY
+    if task.parent:
+        found[child_key(owner, task.parent, task.id)] = Holds.NOTHING
+    for each in task.dependencies:
+        found[dependent_key(owner, each.on, each.kind, task.id)] = Holds.NOTHING
+    if task.expires_at is not None:
+        found[expiry_key(task.expires_at, owner, task.id)] = Holds.NOTHING_LASTING
+    if not task.has_ended:
+        found[open_key(owner, task.id)] = Holds.OPEN
+        _add_work(found, task)
     return found
 
 
-def _add_work(found: dict[Key, Kept], task: Task, summary: Kept) -> None:
+def _add_work(found: dict[Key, Holds], task: Task) -> None:
     """Add where those look who want something to do; the engine gives out its runs itself."""
     if task.run is not None:
         return
     if task.is_ready:
-        found[ready_key(task.owner, task.priority, task.created_at, task.id)] = summary
+        key = ready_key(task.owner, task.priority, task.created_at, task.id)
+        found[key] = Holds.SUMMARY
     elif task.state is TaskState.WORKING and task.free_from is not None:
-        found[free_key(task.owner, task.free_from, task.id)] = Kept(b"", task.expires_at)
+        found[free_key(task.owner, task.free_from, task.id)] = Holds.NOTHING
 
 
 class Open(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from holdfast.errors import StorageCorrupt, TaskNotFound
 from holdfast.frozen import field, slotted
@@ -95,11 +95,11 @@ def record_writes(held: Held) -> Iterator[Operation]:
     yield from differences(before, derived(task, len(value)))
 
 
-def differences(before: dict[Key, Kept], after: dict[Key, Kept]) -> Iterator[Operation]:
+def differences(before: Mapping[Key, Kept | None], after: dict[Key, Kept]) -> Iterator[Operation]:
     """Return the writes that turn one set of derived records into another.
 
-    What goes, goes last: the marker of an open task is there until all else is right, also where a
-    crash may come between the writes.
+    Of what is None `before` only the key is known. What goes, goes last: the marker of an open task
+    is there until all else is right, also where a crash may come between the writes.
     """
     for key, kept in after.items():
         if before.get(key) != kept:

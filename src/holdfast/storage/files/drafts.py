@@ -98,7 +98,6 @@ class Draft:
         if self._cut.base != self._base:
             # If it was open, the index took something over since, maybe newer than what it said.
             self._known = {}
-            self._open_index()
         # What the refresh of a reader published meanwhile is not news.
         self._unread = [line for line in foreign if line.number > self._cut.number]
         self.has_foreign = bool(self._unread)
@@ -124,8 +123,8 @@ class Draft:
         if self._unread:
             self._read_if_named(name)
         cell = self._cells.get(key) or self._cut.find(key) or self._known.get(key)
-        if cell is None and self._index:
-            cell = self._index.find_version(key)
+        if cell is None and (index := self._indexed()):
+            cell = index.find_version(key)
         return cell.current(self.now) if cell else 0
 
     def log_end(self, log: bytes, name: bytes) -> End:
@@ -135,7 +134,8 @@ class Draft:
         change = self._logs.get(log)
         end = change.end if change else self._cut.log_end(log)
         if end is None:
-            end = self._index.log_end(log) if self._index else End(0, is_empty=True)
+            index = self._indexed()
+            end = index.log_end(log) if index else End(0, is_empty=True)
         return end
 
     def next_due(self, queue: bytes) -> Due | None:
@@ -180,10 +180,13 @@ class Draft:
         if any(name in line.data for line in self._unread):
             self.read_foreign()
 
-    def _open_index(self) -> None:
-        """Open the index, if there is anything that the cut does not know."""
-        self._base = base = self._cut.base
-        self._index = self._handle.reaching(base) if base.number else None
+    def _indexed(self) -> Index | None:
+        """Return the index, opened when it is first asked, or None: the cut knows everything."""
+        base = self._cut.base
+        if base != self._base:
+            self._base = base
+            self._index = self._handle.reaching(base) if base.number else None
+        return self._index
 
     def _take_cut(self) -> None:
         with self._view.lock:
@@ -195,10 +198,10 @@ class Draft:
         It stays true under the lock: what changes meanwhile is in the journal behind the cut.
         """
         self._take_cut()
-        self._open_index()
-        if self._index is None:
+        index = self._indexed()
+        if index is None:
             return
-        find = self._index.find_version
+        find = index.find_version
         found = ((key, find(key)) for key in keys if not self._cut.has(key))
         self._known = {key: cell or DELETED for key, cell in found}
 
@@ -209,10 +212,11 @@ class Draft:
             self._logs[change.log] = change
 
     def _indexed_due(self, queue: bytes) -> Due | None:
-        if self._index is None:
+        index = self._indexed()
+        if index is None:
             return None
         place = self._passed.place(queue, self._cut.base)
-        for due in self._index.due(queue, self.now, place):
+        for due in index.due(queue, self.now, place):
             if due.key not in self._cells and not self._cut.has(due.key):
                 return due
             self._passed.note(queue, (due.due_at, due.key))

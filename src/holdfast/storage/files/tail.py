@@ -124,12 +124,14 @@ class LogPart:
 
     def extend(self, first: int, values: Sequence[bytes]) -> None:
         """Add entries; those that are here already, or were erased, are left out."""
-        known = max(self.end.number + 1 - first, 0)
-        last = first + len(values) - 1
-        if last < first + known:
+        known = self.end.number + 1 - first
+        if known > 0:
+            first, values = first + known, values[known:]
+        if not values:
             return
-        self.numbers += range(first + known, last + 1)
-        self.values += values[known:] if known else values
+        last = first + len(values) - 1
+        self.numbers += range(first, last + 1)
+        self.values += values
         self.end = End(last, is_empty=False)
 
     def between(self, after: int, limit: int | None) -> list[tuple[int, bytes]]:
