@@ -135,7 +135,7 @@ class Draft:
         end = change.end if change else self._cut.log_end(log)
         if end is None:
             index = self._indexed()
-            end = index.log_end(log) if index else End(0, is_empty=True)
+            end = index.log_end(log) if index else 0
         return end
 
     def next_due(self, queue: bytes) -> Due | None:

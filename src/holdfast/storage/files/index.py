@@ -144,7 +144,9 @@ class Index:
     def log_end(self, log: bytes) -> End:
         """Return where a log ends."""
         row = self._connection.execute(_FIND_LOG, (log,)).fetchone()
-        return End(row[1], is_empty=row[1] == row[2]) if row else End(0, is_empty=True)
+        if row is None:
+            return 0
+        return -row[1] if row[1] == row[2] else row[1]
 
     def between(self, low: bytes, high: bytes | None, now: int, limit: int) -> dict[bytes, Cell]:
         """Return the first live records of a range."""

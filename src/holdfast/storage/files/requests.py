@@ -111,15 +111,17 @@ class AppendRequest:
     def refusal(self, draft: Draft) -> int | None:
         """Return what is there if that refuses the request."""
         self._end = end = draft.log_end(self.key, self._name)
-        return None if self._expected in (ANY, end.last) else end.last
+        last = end if end > 0 else 0
+        return None if self._expected in (ANY, last) else last
 
     def perform(self, draft: Draft) -> tuple[str, Change, int] | int:  # noqa: ARG002 - the others need it
         """Return the operation, what it changes, and the answer, or only the answer."""
-        if not self._values:
-            return self._end.last
-        first = self._end.number + 1
+        values, end = self._values, self._end
+        if not values:
+            return max(end, 0)
+        first = abs(end) + 1
         operation = f'["append",{self._text},{first},{self._written}]'
-        return operation, Extended(self.key, first, self._values), first + len(self._values) - 1
+        return operation, Extended(self.key, first, values), first + len(values) - 1
 
     def run(self, draft: Draft) -> Conflict | None:
         """Do it in the draft and return what a batch of it answers."""
@@ -146,14 +148,16 @@ class EraseRequest:
     def refusal(self, draft: Draft) -> int | None:
         """Return what is there if that refuses the request."""
         self._end = end = draft.log_end(self.key, self._name)
-        return None if self._expected in (ANY, end.last) else end.last
+        last = end if end > 0 else 0
+        return None if self._expected in (ANY, last) else last
 
     def perform(self, draft: Draft) -> tuple[str, Change, None] | None:
         """Return the operation and what it changes; None if there is nothing to remove."""
-        if self._end.is_empty:
+        last = self._end
+        if last <= 0:
             return None
         draft.needs_format = True
-        return f"{self._head}{self._end.last}]", Erased(self.key, self._end.last), None
+        return f"{self._head}{last}]", Erased(self.key, last), None
 
 
 Request = PutRequest | DeleteRequest | AppendRequest | EraseRequest

@@ -45,16 +45,9 @@ class Stored(NamedTuple):
     cell: Cell
 
 
-class End(NamedTuple):
-    """Where a log ends: the greatest number that was given out, and whether any entry is left."""
-
-    number: int
-    is_empty: bool
-
-    @property
-    def last(self) -> int:
-        """The number of the last entry, 0 if there is none."""
-        return 0 if self.is_empty else self.number
+End: TypeAlias = int
+"""Where a log ends: the number of its last entry. Below zero, or zero, if no entry is left: then it
+is the greatest number that was ever given out, with its sign turned."""
 
 
 class Extended(NamedTuple):
@@ -67,7 +60,7 @@ class Extended(NamedTuple):
     @property
     def end(self) -> End:
         """Where the log ends then."""
-        return End(self.first + len(self.values) - 1, is_empty=False)
+        return self.first + len(self.values) - 1
 
 
 class Erased(NamedTuple):
@@ -79,7 +72,7 @@ class Erased(NamedTuple):
     @property
     def end(self) -> End:
         """Where the log ends then."""
-        return End(self.last, is_empty=True)
+        return -self.last
 
 
 Change: TypeAlias = Stored | Extended | Erased
@@ -95,9 +88,6 @@ class Changes(NamedTuple):
     changes: Sequence[Change]
 
 
-_NOTHING = End(0, is_empty=True)
-
-
 class LogPart:
     """The last entries of a log; their numbers have no gaps unless the journal was damaged.
 
@@ -111,8 +101,7 @@ class LogPart:
         self.numbers: list[int] = []
         self.values: list[bytes] = []
         self.erased = 0
-        self.end = _NOTHING
-        """Where the log ends."""
+        self.end: End = 0
 
     def erase(self, last: int) -> None:
         """Remove the entries up to a number."""
@@ -120,19 +109,17 @@ class LogPart:
         start = bisect_right(self.numbers, last)
         del self.numbers[:start], self.values[:start]
         if not self.numbers:
-            self.end = End(self.erased, is_empty=True)
+            self.end = -self.erased
 
     def extend(self, first: int, values: Sequence[bytes]) -> None:
         """Add entries; those that are here already, or were erased, are left out."""
-        known = self.end.number + 1 - first
+        known = abs(self.end) + 1 - first
         if known > 0:
             first, values = first + known, values[known:]
-        if not values:
-            return
-        last = first + len(values) - 1
-        self.numbers += range(first, last + 1)
-        self.values += values
-        self.end = End(last, is_empty=False)
+        if values:
+            self.end = last = first + len(values) - 1
+            self.numbers += range(first, last + 1)
+            self.values += values
 
     def between(self, after: int, limit: int | None) -> list[tuple[int, bytes]]:
         """Return the entries behind a number, at most `limit`."""
@@ -158,10 +145,13 @@ class Generation:
     def apply(self, changes: Changes) -> None:
         """Take in the changes of one line."""
         self.count += len(changes.changes)
+        logs = self.logs
         for change in changes.changes:
             if isinstance(change, Extended):
-                self._part(change.log).extend(change.first, change.values)
-                self.weight += sum(map(len, change.values))
+                log, first, values = change
+                part = logs.get(log) or self._part(log)
+                part.extend(first, values)
+                self.weight += sum(map(len, values))
             elif isinstance(change, Stored):
                 self._store(change.key, change.cell)
             else:
