@@ -13,6 +13,7 @@ from holdfast.engine.journal import Journal
 from holdfast.engine.seam import Observer, Progress, ProgressKind
 from holdfast.engine.slots import Slots
 from holdfast.errors import StepFailed, StepInterrupted, describe_error
+from holdfast.frozen import maker
 from holdfast.ids import derived_span_id
 from holdfast.tasks.events import InputRequested
 from holdfast.tracing.tracer import Tracer
@@ -21,6 +22,7 @@ QUIET_SECONDS = 0.01
 """How long a run must do nothing but wait for answers before it is unloaded."""
 
 AGAIN, FAIL = "again", "fail"
+_finished = maker(StepFinished)
 _NOTHING: Meta = MappingProxyType({})
 """What most steps tell of themselves: one for all, not a mapping a step."""
 
@@ -104,7 +106,7 @@ class ActiveRun:
                 if error is not None:
                     span.status, span.error = "error", f"{error['type']}: {error['message']}"
                 span.attributes["attempts"] = info.attempt
-            done = StepFinished(
+            done = _finished(
                 at=self.clock.now_ms(),
                 path=call.path,
                 visit=call.visit,

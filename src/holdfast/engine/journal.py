@@ -21,11 +21,13 @@ from holdfast.engine.events import StepFinished, StepStarted, TimerSet
 from holdfast.engine.history import History
 from holdfast.engine.records import linked, log_append, record_writes
 from holdfast.errors import InputError, LeaseLost, ProgramError, RunNotFound
+from holdfast.frozen import maker
 from holdfast.storage.fallback import Commit, commit_on
 from holdfast.storage.seam import Append, Operation, Store
 from holdfast.tasks.events import Claimed, Event, encode_event
 from holdfast.tasks.keys import task_log
 
+_append = maker(Append)
 _QUIET = frozenset({StepFinished, StepStarted, TimerSet})
 """Events after which the record of the task need not be brought up to date."""
 
@@ -91,7 +93,7 @@ class Journal:
         data = _encode(event, prev)
         self._busy = True
         try:
-            append = Append(log=self._log, entries=(data,), expected=tail)
+            append = _append(log=self._log, entries=(data,), expected=tail)
             commit = self._commit((append,))
         except Exception as error:
             self._break(error, [])

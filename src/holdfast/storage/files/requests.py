@@ -111,7 +111,7 @@ class AppendRequest:
     def refusal(self, draft: Draft) -> int | None:
         """Return what is there if that refuses the request."""
         self._end = end = draft.log_end(self.key, self._name)
-        last = end if end > 0 else 0
+        last = max(0, end)
         return None if self._expected in (ANY, last) else last
 
     def perform(self, draft: Draft) -> tuple[str, Change, int] | int:  # noqa: ARG002 - the others need it
@@ -148,7 +148,7 @@ class EraseRequest:
     def refusal(self, draft: Draft) -> int | None:
         """Return what is there if that refuses the request."""
         self._end = end = draft.log_end(self.key, self._name)
-        last = end if end > 0 else 0
+        last = max(0, end)
         return None if self._expected in (ANY, last) else last
 
     def perform(self, draft: Draft) -> tuple[str, Change, None] | None:
