@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.frozen import field, frozen, members_of, records, replace, slotted
+from holdfast.frozen import field, frozen, maker, members_of, records, replace, slotted
 
 USES = 20
 """More than it takes until a class compiles its constructor."""
@@ -105,6 +105,34 @@ def test_records_without_a_member_or_with_too_few_values_are_refused() -> None:
         records(Boat, 1, {"name": ["one"], "sail": [1]})
     with pytest.raises(ValueError, match="fewer than 2 values of 'name'"):
         records(Boat, 2, {"name": ["one"]})
+
+
+def test_a_maker_makes_what_the_constructor_makes() -> None:
+    make = maker(Boat)
+    for given in ({"name": "a"}, {"name": "a", "crew": 2}, {"name": "b", "cargo": ["x"]}):
+        made = make(**given)
+        assert made == Boat(**given)
+        assert type(made) is Boat
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            made.crew = 3  # type: ignore[misc]
+    assert make(name="a").cargo is not make(name="a").cargo
+    for wrong in ({}, {"name": "a", "mast": 1}):
+        with pytest.raises(TypeError):
+            make(**wrong)
+    tally = maker(Tally)()
+    tally.count += 1
+    assert tally == Tally(count=1)
+
+
+@pytest.mark.parametrize("kind", [Boat, Twin])
+def test_replacing_changes_the_named_fields_and_refuses_others(kind: type) -> None:
+    boat = kind(name="a", crew=2, cargo=["x"])
+    other = replace(boat, name="b", crew=0)
+    assert (type(other), other.name, other.crew) == (kind, "b", 0)
+    assert other.cargo is boat.cargo
+    assert boat.name == "a"
+    with pytest.raises(TypeError, match="has no 'mast'"):
+        replace(boat, mast=1)
 
 
 def test_a_record_cannot_change_and_has_no_other_fields() -> None:

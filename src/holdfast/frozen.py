@@ -145,18 +145,19 @@ def replace(record: T, **changes: object) -> T:
 def _copier(
     cls: type,
 ) -> tuple[Mapping[str, int], Callable[[object], Sequence[object]], Callable[..., object]]:
-    """Return the places of the fields of a class, what returns all values of a record, and what makes
-    a record of them.
-    """
-    names = tuple(member.name for member in members_of(cls))
+    """Return where each field stands, what returns a record's values, and what makes one of them."""
+    names = [member.name for member in members_of(cls)]
     places = {name: place for place, name in enumerate(names)}
-    if "__members__" in cls.__dict__:
-        make = _fill(cls, "make", list(names), list(names))
-    else:
-        make = lambda *values: cls(**dict(zip(names, values, strict=True)))  # noqa: E731
+    make = (
+        _fill(cls, "make", names, names) if "__members__" in cls.__dict__ else _by_name(cls, names)
+    )
     if len(names) > 1:
         return places, attrgetter(*names), make
     return places, lambda record: [getattr(record, name) for name in names], make
+
+
+def _by_name(cls: type, names: Sequence[str]) -> Callable[..., object]:
+    return lambda *values: cls(**dict(zip(names, values, strict=True)))
 
 
 @cache

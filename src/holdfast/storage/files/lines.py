@@ -176,4 +176,6 @@ def read_value(field: object) -> bytes:
 
 def write_values(values: Sequence[bytes]) -> str:
     """Return several values as a JSON array."""
+    if len(values) == 1:  # a step's event
+        return f"[{write_value(values[0])}]"
     return "[" + ",".join(map(write_value, values)) + "]"
