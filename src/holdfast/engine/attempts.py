@@ -26,7 +26,7 @@ class StepInfo:
     path: str
     visit: int
     attempt: int = 0
-    meta: dict[str, object] = field(default_factory=dict[str, object])
+    meta: dict[str, object] = field(default_factory=dict)  # one that is typed takes 0.2 us longer
 
     @property
     def idempotency_key(self) -> str:
