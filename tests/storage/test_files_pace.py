@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import anyio
 from hypothesis import given
@@ -184,3 +186,20 @@ def test_a_disk_that_is_always_slow_is_felt_once_in_256_syncs() -> None:
         felt += pace.is_quick
         pace.note(SLOW_NS + 1)
     assert felt <= 10
+
+
+async def test_a_process_that_was_forked_off_writes_nothing_for_its_parent(tmp_path: Path) -> None:
+    """It has the same locks: what both of them write would be one on top of the other."""
+    async with _Threads().store(tmp_path) as store:
+        with catch_warnings():
+            simplefilter("ignore", DeprecationWarning)  # there are threads, and nobody uses them
+            child = os.fork()
+        if not child:
+            try:
+                store.submit([Append(log=("log",), entries=[b"x"], expected=ANY)])
+            except RuntimeError as error:
+                os._exit(0 if "running event loop" in str(error) else 2)
+            os._exit(1)
+        _, status = os.waitpid(child, 0)  # noqa: ASYNC222 - it ends at once
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert await store.append(("log",), [b"x"]) == 1

@@ -7,7 +7,7 @@ epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, cast
 
 from holdfast.errors import InputError, ProgramError
@@ -90,11 +90,12 @@ class Tally:
     cost_known: bool = True
     at: int = 0
 
-    def count(self, event: StepStarted | StepFinished | TimerSet) -> None:
-        """Take in an event."""
-        self.at = max(self.at, event.at)
-        if isinstance(event, StepFinished):
-            self.steps += 1
+    def count(self, events: Sequence[StepStarted | StepFinished | TimerSet]) -> None:
+        """Take in events."""
+        self.at = max(self.at, *[event.at for event in events])
+        finished = [event for event in events if type(event) is StepFinished]
+        self.steps += len(finished)
+        for event in finished:
             if event.meta:
                 self._add_cost(event.meta)
 
@@ -138,7 +139,7 @@ def _encode_step(event: Event, prev: str) -> bytes:
 
 def _tell(task: Task, event: Event) -> Task:
     tally = Tally()
-    tally.count(cast("StepFinished", event))
+    tally.count([cast("StepFinished", event)])
     return tally.add_to(task)
 
 

@@ -94,8 +94,7 @@ class History:
         """The record of the task."""
         if self._uncounted and self._fold.task is not None:
             tally = Tally()
-            for event in self._uncounted:
-                tally.count(event)
+            tally.count(self._uncounted)
             self._fold.task, self._uncounted = tally.add_to(self._fold.task), []
         return self._fold.snapshot()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import SimpleQueue
+from threading import get_ident
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+from weakref import WeakSet
 
 from holdfast.errors import StorageUnavailable
 from holdfast.storage.outcomes import Outcome, Session
@@ -50,6 +53,7 @@ class Lane(Generic[W]):
         self._lock = threading.Lock()
         self._serving = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self._waiting: _Group[W] = []
         self._is_due = False
         self._at_once = 0
@@ -69,17 +73,28 @@ class Lane(Generic[W]):
         except BaseException:
             self._stop()
             raise
-        self._loop = loop if self._prompt else None
+        self._loop, self._thread = (loop if self._prompt else None), get_ident()
+        _started.add(self)
 
     def submit(self, work: W, *, later: bool = False) -> Answer:
         """Queue a request; the answer comes also if the caller does not wait for it."""
-        loop = asyncio.get_running_loop()
+        loop = self._running_loop()
         return self._hand_in(work, loop.create_future(), loop, later=later)
 
     def promise(self, work: W) -> Answer:
         """Queue a request whose answer nobody can cancel."""
-        loop = asyncio.get_running_loop()
+        loop = self._running_loop()
         return self._hand_in(work, Pledge(loop=loop), loop)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop; most often it is the one that the lane was started in.
+
+        Before Python 3.12 `asyncio` asks the system for the number of this process each time.
+        """
+        loop = self._loop
+        if loop is not None and get_ident() == self._thread and loop.is_running():
+            return loop
+        return asyncio.get_running_loop()
 
     def _hand_in(
         self, work: W, answer: Answer, loop: asyncio.AbstractEventLoop, *, later: bool = False
@@ -215,6 +230,23 @@ class Lane(Generic[W]):
         except BaseException as error:  # noqa: BLE001 - a thread that dies leaves callers waiting
             outcomes = [Outcome(error=error)] * len(group)
         _deliver([(answer, outcome) for (answer, _), outcome in zip(group, outcomes, strict=True)])
+
+    def leave_loop(self) -> None:
+        """Serve nothing in the event loop any more."""
+        self._loop = None
+
+
+_started: WeakSet[Lane[Any]] = WeakSet()
+
+
+def _leave_loops() -> None:
+    """In a process that was forked off no loop runs, whatever it says of itself."""
+    for lane in _started:
+        lane.leave_loop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_loops)
 
 
 def _attempt(action: Callable[[], None]) -> Outcome:
