@@ -62,11 +62,10 @@ async def run(journal: Journal, name: str, steps: int) -> None:
     previous = "0" * 32
     done: dict[tuple[str, int], object] = {}
     for visit in range(1, steps + 1):
-        started = time.time_ns() // 1_000_000
         result = await noop()
         text = (
             f'{{"event":"step_finished","prev":"{previous}","at":{time.time_ns() // 1_000_000},'
-            f'"path":"noop","visit":{visit},"started":{started}}}'
+            f'"path":"noop","visit":{visit}}}'
         )
         await journal.append(f'["append",["task","{name}"],{visit},[{encode_basestring(text)}]]')
         previous = hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -12,7 +12,6 @@ from benchmarks.ours.runtime import Request, answer, opened, start_text
 from benchmarks.workflows import loop
 from holdfast.app.runtime import Runtime
 from holdfast.engine.seam import Inputs, RunContext
-from holdfast.tasks.keys import task_log
 
 
 async def take_steps(context: RunContext, inputs: Inputs) -> None:
@@ -22,7 +21,7 @@ async def take_steps(context: RunContext, inputs: Inputs) -> None:
 
 
 async def measure(request: Request, folder: Path) -> Mapping[str, float]:
-    """Return steps a second, and the bytes that a step leaves in the log."""
+    """Return steps a second."""
     steps, runs = int(str(request["steps"])), int(str(request["runs"]))
     async with opened(folder, {"steps": take_steps}) as runtime:
         await _timed(runtime, steps=50, runs=1)
@@ -32,7 +31,6 @@ async def measure(request: Request, folder: Path) -> Mapping[str, float]:
             "serial": serial,
             "concurrent": concurrent,
             "workflow": await _timed_workflow(runtime, steps),
-            "bytes": await _bytes_of_step(runtime),
         }
 
 
@@ -50,12 +48,6 @@ async def _timed_workflow(runtime: Runtime, steps: int) -> float:
     begin = time.perf_counter()
     await runtime.engine.settle(await start_text(runtime, loop("noop", steps)))
     return steps / (time.perf_counter() - begin)
-
-
-async def _bytes_of_step(runtime: Runtime) -> float:
-    run_id = await runtime.engine.start("steps", {"steps": 100})
-    await runtime.engine.settle(run_id)
-    return sum(len(entry.value) for entry in await runtime.store.read(task_log(run_id))) / 100
 
 
 if __name__ == "__main__":

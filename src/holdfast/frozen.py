@@ -132,32 +132,43 @@ def replace(record: T, **changes: object) -> T:
     Raises:
         TypeError: it has no such field.
     """
-    places, values_of, make = _copier(type(record))
-    values = list(values_of(record))
-    for name, value in changes.items():
-        if name not in places:
-            raise TypeError(f"{type(record).__qualname__} has no {name!r}")
-        values[places[name]] = value
-    return cast("T", make(*values))
+    return cast("T", _copier(type(record)).copy(record, changes))
 
 
 @cache
-def _copier(
-    cls: type,
-) -> tuple[Mapping[str, int], Callable[[object], Sequence[object]], Callable[..., object]]:
-    """Return where each field stands, what returns a record's values, and what makes one of them."""
-    names = [member.name for member in members_of(cls)]
-    places = {name: place for place, name in enumerate(names)}
-    make = (
-        _fill(cls, "make", names, names) if "__members__" in cls.__dict__ else _by_name(cls, names)
-    )
-    if len(names) > 1:
-        return places, attrgetter(*names), make
-    return places, lambda record: [getattr(record, name) for name in names], make
+def _copier(cls: type) -> _Copier:
+    return _Copier(cls)
 
 
-def _by_name(cls: type, names: Sequence[str]) -> Callable[..., object]:
-    return lambda *values: cls(**dict(zip(names, values, strict=True)))
+class _Copier:
+    """Makes records of a class out of others; by a compiled function once that is worth it."""
+
+    def __init__(self, cls: type) -> None:
+        names = [member.name for member in members_of(cls)]
+        self._cls = cls
+        self._names = names
+        self._places = {name: place for place, name in enumerate(names)}
+        self._read: Callable[[object], Sequence[object]] = (
+            attrgetter(*names)
+            if len(names) > 1
+            else lambda record: [getattr(record, each) for each in names]
+        )
+        self._make: Callable[..., object] = self._make_by_name
+        self._uses = 0
+
+    def copy(self, record: object, changes: Mapping[str, object]) -> object:
+        values = list(self._read(record))
+        for name, value in changes.items():
+            if name not in self._places:
+                raise TypeError(f"{self._cls.__qualname__} has no {name!r}")
+            values[self._places[name]] = value
+        return self._make(*values)
+
+    def _make_by_name(self, *values: object) -> object:
+        self._uses += 1
+        if self._uses > _COMPILED_AFTER and "__members__" in self._cls.__dict__:
+            self._make = _fill(self._cls, "make", self._names, self._names)
+        return self._cls(**dict(zip(self._names, values, strict=True)))
 
 
 @cache

@@ -303,7 +303,7 @@ async def test_nothing_can_be_journaled_behind_the_end(store: MemoryStore) -> No
         run_id = await engine.start("p", {})
         history = await engine.settle(run_id)
         with pytest.raises(RunConflict, match="has ended"):
-            history.check(StepFinished(at=0, path="late", visit=1, started=0))
+            history.check(StepFinished(at=0, path="late", visit=1))
         with pytest.raises(RunConflict):
             await engine.answer(run_id, "x", 1)
         with pytest.raises(RunConflict):
@@ -371,7 +371,7 @@ async def test_an_event_of_a_newer_version_is_refused(store: MemoryStore) -> Non
     async with engine_on(store, {"ask": ask}) as engine:
         run_id = await engine.start("ask", {})
         await engine.settle(run_id)
-        step = encode_event(StepFinished(at=1, path="s", visit=1, started=0), "")
+        step = encode_event(StepFinished(at=1, path="s", visit=1), "")
         await store.append(task_log(run_id), [step.replace(b"step_finished", b"step_dreamt")])
         with pytest.raises(StorageTooNew, match="does not know"):
             await engine.history(run_id)

@@ -152,7 +152,7 @@ quiet = st.one_of(
         at=at,
         path=st.sampled_from("ab"),
         visit=st.integers(1, 1000),
-        started=at,
+        took=st.integers(0, 9),
         meta=st.sampled_from([{}, {"cost_msat": 3}, {"cost_msat": None}]),
     ),
     st.builds(StepStarted, at=at, path=st.just("c"), visit=st.integers(1, 9)),

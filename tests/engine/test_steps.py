@@ -50,7 +50,7 @@ async def test_a_step_is_retried_as_often_as_it_may(store: MemoryStore) -> None:
         history = await e.settle(run_id)
     assert history.result == f"{run_id}:s:1"
     assert tries == [1, 2, 3]
-    assert history.steps["s", 1].at - history.steps["s", 1].started >= 80_000
+    assert history.steps["s", 1].took >= 80_000
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ async def _outcome(
             Step(
                 path=each.path,
                 visit=each.visit,
-                milliseconds=each.at - each.started,
+                milliseconds=each.took,
                 failed=each.error is not None,
             )
             for each in history.steps.values()

@@ -35,8 +35,8 @@ def run_data(history: History) -> dict[str, object]:
             {
                 "path": step.path,
                 "visit": step.visit,
-                "started_at": iso(step.started),
-                "duration_ms": step.at - step.started,
+                "started_at": iso(step.at - step.took),
+                "duration_ms": step.took,
                 "attempts": step.attempts,
                 "error": step.error,
                 **step.meta,

@@ -140,7 +140,7 @@ def _print_steps(history: History, output: Output) -> None:
             (
                 step.path,
                 str(step.visit),
-                seconds(step.at - step.started),
+                seconds(step.took),
                 str(step.attempts),
                 _model_of(step),
                 priced if "cost_msat" in step.meta else "",

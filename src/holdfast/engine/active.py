@@ -106,11 +106,12 @@ class ActiveRun:
                 if error is not None:
                     span.status, span.error = "error", f"{error['type']}: {error['message']}"
                 span.attributes["attempts"] = info.attempt
+            ended = self.clock.now_ms()
             done = _finished(
-                at=self.clock.now_ms(),
+                at=ended,
                 path=call.path,
                 visit=call.visit,
-                started=started,
+                took=ended - started,
                 attempts=info.attempt,
                 result=result,
                 error=error,
@@ -215,7 +216,7 @@ class ActiveRun:
             done.path,
             visit=done.visit,
             message="" if done.error is None else str(done.error["message"]),
-            seconds=(done.at - done.started) / 1000,
+            seconds=done.took / 1000,
             meta=done.meta,
         )
 

@@ -33,13 +33,16 @@ class StepStarted:
 
 @frozen
 class StepFinished:
-    """A step ended, with a result or with an error. `meta` holds its cost, model and so on."""
+    """A step ended, with a result or with an error. `meta` holds its cost, model and so on.
+
+    It took `took` milliseconds, with all attempts and the rests between them.
+    """
 
     kind: ClassVar[str] = "step_finished"
     at: int
     path: str
     visit: int
-    started: int
+    took: int = 0
     attempts: int = 1
     result: object = None
     error: Meta | None = None
@@ -124,8 +127,10 @@ def _encode_step(event: Event, prev: str) -> bytes:
     step = cast("StepFinished", event)
     text = (
         f'{{"event":"step_finished","prev":"{prev}","at":{step.at},"path":{quote(step.path)},'
-        f'"visit":{step.visit},"started":{step.started}'
+        f'"visit":{step.visit}'
     )
+    if step.took:
+        text += f',"took":{step.took}'
     if step.attempts != 1:
         text += f',"attempts":{step.attempts}'
     if step.result is not None:
