@@ -1,6 +1,10 @@
-"""`holdfast route check` of a project that names a routing file of another program."""
+"""What `holdfast route` reads beside the settings: a file in arbstr's shape, and what was learned."""
 
 from __future__ import annotations
+
+import json
+import re
+import time
 
 from tests.journeys.cli import Project
 
@@ -40,3 +44,25 @@ def test_check_tells_problems_of_a_file_in_the_shape_of_arbstrs_with_its_lines(
         f"{at}/arbstr.toml:15: policies.rules[1].allowed_models: policy 'süß': no provider has the model 'n'",
     ]
     assert "set FAR_KEY where Holdfast is started" in done.out
+
+
+def test_what_was_learned_of_an_endpoint_is_shown(project: Project) -> None:
+    url = "http://127.0.0.1:9/v1"
+    project.write("holdfast.toml", f'[providers.node]\nbase_url = "{url}"\nmodels = ["m", "n"]\n')
+    known = {"provider": "node", "address": url, "model": "m", "usage": False}
+    until_ms = round(time.time() * 1000) + 3_590_000
+    habits = [known | {"left_out": ["top_p", "temperature"], "until_ms": until_ms}]
+    project.write(".holdfast/habits.json", json.dumps({"version": 1, "habits": habits}))
+
+    done = project.run("route", "providers")
+    assert re.search(
+        r"^  m is asked without temperature, top_p, stream_options, \d+ min \d\d s more$",
+        done.out,
+        re.MULTILINE,
+    )
+    assert done.out.count("is asked without") == 1
+    (row,) = [
+        line for line in project.run("route", "explain", "m").out.splitlines() if "node/m" in line
+    ]
+    assert row.endswith("asked after those whose price is known; asked without temperature, top_p")
+    assert "asked without" not in project.run("route", "explain", "n").out

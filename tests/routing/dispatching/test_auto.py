@@ -89,3 +89,11 @@ def test_a_model_without_a_price_is_not_taken_for_a_cheap_one():
     unpriced = provider("free", "frontier", None, "gift")
     told = explain(router(extra=(unpriced,)).dispatcher, ask_of(ask(HARD, model="auto"), Account()))
     assert told["model"] != "gift"
+
+
+def test_a_model_without_a_price_has_no_cost_in_the_choice():
+    unpriced = router(extra=(provider("dim", "local", None, "dark"),)).dispatcher
+    choice = unpriced.wanted(Ask(model="auto", size=10, text=EASY)).choice
+    assert choice is not None
+    told = {each.model: each.expected_cost_msat is None for each in choice.considered}
+    assert told == {"tiny": False, "huge": False, "dark": True}
