@@ -126,3 +126,43 @@ def test_the_way_out_of_a_circle_can_be_typed(
     command = capfd.readouterr().err.partition("`holdfast ")[2].partition("`")[0]
     assert main(command.split()) == 0
     assert main(["task", "depend", three, one, "--as", relation]) == 0
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize("command", ["", "merge", "schema"])
+def test_help_fits_its_terminal_and_says_all(
+    command: str, columns: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def told() -> str:
+        with pytest.raises(SystemExit):
+            main([*command.split(), "--help"])
+        return capfd.readouterr().out
+
+    monkeypatch.setenv("COLUMNS", "300")
+    whole = told()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    said = told()
+    assert max(map(len, said.splitlines())) <= columns, said
+    assert said.split() == whole.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("task claim", "holdfast task ready"),
+        ("run echo.yaml --input text", "text=@FILE"),
+        ("store verify", "nothing was kept yet"),
+        ("store export", "nothing was kept yet"),
+        ("store verify --store sqlite:x.db", "nothing was kept yet"),
+    ],
+)
+def test_a_command_that_cannot_go_on_says_what_could_be_typed(
+    words: str, hint: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "echo.yaml").write_text(ECHO, encoding="utf-8")
+    assert main(words.split()) in (2, 4)
+    assert hint in capfd.readouterr().err
+
+
+def test_requests_take_a_limit_as_other_lists_do() -> None:
+    assert main(["route", "requests", "--limit", "3"]) == 0

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+from collections.abc import Sequence
 
 _NARROWEST = 11
+_FIRST_COLUMN = re.compile(r"\s*\S+(?: \S+)*\s{2,}|\s*")
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -16,6 +19,21 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=max(_columns() - 2, _NARROWEST))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Keep lines as they are; what is too long goes on below the text that it belongs to."""
+        lines = [part for line in text.splitlines() for part in _folded(line, width)]
+        return "\n".join(indent + each for each in lines) + "\n"
+
+
+def _folded(line: str, width: int) -> Sequence[str]:
+    if len(line) <= width:
+        return [line]
+    from textwrap import wrap  # noqa: PLC0415 - few lines are so long
+
+    first = _FIRST_COLUMN.match(line)
+    column = first.end() if first else 0
+    return wrap(line, width, subsequent_indent=" " * (column if column <= width // 2 else 4))
 
 
 def _columns() -> int:

@@ -75,7 +75,10 @@ def read_inputs(workflow: Workflow, file: str | None, pairs: list[str]) -> dict[
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise UsageError(f"--input {pair!r} is not NAME=VALUE")
+            raise UsageError(
+                f"--input {pair!r} is not NAME=VALUE",
+                hint="write for instance text=words, or text=@FILE for the text of a file",
+            )
         if name not in workflow.inputs:
             known = ", ".join(workflow.inputs) or "none"
             raise InputError(

@@ -175,7 +175,10 @@ def _export(arguments: argparse.Namespace, settings: Settings, output: Output) -
             return await export_store(store, write)
 
     if not store_exists(settings):
-        raise StorageUnavailable(f"there is no store in {settings.store!r}", hint="check --store")
+        raise StorageUnavailable(
+            f"there is no store in {settings.store!r}",
+            hint="nothing was kept yet, or check --store",
+        )
     if arguments.out is None:
         asyncio.run(export(output.raw))
         return 0

@@ -40,7 +40,9 @@ def configure(verb: str, parser: argparse.ArgumentParser) -> None:
         parser.set_defaults(verb_action=_stats)
     else:
         parser.add_argument("--page", type=int, default=1, metavar="N", help="which page")
-        parser.add_argument("--per-page", type=int, default=20, metavar="N", help="at most 100")
+        parser.add_argument(
+            "--per-page", "--limit", type=int, default=20, metavar="N", help="at most 100"
+        )
         parser.add_argument("--run", dest="run_id", metavar="ID", help="only of this run")
         parser.add_argument("--key", metavar="ID", help="only of this key")
         parser.add_argument(

@@ -53,7 +53,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _claim(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.next == bool(arguments.id):
-        raise UsageError("claim needs an id or --next, and not both")
+        raise UsageError(
+            "claim needs an id or --next, and not both",
+            hint="`holdfast task ready` shows what can be claimed",
+        )
     lease_ms = read_span(arguments.lease)
 
     async def claim(tasks: Tasks) -> Task | None:

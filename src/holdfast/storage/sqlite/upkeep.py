@@ -129,7 +129,8 @@ def _reading(path: Path) -> Generator[sqlite3.Connection]:
     """Give a connection that cannot write."""
     if not path.is_file():
         raise StorageUnavailable(
-            f"there is no store in {str(path)!r}", hint="check the path: `sqlite:PATH` names a file"
+            f"there is no store in {str(path)!r}",
+            hint="nothing was kept yet, or check the path: `sqlite:PATH` names a file",
         )
     with _translated(path):
         # Without a log nobody has it open, and then SQLite need not make one to read it.

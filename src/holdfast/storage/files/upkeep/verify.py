@@ -69,7 +69,7 @@ def require_store(disk: Disk, path: Path) -> None:
     if not exists:
         raise StorageUnavailable(
             f"there is no store in {str(path)!r}",
-            hint="check the path: `files:PATH` names a folder",
+            hint="nothing was kept yet, or check the path: `files:PATH` names a folder",
         )
 
 
