@@ -183,18 +183,25 @@ async def test_a_wish_to_cancel_is_written_once_while_its_process_has_not_seen_i
         kill(worker)
 
 
-async def test_a_marker_that_a_crash_left_behind_goes_with_healing(store: MemoryStore) -> None:
-    async with engine_on(store, {"ask": ask}) as engine:
-        run_id = await engine.start("ask", {})
-        await engine.settle(run_id)
+async def test_a_marker_that_a_crash_left_behind_goes_with_the_next_recovery(
+    store: MemoryStore,
+) -> None:
+    gate = Gate()
+    async with engine_on(store, {"p": gate.program}) as engine:
+        run_id = await engine.start("p", {})
+        await gate.begun.wait()
         key = open_key(LOCAL_OWNER, run_id)
         marker = await store.get(key)
         assert marker is not None
-        await engine.cancel(run_id)
+        gate.let_go.set()
+        await engine.settle(run_id)
         assert await store.get(key) is None
-        await store.put(key, marker.value, expected=ANY)
-        await engine.heal(run_id)
-        assert await store.get(key) is None
+    await store.put(key, marker.value, expected=ANY)
+    async with engine_on(store, {"p": gate.program}) as other:
+        assert await other.orphans() == [run_id]
+        assert await other.recover() == []
+        assert await other.orphans() == []
+    assert gate.runs == 1
 
 
 async def test_a_fork_begins_with_what_another_run_has_finished(store: MemoryStore) -> None:
