@@ -1,4 +1,4 @@
-"""The one writer of a log: what failed or ended takes nothing more."""
+"""What is written into a log: nothing more after a failure or the end, and no definition twice."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from holdfast.engine.history import History
 from holdfast.engine.journal import Journal, load_history
 from holdfast.errors import RunConflict, StorageFull
 from holdfast.storage.memory import MemoryStore
+from holdfast.tasks.keys import task_log
 from holdfast.testing.stores import FaultyStore
 from tests.engine.support import ask, engine_on
 
@@ -52,3 +53,13 @@ async def test_nothing_is_written_behind_the_end(store: MemoryStore) -> None:
     with pytest.raises(RunConflict, match="has ended"):
         await Journal(store, ended).append(step(1))
     assert (await load_history(store, run_id)).tail == ended.tail
+
+
+async def test_a_definition_is_written_down_only_when_it_is_another_one(store: MemoryStore) -> None:
+    async with engine_on(store, {"ask": ask}) as engine:
+        run_id = await engine.start("ask", {}, definition=b"one")
+        for definition, written in ((b"one", 0), (b"two", 1)):
+            await engine.settle(run_id)
+            await engine.resume(run_id, definition=definition)
+            entries = await store.read(task_log(run_id))
+            assert sum(b'"redefined"' in each.value for each in entries) == written

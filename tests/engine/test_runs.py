@@ -159,16 +159,6 @@ async def test_a_run_that_was_taken_back_hears_of_others_as_before(store: Memory
         assert (await engine.cancel(run_id)).state is TaskState.CANCELLED
 
 
-async def test_a_definition_is_written_down_only_when_it_is_another_one(store: MemoryStore) -> None:
-    async with engine_on(store, {"ask": ask}) as engine:
-        run_id = await engine.start("ask", {}, definition=b"one")
-        for definition, written in ((b"one", 0), (b"two", 1)):
-            await engine.settle(run_id)
-            await engine.resume(run_id, definition=definition)
-            entries = await store.read(task_log(run_id))
-            assert sum(b'"redefined"' in each.value for each in entries) == written
-
-
 async def test_a_wish_to_cancel_is_written_once_while_its_process_has_not_seen_it() -> None:
     clock, gate = ManualClock(), Gate()
     async with MemoryStore(clock=clock) as store:

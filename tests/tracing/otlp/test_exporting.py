@@ -27,6 +27,7 @@ class Collector:
 
     async def take(self, request: web.Request) -> web.Response:
         assert request.headers["Content-Encoding"] == "gzip"
+        assert request.headers["X-Key"] == "k"
         body = await request.read()  # decompressed by the server
         if self.hangs_up:
             self.hangs_up -= 1
@@ -135,6 +136,35 @@ async def test_an_endpoint_that_stays_busy_leaves_everything_for_the_next_try(
     assert (await send()).spans == 3
 
 
+@pytest.mark.parametrize(
+    ("status", "is_tried_again"),
+    [(429, True), (502, True), (503, True), (504, True), (500, False), (501, False), (408, False)],
+)
+async def test_only_what_the_protocol_says_is_worth_another_try(
+    collector: Collector, send: Send, status: int, is_tried_again: bool
+) -> None:
+    clock = QuickClock()
+    collector.answers = [web.Response(status=status)]
+    if is_tried_again:
+        assert (await send(clock)).spans == 3
+        assert clock.slept == [1.0]
+        return
+    with pytest.raises(ProviderRefused, match=str(status)):
+        await send(clock)
+    assert clock.slept == []
+
+
+async def test_each_pause_is_twice_as_long_and_none_is_longer_than_a_minute(
+    collector: Collector, send: Send
+) -> None:
+    clock = QuickClock()
+    busy, later = {"status": 503}, {"status": 429, "headers": {"Retry-After": "3600"}}
+    collector.answers = [web.Response(**each) for each in (busy, later, busy, busy, busy)]
+    with pytest.raises(ProviderUnavailable, match="5 times"):
+        await send(clock)
+    assert clock.slept == [1.0, 60.0, 4.0, 8.0]
+
+
 async def test_an_endpoint_that_hangs_up_is_asked_again(collector: Collector, send: Send) -> None:
     clock = QuickClock()
     collector.hangs_up = 5
@@ -174,6 +204,17 @@ async def test_spans_that_the_other_side_rejects_are_told(collector: Collector, 
     collector.answers = [web.json_response(partial)]
     sent = await send()
     assert (sent.rejected, sent.why) == (2, "too old")
+
+
+async def test_what_is_rejected_of_several_requests_is_summed_up(
+    collector: Collector, send: Send
+) -> None:
+    collector.answers = [
+        web.json_response({"partialSuccess": {"rejectedSpans": count, "errorMessage": why}})
+        for count, why in ((1, "too old"), (2, "too new"))
+    ]
+    sent = await send(count=2, size=MOST_BYTES)
+    assert (sent.batches, sent.rejected, sent.why) == (2, 3, "too old")
 
 
 async def test_nobody_there_is_told_after_some_tries(tmp_path: Path) -> None:
