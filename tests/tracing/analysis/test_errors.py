@@ -130,28 +130,6 @@ def test_it_began_in_the_deepest_span_that_no_failed_child_explains() -> None:
     assert found["call"].is_fatal
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "expected"),
-    [
-        ("it would not", "other", "rate_limit"),
-        ("KeyError: 'total'", "step", "rate_limit"),
-        ("it would not", "tool", "rate_limit"),
-        ("it would not", "model", "rate_limit"),
-        ("ConnectionRefusedError: [Errno 111] Connection refused", "step", "rate_limit"),
-        ("TimeoutError: ", "step", "timeout"),
-        ("MemoryError: ", "step", "resources"),
-    ],
-)
-def test_a_class_that_says_little_is_that_of_the_failure_below(
-    text: str, kind: str, expected: str
-) -> None:
-    below = span("b", "a", 1, 2, status="error", error="RateLimitError: slow down")
-    found = failures(span("a", None, 0, 9, kind=kind, status="error", error=text), below)
-    assert (found["a"].error_class, found["a"].origin) == (expected, False)
-    alone = failures(span("a", None, 0, 9, kind=kind, status="error", error=text))
-    assert (alone["a"].error_class == "rate_limit", alone["a"].origin) == (False, True)
-
-
 def test_a_failed_child_under_a_parent_that_went_on_is_swallowed() -> None:
     found = failures(
         span("run", None, 0, 10), span("call", "run", 2, 8, status="error", error="OSError: gone")
