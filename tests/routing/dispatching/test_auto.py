@@ -52,6 +52,20 @@ async def test_a_quality_that_nobody_has_shown_is_served_by_the_reference():
     assert (await router(floor).complete(ask(EASY, model="auto"))).model == "huge"
 
 
+async def test_the_reference_of_a_policy_serves_where_nobody_has_shown_its_quality():
+    modest = Policy(name="good", min_quality=0.97, reference="tiny", keywords=("capital",))
+    assert (await router(modest).complete(ask(EASY, model="auto"))).model == "tiny"
+
+
+def test_of_very_many_models_the_dearest_are_weighed_as_well():
+    many = tuple(provider(f"p{n}", "standard", 2, f"m{n}") for n in range(80))
+    floor = Policy(name="good", min_quality=0.97, keywords=("capital",))
+    asked = ask_of(ask(EASY, model="auto"), Account())
+    told = explain(router(floor, extra=many).dispatcher, asked)
+    assert told["model"] == "huge"
+    assert len(told["choice"]["considered"]) == 64
+
+
 async def test_a_policy_limits_what_auto_may_choose():
     cheap = Policy(name="cheap", models=("tiny",), keywords=("Analyse",))
     assert (await router(cheap).complete(ask(HARD, model="auto"))).model == "tiny"
@@ -81,6 +95,7 @@ def test_every_model_that_was_not_chosen_has_a_reason():
     assert isinstance(choice, dict)
     assert choice["model"] == told["model"] == "tiny"
     reasons = {each["model"]: each["rejected"] for each in choice["considered"]}
+    assert reasons.keys() == {"tiny", "huge"}
     assert reasons["tiny"] is None
     assert reasons["huge"]
 
