@@ -19,7 +19,7 @@ FULL = {("batch", 1): StorageFull("no space is left")}
 
 
 def step(number: int) -> StepFinished:
-    return StepFinished(at=1, path=f"s{number}", visit=1, started=0)
+    return StepFinished(at=1, path=f"s{number}", visit=1)
 
 
 async def waiting_run(store: MemoryStore) -> History:
