@@ -8,8 +8,8 @@ from holdfast.cli.output import Output, table
 
 Rows = Sequence[tuple[str, ...]]
 
-_GAP = 2
-_COMFORTABLE, _LEAST = 20, 6
+GAP = 2
+COMFORTABLE, _LEAST = 20, 6
 
 
 def print_table(
@@ -37,9 +37,7 @@ def print_sentence(text: str, output: Output, *, indent: int = 0) -> None:
     from textwrap import wrap  # noqa: PLC0415 - few lines are so long
 
     hanging = " " * min(indent, room // 3)
-    for line in wrap(
-        text, max(room, _COMFORTABLE), subsequent_indent=hanging, drop_whitespace=True
-    ):
+    for line in wrap(text, max(room, COMFORTABLE), subsequent_indent=hanging, drop_whitespace=True):
         output.line(line)
 
 
@@ -54,9 +52,9 @@ def fit(
     left_out: list[str] = []
 
     def free() -> int:
-        return room - sum(widths[column] + _GAP for column in kept if column != elastic)
+        return room - sum(widths[column] + GAP for column in kept if column != elastic)
 
-    while len(left_out) < len(spare) and free() < min(widths[elastic], _COMFORTABLE):
+    while len(left_out) < len(spare) and free() < min(widths[elastic], COMFORTABLE):
         heading = spare[len(left_out)]
         kept.remove(next(each for each in kept if each != elastic and rows[0][each] == heading))
         left_out.append(heading)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from holdfast.cli.options import add_limit, check_limit
 from holdfast.cli.output import Output
-from holdfast.cli.tables import print_table, shortened
+from holdfast.cli.tables import COMFORTABLE, GAP, print_table, shortened
 from holdfast.cli.trace.desk import traces_of
 from holdfast.errors import UsageError
 from holdfast.tracing.exports.plain import plain_value
@@ -53,9 +53,19 @@ def _print(columns: Sequence[str], rows: Sequence[Sequence[object]], output: Out
     cells = [tuple(_shown(value) for value in row) for row in rows]
     table = [tuple(columns), *cells]
     widths = [max(len(row[column]) for row in table) for column in range(len(columns))]
-    widest = widths.index(max(widths))
-    others = [*columns[:widest], *columns[widest + 1 :]]
-    print_table(table, output, elastic=widest, spare=others[::-1])
+    elastic = _elastic(widths, output.room())
+    others = [*columns[:elastic], *columns[elastic + 1 :]]
+    print_table(table, output, elastic=elastic, spare=others[::-1])
+
+
+def _elastic(widths: Sequence[int], room: int | None) -> int:
+    """Return the widest of as many columns, from the first on, as have room once it is shortened."""
+    for kept in range(len(widths), 1, -1):
+        widest = max(range(kept), key=widths.__getitem__)
+        shortest = min(widths[widest], COMFORTABLE)
+        if room is None or sum(widths[:kept]) - widths[widest] + shortest + GAP * kept <= room:
+            return widest
+    return 0
 
 
 def _plain(value: object) -> object:
