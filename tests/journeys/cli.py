@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,15 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> str:
         if text in line:
             return read
     raise AssertionError(f"{text!r} never came; the process said:\n{read}")
+
+
+def read_terminal(leader: int) -> str:
+    """Return all that a pseudo-terminal was shown whose other end is closed, and close this one.
+
+    One reading may return a line of it only.
+    """
+    said = b""
+    with os.fdopen(leader, "rb", buffering=0) as reading, suppress(OSError):  # which its end is
+        while part := reading.read(65_536):
+            said += part
+    return said.decode()

@@ -8,7 +8,7 @@ import os
 import pty
 import struct
 import termios
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from holdfast.cli.main import main
 from holdfast.cli.output import Output, table
 from holdfast.cli.tables import fit, print_sentence
-from tests.journeys.cli import Project
+from tests.journeys.cli import Project, read_terminal
 
 HEADINGS = ("ID", "NAME", "TOOK", "COST")
 cells = st.text("abc ", max_size=30)
@@ -61,14 +61,9 @@ def shown(columns: int, *words: str) -> str:
     """Return what a command shows on a terminal of so many columns."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    with os.fdopen(leader, "rb", buffering=0) as reading:
-        with os.fdopen(follower, "w", encoding="utf-8") as terminal, redirect_stdout(terminal):
-            assert main(list(words)) == 0
-        said = b""
-        with suppress(OSError):  # which the end of a terminal is, once all of it was read
-            while part := reading.read(65_536):
-                said += part
-        return said.decode()
+    with os.fdopen(follower, "w", encoding="utf-8") as terminal, redirect_stdout(terminal):
+        assert main(list(words)) == 0
+    return read_terminal(leader)
 
 
 @pytest.mark.parametrize("columns", [30, 60, 80])

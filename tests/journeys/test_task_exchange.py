@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.journeys.cli import COMMAND, Project
+from tests.journeys.cli import COMMAND, Project, read_terminal
 
 ISSUES = [
     {"id": "bd-1", "title": "Lay the keel", "status": "closed", "priority": 1, "design": "oak",
@@ -100,8 +100,7 @@ def test_a_terminal_shows_how_far_an_import_has_come(project: Project) -> None:
     ) as process:  # fmt: skip
         out, _ = process.communicate(timeout=60)
     os.close(follower)
-    shown = os.read(leader, 4096).decode()
-    os.close(leader)
+    shown = read_terminal(leader)
     assert b"120 created" in out
     assert "imported 100 of 120" in shown
 
