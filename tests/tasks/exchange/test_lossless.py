@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.storage.memory import MemoryStore
@@ -241,8 +241,17 @@ def lasting(issue: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in issue.items() if name not in silent}
 
 
+def commented(*texts: str) -> list[dict[str, Any]]:
+    comments = [
+        {"id": 0, "issue_id": "bd-1", "text": text, "created_at": f"2000-01-01T00:00:0{second}Z"}
+        for second, text in enumerate(texts)
+    ]
+    return [{"id": "bd-1", "title": "0", "priority": 0, "comments": comments}]
+
+
 @settings(**OFTEN)
 @given(beads(), beads())
+@example(commented("", "b"), commented("a", "b"))
 def test_after_a_second_import_an_export_is_as_the_file_or_a_problem_says_why_not(
     first: list[dict[str, Any]], second: list[dict[str, Any]]
 ) -> None:

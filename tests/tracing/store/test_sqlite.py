@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from holdfast.errors import StorageCorrupt, StorageTooNew, UsageError
+from holdfast.errors import StorageCorrupt, StorageError, StorageTooNew, UsageError
 from holdfast.tracing.store.opening import open_trace_store
 from holdfast.tracing.store.seam import TraceStore
+from holdfast.tracing.store.sqlite.connection import SqliteDatabase
 from tests.tracing.store.making import plain_digest, span
 
 Opener = Callable[[], TraceStore]
@@ -53,3 +55,15 @@ def test_a_newer_file_and_a_foreign_one_are_refused_and_left(
     with pytest.raises(StorageCorrupt):
         reopen()
     assert (tmp_path / "traces.db").read_bytes().startswith(b"not a database")
+
+
+def test_a_block_that_never_ran_ends_in_peace_behind_a_closed_file(tmp_path: Path) -> None:
+    """As when Ctrl-C comes between the beginning of a transaction and the first line of its block."""
+    database = SqliteDatabase(f"{tmp_path}/traces.db")
+    block = database.changing()
+    block.__enter__()
+    database.close()
+    del block  # what it raised now would only be printed, which pytest makes a failure
+    gc.collect()
+    with pytest.raises(StorageError), database.reading():
+        pass

@@ -58,14 +58,16 @@ def merged(fresh: Mapping[str, object], kept: Mapping[str, Any], lists: Lists) -
 def _merge_list(
     raw: list[object], then: Any, now: Any, *, identity: Callable[[object], Hashable]
 ) -> list[object]:
-    """Return a list with what was added and taken out here, the rest as it was."""
+    """Return a list with what was added and taken out here, the rest as it was.
+
+    What an element says besides its identity is all the file's: we only number the comments.
+    """
     before, after = _numbered(then, identity), _numbered(now, identity)
-    kept: list[object] = []
-    for name, each in _numbered(raw, identity).items():
-        if name not in before:
-            kept.append(each)
-        elif name in after:
-            kept.append(each if _same(before[name], after[name]) else after[name])
+    kept = [
+        each
+        for name, each in _numbered(raw, identity).items()
+        if name not in before or name in after
+    ]
     return [*kept, *(each for name, each in after.items() if name not in before)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -88,8 +88,8 @@ class SqliteDatabase:
                 if outermost:
                     connection.execute("COMMIT")
             except BaseException as error:
-                if outermost and connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                if outermost:
+                    _roll_back(connection)
                 if isinstance(error, sqlite3.Error):
                     raise translate(error, self.path) from error
                 raise
@@ -154,6 +154,14 @@ class SqliteDatabase:
                 f"release; this Holdfast knows {SCHEMA}",
                 hint="move the file away; traces begin anew",
             )
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    # Closed is a connection whose block never ran, since Ctrl-C came before its first line, and whose
+    # generator the collector ends after all else.
+    with suppress(sqlite3.ProgrammingError):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _told(connection: Connection, pragma: str) -> int:
