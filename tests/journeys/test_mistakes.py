@@ -166,3 +166,20 @@ def test_a_command_that_cannot_go_on_says_what_could_be_typed(
 
 def test_requests_take_a_limit_as_other_lists_do() -> None:
     assert main(["route", "requests", "--limit", "3"]) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("task", "create", ""),
+        ("task", "create", "a part", "--parent", "ab12"),
+        ("session", "start", ""),
+        ("memory", "write", ""),
+        ("store", "import", "nowhere.jsonl"),
+    ],
+)
+def test_a_command_that_fails_makes_no_store(project, words):
+    before = set(project.folder.iterdir())
+    for store in ("files:kept", "sqlite:kept.db"):
+        assert project.run(*words, "--store", store).code == 2
+        assert set(project.folder.iterdir()) == before

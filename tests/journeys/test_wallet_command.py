@@ -86,6 +86,20 @@ def test_a_project_without_a_mint_is_told_how_to_name_one(tmp_path):
     assert 'mints = ["https://..."] below [wallet]' in done.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["invoice 5", "send 5", "receive cashuBnonsense", "reclaim 7", "accept https://n.example", "topup n"],
+)  # fmt: skip
+@pytest.mark.parametrize("settings", ["", SETTINGS])
+def test_what_fails_before_there_is_a_wallet_leaves_nothing_behind(tmp_path, words, settings):
+    project = Project(tmp_path)
+    if settings:
+        project.write("holdfast.toml", settings.format(mint=f"http://127.0.0.1:{free_port()}"))
+    before = set(tmp_path.iterdir())
+    assert project.run("wallet", *words.split()).code in (2, 5)
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_without_the_extra_the_way_to_install_it_is_told(tmp_path):
     script = (
         "import sys; sys.modules['coincurve'] = None\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.app.places import existing_address, local_path
+from holdfast.app.places import existing_address, local_path, store_exists
 from holdfast.clock import SystemClock
 from holdfast.settings import Settings
 from holdfast.storage.opening import open_store
@@ -42,6 +42,12 @@ def run_on(store: Store, action: Callable[[Store], Awaitable[T]]) -> T:
     import asyncio  # noqa: PLC0415
 
     return asyncio.run(act())
+
+
+def rehearse(settings: Settings, action: Callable[[Store], Awaitable[object]]) -> None:
+    """Do something in an empty store first if there is none yet: what fails leaves none behind."""
+    if not store_exists(settings):
+        run_on(open_only_store(settings, at_once=True), action)
 
 
 def onlooker(settings: Settings, store: Store) -> Holder:

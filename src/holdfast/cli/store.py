@@ -193,11 +193,16 @@ def _export(arguments: argparse.Namespace, settings: Settings, output: Output) -
 
 
 def _import(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
+    from holdfast.app.places import store_exists  # noqa: PLC0415 - only here
     from holdfast.storage.opening import open_store  # noqa: PLC0415 - only here
-    from holdfast.storage.transfer import Imported, import_file  # noqa: PLC0415 - only here
+    from holdfast.storage.transfer import Imported, check_export, import_file  # noqa: PLC0415
+
+    opening = open_store(settings.store, clock=SystemClock(), ack=settings.ack)
+    if not store_exists(settings):  # and it is not made for what cannot be read
+        check_export(arguments.file, max_value_bytes=opening.max_value_bytes)
 
     async def importing() -> Imported:
-        async with open_store(settings.store, clock=SystemClock(), ack=settings.ack) as store:
+        async with opening as store:
             return await import_file(store, arguments.file, into_existing=arguments.into_existing)
 
     done = asyncio.run(importing())

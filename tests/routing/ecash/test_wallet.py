@@ -17,12 +17,13 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.routing.ecash.checking import check
-from holdfast.routing.ecash.records import State
+from holdfast.routing.ecash.records import FoundNode, State
 from holdfast.routing.ecash.tokens import Token, read_token, write_token
 from tests.routing.ecash.kit import assert_sound, fill, in_sats, sats, wallet_of
 from tests.servers.process import free_port
 
 pytestmark = pytest.mark.service
+NOBODY = "https://mint.example"
 
 
 async def test_an_invoice_that_is_paid_becomes_coins(tmp_path, mint):
@@ -166,6 +167,18 @@ async def test_the_file_is_for_its_owner_only(tmp_path, mint):
         modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
     assert set(modes.values()) == {0o600}
     assert "wallet.db-wal" in modes
+
+
+async def test_a_wallet_sees_the_file_that_another_one_made(tmp_path):
+    async with wallet_of(tmp_path, NOBODY) as looking, wallet_of(tmp_path, NOBODY) as working:
+        assert looking.store.found() == []
+        assert list(tmp_path.iterdir()) == []
+        with working.store.change() as change:
+            change.write_found(FoundNode(url="https://n", name="n", mints=()))
+        assert [each.name for each in looking.store.found()] == ["n"]
+        with looking.store.change() as change:
+            change.write_found(FoundNode(url="https://m", name="m", mints=()))
+        assert len(working.store.found()) == 2
 
 
 async def test_a_file_of_another_program_is_left_alone(tmp_path):

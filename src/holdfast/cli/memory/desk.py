@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.app.memories import open_memories
-from holdfast.app.places import faces_folder
+from holdfast.app.places import faces_folder, store_exists
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.errors import FaceError
@@ -68,10 +68,15 @@ def work(
     *,
     make: bool = True,
 ) -> Worked[T]:
-    """Do what changes something; a store that is not there is made, without `make` as in `look`."""
+    """Do what changes something; a store that is not there is made, without `make` as in `look`.
+
+    What fails makes none.
+    """
     settings = settings_of(arguments, output)
     folder = faces_folder(settings)
     has_files = folder is not None and (folder / "memory").is_dir()
+    if make and not has_files and not store_exists(settings):
+        _run(settings, action, make=False)
     return _run(settings, action, make=make or has_files)
 
 

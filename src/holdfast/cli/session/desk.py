@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from holdfast.app.stores import open_only_store, run_on
+from holdfast.app.stores import open_only_store, rehearse, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.cli.task.desk import user_name
@@ -70,11 +70,17 @@ def work(
 ) -> T:
     """Return what comes of `action`.
 
-    A store that is not there is made, unless the action changes only what is there (not `make`).
+    A store that is not there is made, unless the action changes only what is there (not `make`), or
+    fails.
     """
     settings = settings_of(arguments, output)
-    store = open_only_store(settings, make=make, at_once=True)
-    return run_on(store, lambda store: action(_desk(settings, store, arguments)))
+
+    async def act(store: Store) -> T:
+        return await action(_desk(settings, store, arguments))
+
+    if make:
+        rehearse(settings, act)
+    return run_on(open_only_store(settings, make=make, at_once=True), act)
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from holdfast.app.stores import open_only_store, run_on
+from holdfast.app.stores import open_only_store, rehearse, run_on
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
 from holdfast.cli.task.facing import faces_of, folder_of, tell
@@ -45,14 +45,18 @@ def work(
 ) -> T:
     """Return what comes of `action`.
 
-    A store that is not there is made, unless the action changes only what is there (not `make`).
+    A store that is not there is made, unless the action changes only what is there (not `make`), or
+    fails.
     """
     settings = settings_of(arguments, output)
-    store = open_only_store(settings, make=make, at_once=True)
+    folder = folder_of(settings)
 
     async def act(store: Store) -> T:
         return await action(tasks_of(store, arguments))
 
+    if make and not (folder and folder.is_dir()):
+        rehearse(settings, act)
+    store = open_only_store(settings, make=make, at_once=True)
     return run_on(store, _in_order(settings, arguments, output, act))
 
 

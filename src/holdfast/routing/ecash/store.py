@@ -11,7 +11,7 @@ from typing import Any
 from holdfast.clock import Clock
 from holdfast.frozen import NamedTuple
 from holdfast.routing.ecash.coins import Blank, Coin
-from holdfast.routing.ecash.file import QUERIES, open_file, transaction
+from holdfast.routing.ecash.file import QUERIES, open_empty, open_file, transaction
 from holdfast.routing.ecash.records import (
     ENDED,
     FoundNode,
@@ -43,12 +43,16 @@ class Planned(NamedTuple):
 
 
 class WalletStore:
-    """The file of a wallet. Changes belong into `change`; several in one block are one change."""
+    """The file of a wallet. Changes belong into `change`; several in one block are one change.
+
+    The first change makes the file: what only looks, or fails before, leaves nothing behind.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.clock = clock
-        self._connection = open_file(path)
+        self._is_on_disk = path.exists()
+        self._connection = open_file(path) if self._is_on_disk else open_empty()
 
     def close(self) -> None:
         """Close the file."""
@@ -57,8 +61,16 @@ class WalletStore:
     @contextmanager
     def change(self) -> Generator[Change]:
         """Give what changes the wallet; at the end of the block all of it is on disk."""
+        self._open()
         with transaction(self._connection, self.path) as connection:
             yield Change(connection, self.clock.now_ms())
+
+    def _open(self) -> None:
+        """Go on with the file, made when it is missing."""
+        if not self._is_on_disk:
+            made = open_file(self.path)
+            self._connection.close()
+            self._connection, self._is_on_disk = made, True
 
     def operation(self, number: int) -> Operation | None:
         """Return an operation."""
@@ -147,10 +159,15 @@ class WalletStore:
         ]
 
     def _all(self, query: str, *values: object) -> list[Any]:
-        return self._connection.execute(QUERIES[query], values).fetchall()
+        return self._asked(query, values).fetchall()
 
     def _one(self, query: str, *values: object) -> Any:
-        return self._connection.execute(QUERIES[query], values).fetchone()
+        return self._asked(query, values).fetchone()
+
+    def _asked(self, query: str, values: Sequence[object]) -> sqlite3.Cursor:
+        if not self._is_on_disk and self.path.exists():  # another process made it
+            self._open()
+        return self._connection.execute(QUERIES[query], values)
 
 
 class Change:
