@@ -18,6 +18,7 @@ from holdfast.cli.main import main
 from holdfast.cli.output import Output, table
 from holdfast.cli.tables import fit, print_sentence
 from tests.journeys.cli import Project, read_terminal
+from tests.journeys.test_route_command import ASK, KEY, NOWHERE, SETTINGS, upstream
 
 HEADINGS = ("ID", "NAME", "TOOK", "COST")
 cells = st.text("abc ", max_size=30)
@@ -105,6 +106,37 @@ def test_each_list_fits_its_terminal_and_keeps_what_matters(
     said = shown(columns, *words)
     assert stays in said
     assert max(map(len, said.splitlines())) <= columns, said
+
+
+@pytest.fixture
+def asked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Return a project whose runs asked a model, in vain too, entered."""
+    project.write("ask.yaml", ASK)
+    with upstream() as desk:
+        long = SETTINGS.format(desk=desk.url, cloud=NOWHERE).replace(
+            '"small"', '"a/small-model-with-a-name"'
+        )
+        project.write(
+            "holdfast.toml", long + '[money]\ncurrency = "EUR"\nbitcoin = { 2020-01-01 = 80000 }\n'
+        )
+        assert project.run("run", "ask.yaml", **KEY).code == 0
+    project.write("holdfast.toml", f"{long}[routing.budgets]\ntotal_sats = 0.01\n")
+    assert project.run("run", "ask.yaml", **KEY).code == 5
+    monkeypatch.chdir(project.folder)
+    for name, text in KEY.items():
+        monkeypatch.setenv(name, text)
+    return project
+
+
+@pytest.mark.parametrize("columns", [34, 40, 80])
+def test_what_was_asked_of_models_fits_its_terminal(asked: Project, columns: int) -> None:
+    assert asked.folder.exists()
+    for words in ("stats", "stats --by outcome", "requests"):
+        said = shown(columns, "route", *words.split())
+        assert max(map(len, said.splitlines())) <= columns, said
+        assert "refused" in said or words == "stats"
+        assert "0.0" in said or words == "requests", said
+        assert "a/small" in said or "outcome" in words, said
 
 
 def test_the_steps_of_a_run_give_up_columns_before_their_names(kept: Project) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.output import Output, moment
+from holdfast.cli.output import Output, count, moment, seconds
 from holdfast.cli.route.opening import NOTHING_YET, look_into_ledger
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_table
 from holdfast.cli.times import read_time
 from holdfast.clock import SystemClock
 from holdfast.errors import UsageError
@@ -15,6 +16,8 @@ from holdfast.frozen import members_of
 from holdfast.routing.cost import format_msat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.routing.ledger.ledger import Ledger
     from holdfast.routing.ledger.reports import Filters, Logged, Page, Sums
 
@@ -23,6 +26,8 @@ _GROUPS = (
     "model", "tier", "asked-tier", "provider", "policy", "owner", "key", "class", "outcome", "day",
 )  # fmt: skip
 _SORTS = {"time": "at", "cost": "cost", "latency": "latency", "tokens": "tokens"}
+_SPARE_OF_SUMS = ("ON AVERAGE", "OUT", "IN", "REFUSED", "FAILED", "UNKNOWN", "REQUESTS")
+_SPARE_OF_REQUESTS = ("TOOK", "WHEN", "COST")
 _NAMES = ("model", "provider", "owner", "policy", "tier")
 
 
@@ -79,9 +84,9 @@ def _stats(arguments: argparse.Namespace, output: Output) -> int:
             "groups": [_record(each) for each in groups],
         }
     )
-    for each in groups:
-        output.line(f"{each.group or '(none)':32} {_sums(each, currency)}")
-    if not groups:
+    if groups:
+        _print_sums(arguments.by, groups, currency, output)
+    else:
         output.line(NOTHING_YET if found is None else "no requests in this time")
     return 0
 
@@ -110,8 +115,8 @@ def _requests(arguments: argparse.Namespace, output: Output) -> int:
             "requests": [_record(each) for each in page.requests],
         }
     )
-    for each in page.requests:
-        output.line(_request(each, currency))
+    if page.requests:
+        _print_requests(page.requests, currency, output)
     output.line(f"page {page.page}: {len(page.requests)} of {page.total} requests")
     return 0
 
@@ -144,27 +149,49 @@ def _filters(arguments: argparse.Namespace, back_ms: int | None) -> Filters:
     return Filters(since_ms=since_ms, until_ms=until_ms, **named, **only)
 
 
-def _sums(each: Sums, currency: str) -> str:
-    unknown = f", {each.unknown_requests} of unknown cost" if each.unknown_requests else ""
-    failed = f", {each.failed} failed" if each.failed else ""
-    refused = f", {each.refused} refused" if each.refused else ""
-    latency = "" if each.mean_latency_ms is None else f", {each.mean_latency_ms:.0f} ms on average"
-    return (
-        f"{each.requests} request{'' if each.requests == 1 else 's'}{failed}{refused}, "
-        f"{each.input_tokens} tokens in, {each.output_tokens} out, "
-        f"{_money(each.debit_msat, each.micros, currency)}{unknown}{latency}"
-    )
+def _print_sums(by: str, groups: Sequence[Sums], currency: str, output: Output) -> None:
+    rows = [
+        (by.upper(), "REQUESTS", "FAILED", "REFUSED", "IN", "OUT", "COST", "UNKNOWN", "ON AVERAGE")
+    ]
+    rows += [
+        (
+            each.group or "(none)",
+            f"{each.requests:,}",
+            f"{each.failed:,}",
+            f"{each.refused:,}",
+            f"{each.input_tokens:,}",
+            f"{each.output_tokens:,}",
+            _money(each.debit_msat, each.micros, currency),
+            count(each.unknown_requests, "request") if each.unknown_requests else "",
+            "" if each.mean_latency_ms is None else seconds(each.mean_latency_ms),
+        )
+        for each in groups
+    ]
+    print_table(rows, output, elastic=0, spare=_SPARE_OF_SUMS)
+    if any(each.unknown_requests for each in groups):
+        output.note("the cost of some requests is unknown, and not in the sums")
 
 
-def _request(each: Logged, currency: str) -> str:
+def _print_requests(requests: Sequence[Logged], currency: str, output: Output) -> None:
+    rows = [("ID", "WHEN", "OUTCOME", "COST", "TOOK", "MODEL")]
+    rows += [
+        (
+            each.id[:8],
+            moment(each.at_ms),
+            each.outcome or each.state,
+            _money(each.charged_msat, each.micros, currency),
+            "" if each.latency_ms is None else seconds(each.latency_ms),
+            _served(each),
+        )
+        for each in requests
+    ]
+    print_table(rows, output, elastic=5, spare=_SPARE_OF_REQUESTS)
+
+
+def _served(each: Logged) -> str:
+    """Return who served a request, or why nobody was asked."""
     served = f"{each.provider}/{each.model}" if each.provider else each.asked_model
-    took = "" if each.latency_ms is None else f"{each.latency_ms} ms"
-    cost = _money(each.charged_msat, each.micros, currency)
-    why = f"  {each.message}" if each.outcome == "refused" else ""
-    return (
-        f"{moment(each.at_ms)}  {each.id[:8]}  {each.outcome or each.state:10}  "
-        f"{served:32}  {cost:>14}  {took}{why}".rstrip()
-    )
+    return f"{served}: {each.message}" if each.outcome == "refused" else served
 
 
 def _money(msat: int | None, micros: int | None, currency: str) -> str:
