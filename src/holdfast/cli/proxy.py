@@ -34,8 +34,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     guard = guard_of(arguments, "could spend your money on models")
     settings = settings_of(arguments, output)
     warn_of_keys(settings.providers, output)
-    serve_routes(arguments, output, guard, open_proxy(settings), _told(settings))
-    return 0
+    return serve_routes(arguments, output, guard, open_proxy(settings), _told(settings))
 
 
 def _told(settings: Settings) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -41,8 +42,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     settings = settings_of(arguments, output)
     warn_of_keys(settings.providers, output)
     told = ["OTLP: {address}/v1/traces", "OpenAI clients: base_url {address}/v1"]
-    serve_routes(arguments, output, guard, _open_all(settings), told)
-    return 0
+    return serve_routes(arguments, output, guard, _open_all(settings), told)
 
 
 @asynccontextmanager
@@ -82,8 +82,11 @@ def serve_routes(
     guard: Guard,
     opened: AbstractAsyncContextManager[Sequence[Routes]],
     told: Sequence[str],
-) -> None:
-    """Serve routes until somebody stops it. `told` are lines to print; `{address}` stands in them."""
+) -> int:
+    """Serve routes until somebody stops it; `told` are lines to print, in which `{address}` stands.
+
+    Return the exit code: 130 after Ctrl-C, so that a script ends with it, 0 after SIGTERM.
+    """
     from holdfast.web.application import Application  # noqa: PLC0415 - `--help` does without
     from holdfast.web.server import listen, serve  # noqa: PLC0415 - as above
 
@@ -98,9 +101,9 @@ def serve_routes(
             output.line(f"  {line.format(address=address)}")
         output.flush()
 
-    async def work() -> None:
+    async def work() -> signal.Signals | None:
         async with opened as routes:
-            await serve(Application(routes, guard), listener, ready)
+            return await serve(Application(routes, guard), listener, ready)
 
     with listener:
-        asyncio.run(work())
+        return 130 if asyncio.run(work()) is signal.SIGINT else 0

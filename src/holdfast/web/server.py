@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -45,8 +46,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def serve(
     application: Application, listener: socket.socket, ready: Callable[[], None]
-) -> None:
-    """Serve until SIGINT or SIGTERM; what is under way then is finished."""
+) -> signal.Signals | None:
+    """Serve until SIGINT or SIGTERM, and return which it was; what is under way then is finished."""
     import uvicorn  # noqa: PLC0415 - only a server needs it
 
     class Server(uvicorn.Server):
@@ -64,8 +65,27 @@ async def serve(
         proxy_headers=False,  # nobody asks whom a proxy in front of us speaks for
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    with _calm_collector():
+    with _calm_collector(), _taking_signals() as taken:
         await Server(config).serve(sockets=[listener])
+    return taken[0] if taken else None
+
+
+@contextmanager
+def _taking_signals() -> Generator[list[signal.Signals]]:
+    """Give the signals that uvicorn raises again when it has stopped.
+
+    Nobody else may act on them: what was served has its books to close.
+    """
+    taken: list[signal.Signals] = []
+    before = {
+        each: signal.signal(each, lambda number, _: taken.append(signal.Signals(number)))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield taken
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @contextmanager

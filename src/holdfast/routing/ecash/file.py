@@ -91,8 +91,7 @@ async def alone(path: Path, clock: Clock) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        if not path.exists():
-            _remove(place)
+        _remove_without(path, place)
         os.close(lock)
 
 
@@ -123,8 +122,10 @@ def _is_taken(folder: Path) -> bool:
         return False
 
 
-def _remove(place: Path) -> None:
-    """Remove a lock that is held, and its folder if nothing else is in it."""
+def _remove_without(wallet: Path, place: Path) -> None:
+    """Remove a lock that is held if there is no wallet, and its folder if nothing else is in it."""
+    if wallet.exists():
+        return
     place.unlink()
     with suppress(OSError):
         place.parent.rmdir()
