@@ -60,11 +60,13 @@ class Project:
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
-        """Start a command and leave it running; its progress comes line by line on stderr."""
+    def start(
+        self, *words: str, stderr: int = subprocess.PIPE, **environ: str
+    ) -> subprocess.Popen[str]:
+        """Start a command and leave it running; its progress comes line by line on `stderr`."""
         process = subprocess.Popen(
             [*COMMAND, *words], cwd=self.folder, env=self._env(environ), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=stderr,
         )  # fmt: skip
         self._started.append(process)
         return process

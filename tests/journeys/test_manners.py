@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shlex
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import subprocess
 import pytest
 
 from holdfast.cli.output import count, safe
-from tests.journeys.cli import COMMAND, Project, stop, wait_for_line
+from tests.journeys.cli import COMMAND, Project, read_terminal, stop, wait_for_line
 
 ASK = """
 name: ask
@@ -250,6 +251,28 @@ def test_resuming_everything_tells_what_was_left_alone_and_why(project: Project)
     assert "state     interrupted" in project.run("show", data["id"]).out
     assert project.run("resume", "--use", "stored").code == 0
     assert "there is no interrupted run" in project.run("resume").out
+
+
+@pytest.mark.parametrize("where", ["a file", "a terminal"])
+def test_each_line_tells_its_run_when_several_are_resumed(project: Project, where: str) -> None:
+    project.write("dying.yaml", DYING)
+    project.write("dying.py", DYING_CODE)
+    for _ in range(2):
+        assert project.run("run", "dying.yaml").code == -signal.SIGKILL
+    project.write("mended", "")
+    ids = [row["id"] for row in project.run("list", "--json").data]
+    said = project.run("resume").err if where == "a file" else on_terminal(project, "resume")
+    assert len(ids) == 2
+    for each in ids:
+        assert f"{each[:8]}  done        die" in said
+
+
+def on_terminal(project: Project, *words: str) -> str:
+    """Return what a command shows whose standard error is a terminal."""
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        assert project.start(*words, stderr=terminal.fileno()).wait(30) == 0
+    return read_terminal(leader)
 
 
 def test_resuming_everything_tells_what_the_runs_ask(project: Project) -> None:

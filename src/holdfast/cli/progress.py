@@ -25,15 +25,20 @@ _WORDS = {
 
 
 @contextmanager
-def progress_display(output: Output, *, quiet: bool) -> Generator[Observer]:
-    """Give an observer that shows progress on standard error."""
+def progress_display(
+    output: Output, *, quiet: bool, of_several: bool = False
+) -> Generator[Observer]:
+    """Give an observer that shows progress on standard error.
+
+    With `of_several` each line begins with the id of its run.
+    """
     if quiet or output.as_json:
         yield _nothing
     elif sys.stderr.isatty():
-        with _live() as display:
+        with _live(of_several=of_several) as display:
             yield display.show
     else:
-        yield _Plain().show
+        yield _Plain(of_several=of_several).show
 
 
 def _nothing(_: Progress) -> None:
@@ -47,6 +52,10 @@ def describe(progress: Progress) -> str | None:
         return None
     name = progress.path if progress.visit == 1 else f"{progress.path} (visit {progress.visit})"
     return safe(f"{word:<10}  {name}{_detail(progress)}")
+
+
+def _run(progress: Progress) -> str:
+    return f"{progress.run_id[:8]}  "
 
 
 def _detail(progress: Progress) -> str:
@@ -73,39 +82,44 @@ def _cost(progress: Progress) -> str:
 
 
 class _Plain:
+    def __init__(self, *, of_several: bool) -> None:
+        self._of_several = of_several
+
     def show(self, progress: Progress) -> None:
         line = describe(progress)
         if line is not None:
-            sys.stderr.write(f"  {line}\n")
+            sys.stderr.write(f"  {_run(progress) if self._of_several else ''}{line}\n")
             sys.stderr.flush()
 
 
 class _Live:
     """Finished steps scroll up; those under way spin below them."""
 
-    def __init__(self, bars: Bars) -> None:
+    def __init__(self, bars: Bars, *, of_several: bool) -> None:
         self._bars = bars
-        self._under_way: dict[tuple[str, int], TaskID] = {}
+        self._of_several = of_several
+        self._under_way: dict[tuple[str, str, int], TaskID] = {}
 
     def show(self, progress: Progress) -> None:
         from rich.text import Text  # noqa: PLC0415 - loaded with the display
 
-        key = progress.path, progress.visit
+        key = progress.run_id, progress.path, progress.visit
+        run = _run(progress) if self._of_several else ""
         if progress.kind == "step_started" and key not in self._under_way:
-            self._under_way[key] = self._bars.add_task(safe(progress.path))
+            self._under_way[key] = self._bars.add_task(run + safe(progress.path))
         if progress.kind in ("step_finished", "step_failed") and key in self._under_way:
             self._bars.remove_task(self._under_way.pop(key))
         line = describe(progress)
         if line is not None:
-            self._bars.console.print(Text(line))
+            self._bars.console.print(Text(run + line))
 
 
 @contextmanager
-def _live() -> Generator[_Live]:
+def _live(*, of_several: bool) -> Generator[_Live]:
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.progress import Progress as Bars  # noqa: PLC0415
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield _Live(bars)
+        yield _Live(bars, of_several=of_several)

@@ -31,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Go on with the run until it ends or waits for an answer."""
     settings = settings_of(arguments, output)
-    with progress_display(output, quiet=arguments.quiet) as observer:
+    several = arguments.id is None
+    with progress_display(output, quiet=arguments.quiet, of_several=several) as observer:
         opening = open_runtime(settings, observer=observer, make=False)
         if arguments.id is not None:
             history = asyncio.run(drive(opening, lambda runtime: _one(runtime, arguments, output)))
