@@ -16,8 +16,11 @@ SpanId = NewType("SpanId", str)
 ID_LENGTH = 32
 _HEX = frozenset("0123456789abcdef")
 _NO_SPAN = "0" * 16
-_VARIANTS = "89ab"
 
+_RUNS_AT_ONCE = 64
+_RANDOM = int.from_bytes(bytes.fromhex("ffffffffffff0fff3fffffffffffffff") * _RUNS_AT_ONCE)
+_VERSION = int.from_bytes(bytes.fromhex("00000000000040008000000000000000") * _RUNS_AT_ONCE)
+_run_ids: list[RunId] = []
 
 _POOL_SIZE = 256
 _span_ids: list[SpanId] = []
@@ -25,13 +28,18 @@ take_span_id = _span_ids.pop
 """What `new_span_id` does if one is left, else IndexError: for who makes them by the million."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_span_ids.clear)
+    os.register_at_fork(after_in_child=_run_ids.clear)
 
 
 def new_run_id() -> RunId:
-    """Return a fresh id with 122 random bits: it cannot be guessed."""
-    high, low = new_span_id(), new_span_id()
-    variant = _VARIANTS[int(low[0], 16) % 4]
-    return RunId(f"{high[:12]}4{high[13:]}{variant}{low[1:]}")
+    """Return a fresh id with 122 random bits: it cannot be guessed. They are made as those of spans are."""
+    try:
+        return _run_ids.pop()
+    except IndexError:
+        size = 16 * _RUNS_AT_ONCE
+        bits = int.from_bytes(os.urandom(size)) & _RANDOM | _VERSION
+        _run_ids.extend(cast("list[RunId]", bits.to_bytes(size).hex(" ", 16).split(" ")))
+        return new_run_id()
 
 
 def new_span_id() -> SpanId:
