@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -173,6 +174,35 @@ def test_a_message_that_is_changed_in_place_is_another_message() -> None:
     second = made.prepare({"messages": [message]})["messages"]
     assert resolve(first, kept.get) == [{"role": "user", "content": "one"}]
     assert resolve(second, kept.get) == [{"role": "user", "content": "two"}]
+
+
+SAID = st.dictionaries(
+    st.sampled_from(["model", "note", "api_key", "prompt"]),
+    st.sampled_from(["", "gpt", "gpt-4o-mini", "hunter22", SECRET, f"use {SECRET}", "a" * 2000, 7]),
+)
+
+
+@given(st.lists(SAID, max_size=8), st.sampled_from(["full", "previews", "off"]))
+@pytest.mark.promise("secrets-never-traced")
+def test_what_was_said_before_never_lets_a_secret_through(
+    said: list[dict[str, Any]], mode: str
+) -> None:
+    used = payloads(Kept(), mode)
+    for attributes in said:
+        assert used.prepare(attributes) == payloads(Kept(), mode).prepare(attributes)
+
+
+def test_names_without_end_are_not_remembered_without_end() -> None:
+    used = payloads(Kept())
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(12_000):
+            used.prepare({f"name {number}": "x" * LONGEST})
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 6 << 20
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.tracing.redaction.finding import find_secrets
+from holdfast.tracing.redaction.finding import find_secrets, is_hex
 from holdfast.tracing.redaction.redactor import WITHHELD, Redactor
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,6 +79,23 @@ def test_ids_hashes_paths_and_prose_are_no_secrets(redactor: Redactor) -> None:
         "the token count was 4096 and the password prompt appeared",
     ):
         assert redactor.text(text) == text
+
+
+@given(st.text(alphabet="0123456789abcdefABCDEF-", max_size=300))
+def test_ids_need_not_be_searched_as_nothing_is_found_in_them(text: str) -> None:
+    assert is_hex(text)
+    assert not find_secrets(text, by_entropy=True)
+
+
+@given(st.text(), st.sampled_from("ghkxG_:/. \u0660\uff11"), st.text(alphabet="0123456789abcdef-"))
+def test_a_text_with_any_other_letter_is_no_id(before: str, other: str, after: str) -> None:
+    assert not is_hex(before + other + after)
+
+
+def test_what_a_project_looks_for_is_found_in_ids_too() -> None:
+    number = "4111111111111111"
+    assert number not in Redactor(key=KEY, patterns=[r"\d{16}"]).text(number)
+    assert Redactor(key=KEY, hook=lambda text: text[-4:]).text(number) == "1111"
 
 
 def test_long_random_words_are_taken_out(redactor: Redactor) -> None:

@@ -22,6 +22,7 @@ LONGEST = 1024
 
 _PLAIN = frozenset({int, float, bool, type(None)})
 _MOST_KNOWN = 100_000
+_MOST_NAMES = 1000
 _CONTENT = re.compile(
     r"(?i)(^|[._])(prompts?|completions?|inputs?|outputs?|messages?|input_messages|output_messages|"
     r"arguments|result|content|response|system_instructions|documents?)([._]|$)"
@@ -44,19 +45,26 @@ class Payloads:
         self._turns: dict[bytes, str] = {}
         self._messages: dict[tuple[object, ...], tuple[object, bytes, int]] = {}
         self._is_content: dict[str, bool] = {}
+        self._last: dict[str, Value] = {}
+        """By its name, the text that last stayed as it was: most spans say the same again."""
 
     def prepare(self, attributes: Attributes) -> Attributes:
         """Return the attributes to journal: the same mapping if nothing has to change."""
         changed: dict[str, Value] | None = None
+        last = self._last
         for name, value in attributes.items():
             kind = type(value)
-            if kind in _PLAIN:
+            if kind in _PLAIN or (kind is str and last.get(name) == value):
                 continue
             new = self._text(name, value) if kind is str else self._deep(name, value)  # pyright: ignore[reportArgumentType]
             if new is not value:
                 if changed is None:
                     changed = dict(attributes)
                 changed[name] = new
+            elif kind is str:
+                if len(last) >= _MOST_NAMES:
+                    last.clear()
+                last[name] = value
         return attributes if changed is None else changed
 
     def prepare_span(self, span: Span) -> Span:

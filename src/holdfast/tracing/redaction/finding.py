@@ -79,6 +79,7 @@ _LEAST_ENTROPY = 3.0
 _LEAST = 8
 """Nothing shorter is a secret."""
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/_-]{32,200}={0,2}")
+_HEX_DIGITS = "0123456789abcdefABCDEF-"
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 _LONG_ENTROPY = 4.5
 
@@ -105,6 +106,11 @@ def find_secrets(text: str, *, by_entropy: bool = False) -> Sequence[Secret]:
     if by_entropy and len(text) >= 32:
         found += _random_words(text)
     return _apart(found) if found else ()
+
+
+def is_hex(text: str) -> bool:
+    """Tell whether a text is an id or a hash, as far as one can see: no secret is found in such."""
+    return not text.strip(_HEX_DIGITS)
 
 
 def _assigned(text: str, lower: str) -> Iterator[Secret]:

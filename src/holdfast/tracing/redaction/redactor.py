@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import cast
 
-from holdfast.tracing.redaction.finding import Secret, find_secrets
+from holdfast.tracing.redaction.finding import Secret, find_secrets, is_hex
 from holdfast.tracing.span import Value
 
 Hook = Callable[[str], str]
@@ -54,6 +54,7 @@ class Redactor:
         self._names = frozenset(_folded(name) for name in names)
         self._patterns = [re.compile(each) for each in patterns]
         self._hook = hook
+        self._is_usual = not self._patterns and hook is None
         self._verdicts: dict[str, bool] = {}
         self._texts: dict[str, str] = {}
         self.failures = 0
@@ -69,10 +70,12 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        if len(text) < _LEAST and not self._patterns and self._hook is None:
+        if self._is_usual and len(text) < _LEAST:
             return text
         known = self._texts.get(text)
         if known is None:
+            if self._is_usual and is_hex(text):
+                return text
             known = self._redacted(text)
             if len(text) <= _SHORT:
                 _remember(self._texts, text, known)
