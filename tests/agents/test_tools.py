@@ -16,7 +16,7 @@ from holdfast.agents.tools.seam import ToolContext
 from holdfast.clock import SystemClock
 from holdfast.errors import ToolError
 from holdfast.tracing.current import Link
-from holdfast.tracing.propagation import Carried, passing_on
+from holdfast.tracing.propagation import Carried, PassingOn
 from holdfast.tracing.tracer import Tracer
 
 
@@ -193,7 +193,7 @@ async def test_a_host_of_ours_is_told_of_the_trace_and_nobody_else(
     tracer, trace_id = Tracer(clock=SystemClock()), "a" * 32
     carried = Carried(link=Link(trace_id, "b" * 16), state="k=v", baggage="user=1")
     ours, url = allowing(context, address), f"http://{address}/told"
-    with passing_on(carried), tracer.span("step", trace_id=trace_id) as span:
+    with PassingOn(carried), tracer.span("step", trace_id=trace_id) as span:
         mine = f"00-{trace_id}-{span.span_id}-01"
         got = await call("http_get", ours, url=url)
         own = await call("http_get", ours, url=url, headers={"Traceparent": "of the workflow"})

@@ -8,15 +8,24 @@ from typing import cast
 import pytest
 
 from holdfast.frozen import replace
+from holdfast.proxy.joining import traced
+from holdfast.testing.clock import ManualClock
 from holdfast.testing.upstream import Upstream
 from holdfast.tracing.kept import Kept
+from holdfast.tracing.propagation import NOTHING, Carried, PassingOn, tell, told
 from holdfast.tracing.span import Span
+from holdfast.tracing.tracer import Tracer
+from holdfast.web.http import Request
 from tests.proxy.serving import Proxy, provider, proxy_of, request
 
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
 PATHS = (CHAT, "/v1/messages", "/v1/responses", EMBED)
 TRACE, PARENT = "c" * 32, "d" * 16
 CLIENT = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "k=v", "baggage": "user=1"}
+
+
+async def no_message():
+    raise AssertionError("the body of this request is not asked for")
 
 
 def body_for(path: str, *, stream: bool) -> object:
@@ -69,6 +78,50 @@ async def test_an_upstream_is_told_of_the_trace_only_where_the_settings_say_so(t
     assert alone["traceparent"] == f"00-{spans[2].trace_id}-{spans[2].span_id}-01"
     assert not {"tracestate", "baggage"} & alone.keys()
     assert not CLIENT.keys() & other.exchanges[0].headers.keys()
+
+
+async def test_what_this_process_was_told_is_told_to_no_upstream_of_a_request(tmp_path):
+    tell(Carried(baggage="whose=ours"))
+    try:
+        async with Upstream() as upstream:
+            config = replace(provider("own", upstream, 1), trace_context=True)
+            async with proxy_of(tmp_path, [config]) as proxy:
+                for headers in ({}, {"baggage": "user=1"}):
+                    await proxy.ask(CHAT, request(CHAT, stream=False), **headers)
+    finally:
+        tell(NOTHING)
+    alone, joined = (each.headers for each in upstream.exchanges)
+    assert "traceparent" in alone
+    assert (alone.get("baggage"), joined["baggage"]) == (None, "user=1")
+
+
+@pytest.mark.parametrize("headers", [{}, {"baggage": "user=1"}, CLIENT])
+def test_the_span_of_a_request_lasts_as_long_as_its_block(headers):
+    kept, before = Kept(), Carried(baggage="before=1")
+    tracer = Tracer(clock=ManualClock(), sink=kept)
+    asked = Request(
+        {
+            "method": "POST",
+            "path": CHAT,
+            "headers": [(name.encode(), line.encode()) for name, line in headers.items()],
+        },
+        no_message,
+    )
+
+    def pieces():
+        with traced(tracer, asked, "e" * 32) as span:
+            assert tracer.current() is span
+            yield told()
+            assert tracer.current() is span
+
+    with PassingOn(before), tracer.span("consumer", trace_id="f" * 32) as consumer:
+        for brought in pieces():
+            assert brought.baggage == headers.get("baggage", "")
+            assert tracer.current() is consumer
+        assert told() is before
+    above, _ = kept.spans
+    assert (above.name, above.kind) == (f"POST {CHAT}", "server")
+    assert not kept.open
 
 
 async def test_what_goes_wrong_stands_in_the_span_of_the_request(tmp_path):

@@ -21,7 +21,7 @@ from holdfast.frozen import replace
 from holdfast.tracing import current
 from holdfast.tracing.carrying import adopt_from, carry
 from holdfast.tracing.kept import Kept
-from holdfast.tracing.propagation import Carried, passing_on, tell
+from holdfast.tracing.propagation import Carried, PassingOn, tell
 from holdfast.tracing.propagation import current as current_carried
 from holdfast.tracing.traceparent import VARIABLE, read_traceparent, write_traceparent
 from holdfast.tracing.tracer import Link, Tracer
@@ -93,7 +93,7 @@ def test_a_child_finds_the_state_of_its_trace_and_baggage(
 
     monkeypatch.setenv("TRACESTATE", "old=1")
     carried = Carried(link=Link(TRACE, "b" * 16), state="k=v", baggage="user=1")
-    with passing_on(carried):
+    with PassingOn(carried):
         with tracer.span("of it", trace_id=TRACE):
             assert found() == ["k=v", "user=1"]
             assert found(env={**os.environ, "BAGGAGE": "mine=1"}) == ["k=v", "mine=1"]
@@ -119,7 +119,7 @@ def test_executors_take_state_and_baggage_along(tracer: Tracer) -> None:
         tracer.span("top", trace_id=TRACE) as span,
     ):
         for pool in (threads, processes):
-            with passing_on(carried):
+            with PassingOn(carried):
                 found = pool.submit(tell_all).result()
             assert found == replace(carried, link=span.address)
             assert pool.submit(tell_all).result().baggage == ""

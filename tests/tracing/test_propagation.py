@@ -14,6 +14,7 @@ from holdfast.tracing.propagation import (
     STATE_CHARACTERS,
     Carried,
     extract,
+    extract_lower,
     from_meta,
     inject,
     into_meta,
@@ -113,6 +114,7 @@ def test_headers_are_known_by_any_case_and_replaced() -> None:
     }
     carried = extract(headers)
     assert carried == Carried(link=LINK, state="k=v", baggage="u=1")
+    assert carried == extract_lower({name.lower(): line for name, line in headers.items()})
     inject(headers, Carried(link=Link("c" * 32, "d" * 16)))
     assert headers == {"x": "y", "traceparent": f"00-{'c' * 32}-{'d' * 16}-01"}
 
@@ -121,6 +123,8 @@ def test_a_state_without_a_parent_means_nothing() -> None:
     assert extract({"tracestate": "k=v", "traceparent": "rubbish", "baggage": "u=1"}) == Carried(
         baggage="u=1"
     )
+    assert extract({"tracestate": "k=v", "baggage": "u=1"}) == Carried(baggage="u=1")
+    assert extract({"tracestate": "k=v"}) == Carried()
 
 
 def test_meta_takes_a_context_along_and_keeps_the_rest() -> None:

@@ -253,10 +253,11 @@ class ActiveSpan(Place):
         outer = _get()
         frame = frame_of(1)
         code = frame.f_code
+        if code is STACK and frame.f_back is not None:
+            code = frame.f_back.f_code
         if (
             code.co_flags & 0x220  # GENERATORS
             or (outer is not None and outer.odd)
-            or code is STACK
             or COLLECTION.thread
             or self.outer is not NOWHERE
         ):

@@ -30,10 +30,10 @@ from holdfast.tracing.current import (
 )
 from holdfast.tracing.propagation import (
     Carried,
+    PassingOn,
     at,
     extract,
     headers_of,
-    passing_on,
     tell,
     told,
 )
@@ -111,7 +111,7 @@ class _Call:
         before = CURRENT.get()
         CURRENT.set(self._place)
         try:
-            with passing_on(self._told):
+            with PassingOn(self._told):
                 return self._work(*args, **named)
         finally:
             CURRENT.set(before)
@@ -126,7 +126,7 @@ class _DistantCall(NamedTuple):
     def __call__(self, *args: Any, **named: Any) -> Any:
         carried = extract(self.lines)
         place = place_of(*carried.link) if carried.link else None
-        with passing_on(carried):
+        with PassingOn(carried):
             return _Call(place, self.work)(*args, **named)
 
 

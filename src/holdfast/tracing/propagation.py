@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Generator, Iterable, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Final
 
 from holdfast.frozen import frozen
@@ -46,8 +46,9 @@ class Carried:
     baggage: str = ""
 
 
+NOTHING: Final = Carried()
 _told: ContextVar[Carried | None] = ContextVar("holdfast_carried", default=None)
-_given = Carried()
+_given = NOTHING
 
 
 def told() -> Carried:
@@ -61,15 +62,26 @@ def tell(carried: Carried) -> None:
     _given = carried
 
 
-@contextmanager
-def passing_on(carried: Carried) -> Generator[None]:
-    """Pass on from this block what came with a request; it does not make its span the current one."""
-    before = _told.get()
-    _told.set(carried)
-    try:
-        yield
-    finally:
-        _told.set(before)  # no token: a stream may be closed by another task
+class PassingOn:
+    """Pass on from a block what came with a request; it does not make its span the current one."""
+
+    __slots__ = ("_before", "_carried")
+
+    def __init__(self, carried: Carried) -> None:
+        self._carried = carried
+        self._before: Carried | None = None
+
+    def __enter__(self) -> None:
+        self._before = _told.get()
+        _told.set(self._carried)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _told.set(self._before)  # no token: a stream may be closed by another task
 
 
 def current() -> Carried:
@@ -108,11 +120,19 @@ def extract(headers: Mapping[str, Any]) -> Carried:
     A `tracestate` without a valid `traceparent` means nothing. Use it with
     `tracer.under(carried.link)`.
     """
-    found = {
-        name.lower(): value
-        for name, value in headers.items()
-        if isinstance(name, str) and isinstance(value, str)  # pyright: ignore[reportUnnecessaryIsInstance] - `_meta` is anybody's
-    }
+    return extract_lower(
+        {
+            name.lower(): value
+            for name, value in headers.items()
+            if isinstance(name, str) and isinstance(value, str)  # pyright: ignore[reportUnnecessaryIsInstance] - `_meta` is anybody's
+        }
+    )
+
+
+def extract_lower(found: Mapping[str, str]) -> Carried:
+    """Do what `extract` does with names in lower case; most requests carry nothing, which is cheap."""
+    if "traceparent" not in found and "baggage" not in found:
+        return NOTHING
     link = read_traceparent(found.get("traceparent", ""))
     return Carried(
         link=link,
@@ -151,6 +171,8 @@ def read_tracestate(line: str) -> str:
     More than 32 members, a member that is none, or a key twice make all of it invalid. Of one that
     is too long, members longer than 128 characters go first, then those at the end.
     """
+    if not line:
+        return ""
     members = [each.strip(" \t") for each in line.split(",")]
     members = [each for each in members if each]
     parsed = [_STATE.fullmatch(each) for each in members]
@@ -162,6 +184,8 @@ def read_tracestate(line: str) -> str:
 
 def read_baggage(line: str) -> str:
     """Return a `baggage` to pass on: the members that are valid and have room, in their order."""
+    if not line:
+        return ""
     members = (each.strip(" \t") for each in line.split(","))
     kept: list[str] = []
     for each in _valid(members):
