@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import get_ident
@@ -23,7 +23,8 @@ _AT_ONCE = 4
 
 W = TypeVar("W")
 Answer = asyncio.Future[Any]
-_Group: TypeAlias = "list[tuple[Answer, W]]"
+Tell = Callable[[Any, BaseException | None], None]
+_Group: TypeAlias = "list[tuple[Answer | _Told, W]]"
 
 
 @runtime_checkable
@@ -39,9 +40,9 @@ class Lane(Generic[W]):
     """One thread that serves requests in the order in which they came, in groups.
 
     A `Prompt` session serves them in the event loop that the lane was started in whenever it can:
-    those of one turn of the loop as a group. The thread has the rest. What is submitted for `later`
-    waits a few milliseconds for a group to go with. A task that came alone in the last turn is served
-    while it hands in the next requests: a turn of the loop between them is a twentieth of a write.
+    those of one turn of the loop as a group. The thread has the rest. What is `left` waits a few
+    milliseconds for a group to go with. A task that came alone in the last turn is served while it hands in
+    the next requests: a turn of the loop between them is a twentieth of a write.
     """
 
     def __init__(self, session: Session[W], place: str, name: str) -> None:
@@ -76,15 +77,28 @@ class Lane(Generic[W]):
         self._loop, self._thread = (loop if self._prompt else None), get_ident()
         _started.add(self)
 
-    def submit(self, work: W, *, later: bool = False) -> Answer:
-        """Queue a request; the answer comes also if the caller does not wait for it."""
+    def submit(self, work: W, *, now: bool = False) -> Answer:
+        """Queue a request; the answer comes also if the caller does not wait for it.
+
+        Who knows that nobody else is about to hand something in lets it be served `now`, with all that
+        waits: then the answer is there already, unless the thread has to give it.
+        """
         loop = self._running_loop()
-        return self._hand_in(work, loop.create_future(), loop, later=later)
+        answer = loop.create_future()
+        self._hand_in(work, answer, loop, now=now)
+        return answer
 
     def promise(self, work: W) -> Answer:
         """Queue a request whose answer nobody can cancel."""
         loop = self._running_loop()
-        return self._hand_in(work, Pledge(loop=loop), loop)
+        answer = Pledge(loop=loop)
+        self._hand_in(work, answer, loop)
+        return answer
+
+    def leave(self, work: W, tell: Tell) -> None:
+        """Queue a request for later; `tell`, which must not raise, is told its result and its error."""
+        loop = self._running_loop()
+        self._hand_in(work, _Told(tell, loop), loop, later=True)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop; most often it is the one that the lane was started in.
@@ -97,13 +111,21 @@ class Lane(Generic[W]):
         return asyncio.get_running_loop()
 
     def _hand_in(
-        self, work: W, answer: Answer, loop: asyncio.AbstractEventLoop, *, later: bool = False
-    ) -> Answer:
+        self,
+        work: W,
+        answer: Answer | _Told,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        now: bool = False,
+        later: bool = False,
+    ) -> None:
         if loop is self._loop and self._open:  # nobody but this loop's thread comes here
             self._waiting.append((answer, work))
+            if now and self._is_served():
+                return
             if not self._is_due and (later or not self._is_served_at_once(loop)):
                 self._plan(loop, later=later)
-            return answer
+            return
         # With the lock nothing can be queued behind the request to stop.
         with self._lock:
             if not self._open:
@@ -111,7 +133,6 @@ class Lane(Generic[W]):
                     f"the store {self._place!r} is not open", hint="use it inside `async with`"
                 )
             self._queue.put([(answer, work)])
-        return answer
 
     def hurry(self) -> bool:
         """Serve what waits for later now; tell whether nothing is left to the thread."""
@@ -158,7 +179,7 @@ class Lane(Generic[W]):
     def _take_turn(self) -> None:
         """Serve what came in this turn of the loop, here if that can be, else in the thread."""
         self._is_due = False
-        if not self._waiting:  # the lane was stopped
+        if not self._waiting:  # they were served meanwhile, or the lane was stopped
             return
         is_alone = len(self._waiting) == 1
         if self._is_served():
@@ -174,7 +195,7 @@ class Lane(Generic[W]):
         if outcomes is None:
             return False
         served, self._waiting = self._waiting, []
-        _settle(zip((answer for answer, _ in served), outcomes, strict=True))
+        _settle([(answer, outcome) for (answer, _), outcome in zip(served, outcomes, strict=True)])
         return True
 
     def _serve_now(self, group: list[W]) -> list[Outcome] | None:
@@ -257,9 +278,31 @@ def _attempt(action: Callable[[], None]) -> Outcome:
     return Outcome()
 
 
-def _deliver(answers: list[tuple[Answer, Outcome]]) -> None:
+class _Told:
+    """Who is told what a request came to, where nobody waits for an answer."""
+
+    __slots__ = ("_loop", "_tell")
+
+    def __init__(self, tell: Tell, loop: asyncio.AbstractEventLoop) -> None:
+        self._tell = tell
+        self._loop = loop
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: object) -> None:
+        self._tell(result, None)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._tell(None, error)
+
+
+def _deliver(answers: list[tuple[Answer | _Told, Outcome]]) -> None:
     """Hand the outcomes to their event loops with one wake-up each."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Answer, Outcome]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Answer | _Told, Outcome]]] = {}
     for item in answers:
         by_loop.setdefault(item[0].get_loop(), []).append(item)
     for loop, items in by_loop.items():
@@ -268,7 +311,7 @@ def _deliver(answers: list[tuple[Answer, Outcome]]) -> None:
             loop.call_soon_threadsafe(_settle, items)
 
 
-def _settle(answers: Iterable[tuple[Answer, Outcome]]) -> None:
+def _settle(answers: list[tuple[Answer | _Told, Outcome]]) -> None:
     for answer, (result, error) in answers:
         if answer.done():
             continue

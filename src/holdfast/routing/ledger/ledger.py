@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from holdfast.errors import StorageUnavailable, UsageError
-from holdfast.ids import ID_LENGTH, new_holder_id
+from holdfast.errors import StorageUnavailable
+from holdfast.ids import new_holder_id
+from holdfast.routing.ledger.accepting import check_amount, check_charges, check_id
 from holdfast.routing.ledger.checking import find_faults
 from holdfast.routing.ledger.conducts import read_conducts
 from holdfast.routing.ledger.entries import (
@@ -21,7 +22,6 @@ from holdfast.routing.ledger.entries import (
     OK,
     REFUSED,
     Amount,
-    Attempt,
     Cap,
     CapReached,
     NotOpen,
@@ -50,10 +50,6 @@ from holdfast.storage.seam import Ack
 from holdfast.tracing.billing.money import Exchange
 
 T = TypeVar("T")
-MOST_MSAT = 2**53
-"""The largest amount of one booking: 9,007 million sat, exact also in JSON of others."""
-
-_HEX = frozenset("0123456789abcdef")
 
 
 class Ledger:
@@ -83,6 +79,9 @@ class Ledger:
         self._exchange = exchange
         self._waits_for_disk = waits_for_disk
         self._unbooked: BaseException | None = None
+        self._under_way: set[int] = (
+            set()
+        )  # while it is empty the next request is likely to come alone
         self.lengths = Lengths()
         """How long answers are; learned from what is settled here, and from the log when it is opened."""
         self.distrusted: Mapping[str, str] = {}
@@ -165,26 +164,29 @@ class Ledger:
             UsageError: the id is none, or was used before; or the amount is negative.
             StorageError: the file failed; nothing is held.
         """
-        _check_id(start.id)
+        check_id(start.id)
         if isinstance(amount_msat, int):
-            _check_amount(amount_msat)
+            check_amount(amount_msat)
         self._raise_unbooked()
         taken = tuple(caps)
         try:
-            return await self._writer.submit(
-                lambda booking: booking.reserve(start, amount_msat, taken)
+            held = await self._writer.submit(
+                lambda booking: booking.reserve(start, amount_msat, taken), now=not self._under_way
             )
         except asyncio.CancelledError:
             with suppress(StorageUnavailable):  # closed: there nothing stays on its way
                 self._writer.submit(lambda booking: booking.release(start.id, None, CANCELLED))
             raise
+        if isinstance(held, Reservation):
+            self._under_way.add(held.number)
+        return held
 
     async def extend(
         self, reservation: Reservation, amount_msat: Amount, caps: Sequence[Cap] = ()
     ) -> Reservation | CapReached | NotOpen:
         """Hold more for a request, for instance before a second call that may be charged as well."""
         if isinstance(amount_msat, int):
-            _check_amount(amount_msat)
+            check_amount(amount_msat)
         taken = tuple(caps)
         return await self._writer.submit(
             lambda booking: booking.extend(reservation, amount_msat, taken)
@@ -199,7 +201,8 @@ class Ledger:
         Raises:
             UsageError: a charge is negative or absurd.
         """
-        _check_charges(end)
+        check_charges(end)
+        self._under_way.discard(reservation.number)
         try:
             settled = await self._writer.submit(lambda booking: booking.settle(reservation, end))
         except asyncio.CancelledError:  # what was handed over is booked all the same
@@ -218,21 +221,25 @@ class Ledger:
         and where somebody charged more than he quoted, so that he may be distrusted at once. Until then the amount is held, so that no cap is passed, and if the process dies the
         request is in doubt. A failure is raised by the next `reserve`.
         """
-        if self._waits_for_disk or any(map(_is_dearer, end.attempts)):
+        if check_charges(end) or self._waits_for_disk:
             await self.settle(reservation, end)
             return
-        _check_charges(end)
-        booked = self._writer.submit(lambda booking: booking.settle(reservation, end), later=True)
-        booked.add_done_callback(partial(self._note_settled, reservation.start, end))
+        self._under_way.discard(reservation.number)
+        self._writer.leave(
+            lambda booking: booking.settle(reservation, end),
+            partial(self._note_settled, reservation.start, end),
+        )
 
     def _note_settled(
-        self, start: RequestStart, end: RequestEnd, booked: asyncio.Future[Settled | NotOpen]
+        self,
+        start: RequestStart,
+        end: RequestEnd,
+        settled: Settled | NotOpen | None,
+        error: BaseException | None,
     ) -> None:
-        if booked.cancelled():
-            return
-        if (error := booked.exception()) is not None:
+        if error is not None:
             self._unbooked = error
-        elif isinstance(booked.result(), Settled):
+        elif isinstance(settled, Settled):
             self._learn(start, end)
 
     def _raise_unbooked(self) -> None:
@@ -251,13 +258,14 @@ class Ledger:
     ) -> NotOpen | None:
         """Give back all that was held: nothing was sent. Outcome and message are logged."""
         request, number = reservation.request_id, reservation.number
+        self._under_way.discard(number)
         return await self._writer.submit(
             lambda booking: booking.release(request, number, outcome, message)
         )
 
     def refuse(self, start: RequestStart, message: str) -> None:
         """Log a request that was not let in, and why: at once, unless somebody else is writing."""
-        _check_id(start.id)
+        check_id(start.id)
         try:
             answer = self._writer.submit(lambda booking: booking.refuse(start, REFUSED, message))
         except StorageUnavailable:  # closed: nothing is logged any more
@@ -267,8 +275,8 @@ class Ledger:
 
     async def resolve(self, request_id: str, charged_msat: int) -> Settled | NotOpen:
         """Debit what a request in doubt, or one with an unknown charge, cost after all."""
-        _check_id(request_id)
-        _check_amount(charged_msat)
+        check_id(request_id)
+        check_amount(charged_msat)
         return await self._writer.submit(lambda booking: booking.resolve(request_id, charged_msat))
 
     async def sweep(self) -> int:
@@ -306,7 +314,7 @@ class Ledger:
 
     async def request(self, request_id: str) -> Logged | None:
         """Return a request with its attempts, None if it is not in the ledger."""
-        _check_id(request_id)
+        check_id(request_id)
         exchange = self._exchange
         return await self._read(lambda connection: read_request(connection, request_id, exchange))
 
@@ -368,29 +376,3 @@ class Ledger:
 def _note_unlogged(answer: asyncio.Future[None]) -> None:
     if not answer.cancelled() and (error := answer.exception()) is not None:
         logging.getLogger("holdfast.routing").warning("a refused request was not logged: %s", error)
-
-
-def _check_id(text: str) -> None:
-    if len(text) != ID_LENGTH or not _HEX.issuperset(text):
-        raise UsageError(
-            f"{text!r} is no id of a request", hint="it is 32 lower-case hexadecimal digits"
-        )
-
-
-def _is_dearer(attempt: Attempt) -> bool:
-    charged, quoted = attempt.charged_msat, attempt.quoted_msat
-    return charged is not None and quoted is not None and charged > quoted
-
-
-def _check_charges(end: RequestEnd) -> None:
-    for attempt in end.attempts:
-        for amount in (attempt.charged_msat, attempt.quoted_msat):
-            if amount is not None:
-                _check_amount(amount)
-
-
-def _check_amount(msat: int) -> None:
-    if not 0 <= msat <= MOST_MSAT:
-        raise UsageError(
-            f"{msat} msat is no amount to book", hint=f"it must be between 0 and {MOST_MSAT}"
-        )
