@@ -17,13 +17,15 @@ from holdfast.storage.wal import switch_to_log
 class Form:
     """What a file is known by, and what it is made of. `steps` lead from each older schema to the next.
 
-    `number` is SQLite's application id; `made_by` is a file of statements.
+    `number` is SQLite's application id; `made_by` is a file of statements. A new file has pages of
+    `page_bytes`.
     """
 
     number: int
     schema: int
     made_by: Path
     steps: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
+    page_bytes: int = 4096
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -47,6 +49,7 @@ def open_owned(path: Path, form: Form, *, synchronous: str) -> sqlite3.Connectio
     connection = connect(path)
     try:
         if not _is_known(connection, path, form):
+            connection.execute(f"PRAGMA page_size = {form.page_bytes}")
             switch_to_log(connection, busy_seconds=BUSY_SECONDS)
             _make(connection, path, form)
         _bring_up(connection, form)

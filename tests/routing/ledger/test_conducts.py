@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.routing.ledger.ledger import Ledger
-from holdfast.routing.prices.audit import LIMIT
+from holdfast.routing.prices.audit import LIMIT, WINDOW, Conduct
 from tests.routing.ledger.kit import end, start
 
 pytestmark = pytest.mark.anyio
@@ -37,11 +37,11 @@ async def test_a_provider_that_overcharges_is_distrusted_everywhere_until_it_is_
         assert "5 of its last 5 charges" in ledger.distrusted["node"]
         await other.sweep()
         assert other.distrusted == ledger.distrusted
-        assert (await other.trust_again("node")).charges == LIMIT + 1
+        assert await other.trust_again("node") == Conduct()
         assert other.distrusted == {}
         await ledger.settle(await held(ledger), end(500))
         conduct = (await ledger.conducts())["node"]
-        assert (conduct.charges, conduct.excess_msat, conduct.distrust) == (7, 60_000, "")
+        assert conduct == Conduct(recent=(False,))
     async with await Ledger.open(path) as again:
         assert (await again.conducts())["node"] == conduct
 
@@ -59,3 +59,15 @@ async def test_who_charges_more_than_he_quoted_is_judged_before_the_next_request
     for _ in range(LIMIT):
         await ledger.settle_soon(await held(ledger), dear)
     assert "node" in ledger.distrusted
+
+
+async def test_fair_charges_push_an_old_one_out_that_was_too_high_and_then_change_nothing(ledger):
+    dear = replace(end(), attempts=(replace(end(20_000).attempts[0], quoted_msat=10_000),))
+    for told in (dear, *[end(500)] * (WINDOW - 1)):
+        await ledger.settle(await held(ledger), told)
+    assert (await ledger.conducts())["node"].recent == (True,) + (False,) * (WINDOW - 1)
+    for _ in range(2):
+        await ledger.settle(await held(ledger), end(500))
+        assert (await ledger.conducts())["node"] == Conduct(recent=(False,) * WINDOW)
+    await ledger.settle(await held(ledger), dear)
+    assert (await ledger.conducts())["node"].recent == (False,) * (WINDOW - 1) + (True,)

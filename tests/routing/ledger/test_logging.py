@@ -18,6 +18,17 @@ from holdfast.routing.ledger.reports import Filters
 from tests.routing.ledger.kit import TOTAL, end, start
 
 pytestmark = pytest.mark.anyio
+FIRST_VERSION = """
+ALTER TABLE requests DROP COLUMN served_tier;
+DROP TABLE trust;
+CREATE TABLE conducts (
+    provider TEXT PRIMARY KEY, charges INTEGER NOT NULL, overcharges INTEGER NOT NULL,
+    quoted_msat INTEGER NOT NULL, charged_msat INTEGER NOT NULL, recent TEXT NOT NULL,
+    distrust TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO conducts VALUES ('dear', 5, 5, 50000, 100000, '11111', 'it charged too much');
+PRAGMA user_version = 1;
+"""
 
 
 @pytest.fixture
@@ -87,9 +98,9 @@ async def test_a_ledger_of_the_version_before_is_led_on_with_all_that_it_holds(t
         got = await held(ledger)
         await ledger.settle(got, end(300))
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("ALTER TABLE requests DROP COLUMN served_tier")
-        connection.execute("PRAGMA user_version = 1")
+        connection.executescript(FIRST_VERSION)
     async with await Ledger.open(path) as ledger:
+        assert ledger.distrusted == {"dear": "it charged too much"}
         assert await ledger.spent(TOTAL) == Spent(settled_msat=300, requests=1)
         assert (await ledger.request(got.request_id)).tier == ""
         await ledger.settle(await held(ledger), replace(end(1), tier="local"))

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 
 from holdfast.errors import UsageError
-from holdfast.frozen import NamedTuple
+from holdfast.frozen import NamedTuple, maker
 from holdfast.routing.cost import total, total_usage
 from holdfast.routing.ledger.conducts import Conducts
 from holdfast.routing.ledger.entries import (
@@ -41,6 +42,21 @@ TOTAL = Scope("total")
 _INSERT, _SETTLE = QUERIES["insert_request"], QUERIES["settle_request"]
 _ATTEMPT = QUERIES["insert_attempt"]
 _DAY_MS = 86_400_000
+_MOST_TALLIES = 10_000
+"""How many are kept in memory at most."""
+
+_reservation, _settled = maker(Reservation), maker(Settled)
+_asked = attrgetter(
+    "at_ms", "owner", "run_id", "key_id", "policy", "model", "request_class", "stream", "tier", "complexity"
+)  # fmt: skip
+_TOKENS = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"
+)  # fmt: skip
+_tokens = attrgetter(*_TOKENS)
+_attempt = attrgetter(
+    "provider", "model", "outcome", "quoted_msat", "charged_msat", "latency_ms", "first_byte_ms",
+    *(f"usage.{each}" for each in _TOKENS),
+)  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -59,24 +75,27 @@ class Row(NamedTuple):
 
     @property
     def scopes(self) -> Sequence[Scope]:
-        others = [Scope(*each) for each in json.loads(self.other_scopes or "[]")]
-        return scopes_of(self.at_ms, self.owner, self.run, self.key, others)
+        """Every scope that the request counts in."""
+        own = own_scopes(self.at_ms // _DAY_MS, self.owner, self.run, self.key)
+        if self.other_scopes is None:
+            return own
+        return (*own, *(Scope(*each) for each in json.loads(self.other_scopes)))
 
 
 class Booking:
-    """The changes of the ledger on one connection, for one process."""
+    """The changes of the ledger with one cursor, for one process."""
 
-    def __init__(self, connection: sqlite3.Connection, process: str) -> None:
-        self._connection = connection
+    def __init__(self, cursor: sqlite3.Cursor, process: str) -> None:
+        self._cursor = cursor
         self._process = process
         self._version = -1
-        self.tallies = Tallies(connection)
-        self.conducts = Conducts(connection)
+        self.tallies = Tallies(cursor)
+        self.conducts = Conducts(cursor)
 
     def begin(self) -> None:
         """Forget what others changed; call it within a transaction that excludes them."""
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        if version != self._version or self.tallies.is_large:
+        (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
+        if version != self._version or len(self.tallies) > _MOST_TALLIES:
             self.forget()
             self._version = version
 
@@ -97,14 +116,15 @@ class Booking:
         reserve, refusal = self._decide(amount, caps)
         if refusal is not None:
             return refusal
-        own = scopes_of(start.at_ms, start.owner, start.run_id, start.key_id, ())
-        others = {cap.scope: None for cap in caps if cap.scope not in own}
+        scopes = own_scopes(start.at_ms // _DAY_MS, start.owner, start.run_id, start.key_id)
+        others = {cap.scope: None for cap in caps if cap.scope not in scopes}
         held = reserve.amount_msat or 0
         number = self._insert(start, reserve.amount_msat, list(others))
-        scopes = (*own, *others)
+        if others:
+            scopes = (*scopes, *others)
         for tally in self.tallies.change(scopes):
             tally.reserved += held
-        return Reservation(
+        return _reservation(
             start=start,
             amount_msat=reserve.amount_msat,
             max_tokens=reserve.max_tokens,
@@ -124,7 +144,7 @@ class Booking:
             return refusal
         more = reserve.amount_msat or 0
         whole = total((reservation.amount_msat, reserve.amount_msat))
-        self._connection.execute(QUERIES["extend_request"], (whole, row.held + more, row.number))
+        self._cursor.execute(QUERIES["extend_request"], (whole, row.held + more, row.number))
         for tally in self.tallies.change(row.scopes):
             tally.reserved += more
         return Reservation(
@@ -149,9 +169,9 @@ class Booking:
 
     def refuse(self, start: RequestStart, outcome: str, message: str) -> None:
         """Log a request of which nothing was sent and for which nothing was held."""
-        row = (*_asked(start), self._process, outcome, message)
+        row = (bytes.fromhex(start.id), *_asked(start), self._process, outcome, message)
         with suppress(sqlite3.IntegrityError):  # it is logged already
-            self._connection.execute(QUERIES["insert_refused"], row)
+            self._cursor.execute(QUERIES["insert_refused"], row)
 
     def release(
         self, request_id: str, number: int | None, outcome: str, message: str = ""
@@ -160,7 +180,7 @@ class Booking:
         row = self._row("request_by_number", number) if number else self._by_id(request_id)
         if row is None or row.state != OPEN:
             return _not_open(request_id, row)
-        self._connection.execute(QUERIES["release_request"], (outcome, message, row.number))
+        self._cursor.execute(QUERIES["release_request"], (outcome, message, row.number))
         for tally in self.tallies.change(row.scopes):
             tally.reserved -= row.held
         return None
@@ -170,7 +190,7 @@ class Booking:
         row = self._by_id(request_id)
         if row is None or not row.unknown:
             return _not_open(request_id, row)
-        self._connection.execute(QUERIES["resolve_request"], (charged_msat, row.number))
+        self._cursor.execute(QUERIES["resolve_request"], (charged_msat, row.number))
         for tally in self.tallies.change(row.scopes):
             if row.state == IN_DOUBT:
                 tally.in_doubt -= row.held
@@ -184,9 +204,9 @@ class Booking:
         """Put in doubt what processes that are gone had on their way; return how many requests."""
         count = 0
         for process in processes:
-            rows = self._connection.execute(QUERIES["requests_of_process"], (process,)).fetchall()
+            rows = self._cursor.execute(QUERIES["requests_of_process"], (process,)).fetchall()
             for row in map(Row._make, rows):
-                self._connection.execute(QUERIES["doubt_request"], (row.number,))
+                self._cursor.execute(QUERIES["doubt_request"], (row.number,))
                 for tally in self.tallies.change(row.scopes):
                     tally.reserved -= row.held
                     tally.in_doubt += row.held
@@ -197,19 +217,18 @@ class Booking:
 
     def processes(self) -> Sequence[str]:
         """Return who has requests on their way."""
-        return [name for (name,) in self._connection.execute(QUERIES["processes_with_requests"])]
+        return [name for (name,) in self._cursor.execute(QUERIES["processes_with_requests"])]
 
     def _settle(
         self, reservation: Reservation, end: RequestEnd, state: int, held: int
     ) -> Settled | None:
         """Settle a request that is in `state` and holds `held`; None if that is not so."""
-        charged = _total(end.attempts, "charged_msat")
-        debit = charged
+        charged = debit = _total(end.attempts, "charged_msat")
+        unknown = unknowns = 0
         if debit is None:
             debit = sum(attempt.charged_msat or 0 for attempt in end.attempts)
-        unknown = 0 if charged is not None else max(0, held - debit)
-        money = (unknown, debit, int(charged is None))
-        if not self._write_end(money, end, (reservation.number, state, held)):
+            unknown, unknowns = max(0, held - debit), 1
+        if not self._write_end((unknown, debit, unknowns), end, (reservation.number, state, held)):
             return None
         for tally in self.tallies.change(reservation.scopes):
             if state == IN_DOUBT:
@@ -220,8 +239,8 @@ class Booking:
                 tally.requests += 1
             tally.settled += debit
             tally.unknown += unknown
-            tally.unknowns += charged is None
-        return Settled(
+            tally.unknowns += unknowns
+        return _settled(
             debit_msat=debit,
             charged_msat=charged,
             unknown_msat=unknown,
@@ -231,10 +250,10 @@ class Booking:
     def _decide(self, amount: Amount, caps: Sequence[Cap]) -> tuple[Reserve, CapReached | None]:
         """Return what to hold, and the tightest cap that does not allow it."""
         rooms = [cap.limit_msat - self.tallies.of(cap.scope).held for cap in caps]
-        reserve = _reserve(amount, min(rooms, default=None))
-        if not rooms:
+        room = min(rooms) if rooms else None
+        reserve = amount(room) if callable(amount) else Reserve(amount_msat=amount)
+        if room is None:
             return reserve, None
-        room = min(rooms)
         if reserve.amount_msat is not None and reserve.amount_msat <= room:
             return reserve, None
         return reserve, self._refusal(caps[rooms.index(room)], reserve.amount_msat)
@@ -251,9 +270,11 @@ class Booking:
 
     def _insert(self, start: RequestStart, amount: int | None, others: Sequence[Scope]) -> int:
         scopes = json.dumps(others) if others else None
-        row = (*_asked(start), scopes, start.provider, self._process, amount, amount or 0)
+        row = (
+            bytes.fromhex(start.id), *_asked(start), scopes, start.provider, self._process, amount, amount or 0,
+        )  # fmt: skip
         try:
-            number = self._connection.execute(_INSERT, row).lastrowid
+            number = self._cursor.execute(_INSERT, row).lastrowid
         except sqlite3.IntegrityError:
             raise UsageError(
                 f"the request {start.id} is in the ledger already",
@@ -276,10 +297,10 @@ class Booking:
             end.latency_ms, last.first_byte_ms if last else None, end.retries, end.cut_off,
             *_tokens(usage), *which,
         )  # fmt: skip
-        if not self._connection.execute(_SETTLE, row).rowcount:
+        if not self._cursor.execute(_SETTLE, row).rowcount:
             return False
         for place, each in enumerate(attempts):
-            self._connection.execute(_ATTEMPT, (which[0], place, *_attempt(each)))
+            self._cursor.execute(_ATTEMPT, (which[0], place, *_attempt(each)))
         return True
 
     def _find(self, reservation: Reservation) -> Row | None:
@@ -289,23 +310,15 @@ class Booking:
         return self._row("request_by_id", bytes.fromhex(request_id))
 
     def _row(self, query: str, key: object) -> Row | None:
-        row = self._connection.execute(QUERIES[query], (key,)).fetchone()
+        row = self._cursor.execute(QUERIES[query], (key,)).fetchone()
         return None if row is None else Row._make(row)
 
 
-def scopes_of(
-    at_ms: int, owner: str, run: str, key: str, others: Sequence[Scope]
-) -> Sequence[Scope]:
-    """Return every scope that a request counts in."""
-    scopes = [TOTAL, day_scope(at_ms // _DAY_MS)]
-    if owner:
-        scopes.append(Scope("owner", owner))
-    if run:
-        scopes.append(Scope("run", run))
-    if key:
-        scopes.append(Scope("key", key))
-    scopes.extend(others)
-    return scopes
+@lru_cache(256)
+def own_scopes(day: int, owner: str, run: str, key: str) -> tuple[Scope, ...]:
+    """Return the scopes that a request counts in whatever its caps are."""
+    named = (("owner", owner), ("run", run), ("key", key))
+    return TOTAL, day_scope(day), *(Scope(kind, name) for kind, name in named if name)
 
 
 @lru_cache(64)
@@ -320,32 +333,5 @@ def _total(attempts: Sequence[Attempt], member: str) -> int | None:
     return total(getattr(attempt, member) for attempt in attempts)
 
 
-def _reserve(amount: Amount, room: int | None) -> Reserve:
-    if callable(amount):
-        return amount(room)
-    return Reserve(amount_msat=amount)
-
-
 def _not_open(request_id: str, row: Row | None) -> NotOpen:
     return NotOpen(request_id=request_id, state=None if row is None else STATES[row.state])
-
-
-def _asked(start: RequestStart) -> tuple[object, ...]:
-    return (
-        bytes.fromhex(start.id), start.at_ms, start.owner, start.run_id, start.key_id, start.policy,
-        start.model, start.request_class, start.stream, start.tier, start.complexity,
-    )  # fmt: skip
-
-
-def _attempt(attempt: Attempt) -> tuple[object, ...]:
-    return (
-        attempt.provider, attempt.model, attempt.outcome, attempt.quoted_msat, attempt.charged_msat,
-        attempt.latency_ms, attempt.first_byte_ms, *_tokens(attempt.usage),
-    )  # fmt: skip
-
-
-def _tokens(usage: Usage) -> tuple[int | None, ...]:
-    return (
-        usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens,
-        usage.reasoning_tokens,
-    )  # fmt: skip

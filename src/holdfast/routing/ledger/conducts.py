@@ -1,4 +1,4 @@
-"""How providers charged against what they quoted, kept in memory between transactions."""
+"""Whether providers charged what they quoted, kept in memory between transactions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _FIND, _WRITE = QUERIES["find_conduct"], QUERIES["write_conduct"]
 class Conducts:
     """The conduct of each provider. What was read stays true until another process writes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
         self._known: dict[str, Conduct] = {}
         self._changed: set[str] = set()
 
@@ -34,7 +34,8 @@ class Conducts:
                 continue
             before = self._of(attempt.provider)
             after = observe(before, quoted, charged)
-            self._set(attempt.provider, after)
+            if after is not before:
+                self._set(attempt.provider, after)
             if after.distrust and not before.distrust:
                 fallen.append(attempt.provider)
         return tuple(fallen)
@@ -50,17 +51,13 @@ class Conducts:
         for provider in self._changed:
             each = self._known[provider]
             recent = "".join("1" if too_high else "0" for too_high in each.recent)
-            row = (
-                provider, each.charges, each.overcharges, each.quoted_msat, each.charged_msat, recent,
-                each.distrust,
-            )  # fmt: skip
-            self._connection.execute(_WRITE, row)
+            self._cursor.execute(_WRITE, (provider, recent, each.distrust))
         self._changed.clear()
 
     def _of(self, provider: str) -> Conduct:
         conduct = self._known.get(provider)
         if conduct is None:
-            row = self._connection.execute(_FIND, (provider,)).fetchone()
+            row = self._cursor.execute(_FIND, (provider,)).fetchone()
             conduct = self._known[provider] = _conduct(row) if row else Conduct()
         return conduct
 
@@ -74,13 +71,6 @@ def read_conducts(connection: sqlite3.Connection) -> Mapping[str, Conduct]:
     return {row[0]: _conduct(row) for row in connection.execute(QUERIES["all_conducts"])}
 
 
-def _conduct(row: tuple[str, int, int, int, int, str, str]) -> Conduct:
-    _, charges, overcharges, quoted, charged, recent, distrust = row
-    return Conduct(
-        charges=charges,
-        overcharges=overcharges,
-        quoted_msat=quoted,
-        charged_msat=charged,
-        recent=tuple(each == "1" for each in recent),
-        distrust=distrust,
-    )
+def _conduct(row: tuple[str, str, str]) -> Conduct:
+    _, recent, distrust = row
+    return Conduct(recent=tuple(each == "1" for each in recent), distrust=distrust)

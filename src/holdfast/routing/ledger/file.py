@@ -9,11 +9,24 @@ from holdfast.storage.owned import Form, connect, open_owned
 from holdfast.storage.queries import load_queries
 from holdfast.storage.seam import Ack
 
+_TRUST = """
+CREATE TABLE trust (provider TEXT PRIMARY KEY, recent TEXT NOT NULL, distrust TEXT NOT NULL)
+STRICT, WITHOUT ROWID
+"""
 _FORM = Form(
     number=0x48464C47,  # "HFLG"
-    schema=2,
+    schema=3,
     made_by=Path(__file__).with_name("schema.sql"),
-    steps={1: ("ALTER TABLE requests ADD COLUMN served_tier TEXT NOT NULL DEFAULT ''",)},
+    steps={
+        1: ("ALTER TABLE requests ADD COLUMN served_tier TEXT NOT NULL DEFAULT ''",),
+        # Its table `conducts` stays for the processes of that version.
+        2: (
+            _TRUST,
+            "INSERT INTO trust SELECT provider, recent, distrust FROM conducts",
+        ),
+    },
+    # A booking changes a row or two of each of six pages, and all of each goes to the log.
+    page_bytes=2048,
 )
 QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 _SYNCHRONOUS: dict[Ack, str] = {"disk": "FULL", "os": "NORMAL", "memory": "OFF"}

@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from typing import Literal
 
-from holdfast.frozen import frozen
+from holdfast.frozen import frozen, maker
 from holdfast.routing.cost import cost_msat
 from holdfast.routing.seam import Price, Usage
 
@@ -20,6 +20,7 @@ KEPT = 256
 """How many lengths are kept of each kind."""
 ENOUGH = 8
 """From how many lengths on a kind speaks for itself."""
+_SOURCES: tuple[Source, ...] = ("request", "model", "all")
 _MOST_KINDS = 2048
 _CUT_OFF_GROWTH = 2
 
@@ -37,6 +38,7 @@ class Sample:
         return self.lengths[min(max(place, 0), len(self.lengths) - 1)]
 
 
+_sample = maker(Sample)
 DEFAULT = Sample(lengths=(50, 100, 150, 200, 300, 400, 600, 800, 1200, 2000), source="default")
 """What is believed of answers while none was seen: most are short, a few are not."""
 
@@ -56,20 +58,23 @@ class Lengths:
         reservations that trim answers would teach that answers are as short as they were trimmed.
         """
         length = tokens * _CUT_OFF_GROWTH if cut_off else tokens
+        kinds = self._kinds
         for kind in _kinds(policy, model, request_class):
-            window = self._kinds.pop(kind, None) or _Window()
+            window = kinds.get(kind)
+            if window is None:
+                window = kinds[kind] = _Window()
+            else:
+                kinds.move_to_end(kind)
             window.add(length)
-            self._kinds[kind] = window
-        while len(self._kinds) > _MOST_KINDS:
-            self._kinds.popitem(last=False)
+        while len(kinds) > _MOST_KINDS:
+            kinds.popitem(last=False)
 
     def sample(self, policy: str, model: str, request_class: str) -> Sample:
         """Return lengths of alike answers, of the model's, of all, or what is believed by default."""
-        sources: tuple[Source, ...] = ("request", "model", "all")
-        for source, kind in zip(sources, _kinds(policy, model, request_class), strict=True):
+        for source, kind in zip(_SOURCES, _kinds(policy, model, request_class), strict=True):
             window = self._kinds.get(kind)
-            if window is not None and len(window.lengths) >= ENOUGH:
-                return Sample(lengths=tuple(window.lengths), source=source)
+            if window is not None and (known := window.sample(source)) is not None:
+                return known
         return DEFAULT
 
 
@@ -82,17 +87,25 @@ def predict_cost(price: Price | None, input_tokens: int, sample: Sample) -> int 
 class _Window:
     """The last lengths, also in order of size."""
 
-    __slots__ = ("_order", "lengths")
+    __slots__ = ("_lengths", "_order", "_sample")
 
     def __init__(self) -> None:
         self._order: deque[int] = deque()
-        self.lengths: list[int] = []
+        self._lengths: list[int] = []
+        self._sample: Sample | None = None
 
     def add(self, length: int) -> None:
         self._order.append(length)
-        insort(self.lengths, length)
+        insort(self._lengths, length)
         if len(self._order) > KEPT:
-            del self.lengths[bisect_left(self.lengths, self._order.popleft())]
+            del self._lengths[bisect_left(self._lengths, self._order.popleft())]
+        self._sample = None
+
+    def sample(self, source: Source) -> Sample | None:
+        """Return the lengths as those of a source, None while they are too few."""
+        if self._sample is None and len(self._lengths) >= ENOUGH:
+            self._sample = _sample(lengths=tuple(self._lengths), source=source)
+        return self._sample
 
 
 def _kinds(policy: str, model: str, request_class: str) -> tuple[tuple[str, ...], ...]:

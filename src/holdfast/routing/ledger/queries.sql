@@ -140,17 +140,15 @@ SELECT lower(hex(request)), debit_msat, charges FROM (
 
 -- name: find_conduct
 -- How a provider charged.
-SELECT provider, charges, overcharges, quoted_msat, charged_msat, recent, distrust
-FROM conducts WHERE provider = ?;
+SELECT provider, recent, distrust FROM trust WHERE provider = ?;
 
 -- name: all_conducts
 -- How all providers charged.
-SELECT provider, charges, overcharges, quoted_msat, charged_msat, recent, distrust
-FROM conducts ORDER BY provider;
+SELECT provider, recent, distrust FROM trust ORDER BY provider;
 
 -- name: write_conduct
 -- How a provider charged up to now.
-INSERT OR REPLACE INTO conducts VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO trust (provider, recent, distrust) VALUES (?, ?, ?);
 
 -- name: charges_of_provider
 -- What a provider is known to have charged, and for how many calls.

@@ -81,14 +81,10 @@ CREATE TABLE tallies (
     UNIQUE (kind, name)
 ) STRICT;
 
--- How each provider charged against what it quoted. `recent` has a 1 for each charge that was too high
--- and a 0 for others; `distrust` says why it gets no more requests.
-CREATE TABLE conducts (
+-- Whether each provider charged what it quoted. `recent` has a 1 for each of its last charges that was too
+-- high and a 0 for others; `distrust` says why it gets no more requests.
+CREATE TABLE trust (
     provider TEXT PRIMARY KEY,
-    charges INTEGER NOT NULL,
-    overcharges INTEGER NOT NULL,
-    quoted_msat INTEGER NOT NULL,
-    charged_msat INTEGER NOT NULL,
     recent TEXT NOT NULL,
     distrust TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -42,6 +42,7 @@ class BookingSession:
         self._locks = path.with_name(f"{path.name}-users")
         self._own = LockFiles(self._locks)
         self._connection: sqlite3.Connection
+        self._cursor: sqlite3.Cursor
         self._booking: Booking
         self._commits = 0
         self._pause = threading.Event()
@@ -53,7 +54,9 @@ class BookingSession:
             raise translate(error, self._path) from error
         try:
             self._own.announce(self._process)
-            self._booking = Booking(self._connection, self._process)
+            # One for all statements, each read to its end: a connection makes one for each of them.
+            self._cursor = self._connection.cursor()
+            self._booking = Booking(self._cursor, self._process)
             self._transact([self.sweep], patient=True)
         except BaseException as error:
             self.close()
@@ -111,7 +114,7 @@ class BookingSession:
             booking.begin()
             outcomes = [_run(work, booking) for work in group]
             booking.flush()
-            self._connection.execute("COMMIT")
+            self._cursor.execute("COMMIT")
             self._commits += 1
         except BaseException:
             booking.forget()
@@ -124,14 +127,14 @@ class BookingSession:
         """Begin to write; wait that long for others who do."""
         for _ in range(int(seconds / _PAUSE_SECONDS)):
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._cursor.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
                 self._pause.wait(_PAUSE_SECONDS)
             else:
                 return
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._cursor.execute("BEGIN IMMEDIATE")
 
     def _is_log_long(self) -> bool:
         return self._commits >= _COMMITS_A_LOG

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from operator import attrgetter
 
 from holdfast.routing.ledger.entries import Scope, Spent
 from holdfast.routing.ledger.file import QUERIES
 
 _FIND, _MAKE, _WRITE = (QUERIES[name] for name in ("find_tally", "make_tally", "write_tally"))
-_MOST_KEPT = 10_000
+_row = attrgetter(
+    "settled", "reserved", "in_doubt", "unknown", "requests", "unknowns", "number"
+)  # fmt: skip
 
 
 class Tally:
@@ -26,25 +29,17 @@ class Tally:
         """All that a cap counts."""
         return self.settled + self.reserved + self.in_doubt + self.unknown
 
-    def row(self) -> tuple[int, ...]:
-        return (
-            self.settled, self.reserved, self.in_doubt, self.unknown, self.requests, self.unknowns,
-            self.number,
-        )  # fmt: skip
-
 
 class Tallies:
     """The sums of all scopes. What was read stays true until another process writes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
         self._known: dict[Scope, Tally] = {}
         self._changed: set[Tally] = set()
 
-    @property
-    def is_large(self) -> bool:
-        """Whether so many are kept that they had better be forgotten."""
-        return len(self._known) > _MOST_KEPT
+    def __len__(self) -> int:
+        return len(self._known)
 
     def forget(self) -> None:
         """Forget everything: others wrote, or the transaction was undone."""
@@ -55,24 +50,26 @@ class Tallies:
         """Return the sums of a scope, which need not be in the file yet."""
         tally = self._known.get(scope)
         if tally is None:
-            row = self._connection.execute(_FIND, scope).fetchone()
+            row = self._cursor.execute(_FIND, scope).fetchone()
             tally = self._known[scope] = Tally(row or (0,) * 7)
         return tally
 
-    def change(self, scopes: Iterable[Scope]) -> Iterable[Tally]:
+    def change(self, scopes: Iterable[Scope]) -> list[Tally]:
         """Return the sums of scopes, to be added to; `flush` writes them."""
+        tallies: list[Tally] = []
         for scope in scopes:
-            tally = self.of(scope)
+            tally = self._known.get(scope) or self.of(scope)
             if not tally.number:
-                made = self._connection.execute(_MAKE, scope)
+                made = self._cursor.execute(_MAKE, scope)
                 assert made.lastrowid
                 tally.number = made.lastrowid
-            self._changed.add(tally)
-            yield tally
+            tallies.append(tally)
+        self._changed.update(tallies)
+        return tallies
 
     def flush(self) -> None:
         """Write what was changed."""
-        self._connection.executemany(_WRITE, [tally.row() for tally in self._changed])
+        self._cursor.executemany(_WRITE, map(_row, self._changed))
         self._changed.clear()
 
 

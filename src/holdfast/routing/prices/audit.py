@@ -6,9 +6,7 @@ only. One per cent beyond that, in five of the last twenty charges, is no accide
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from holdfast.frozen import frozen
+from holdfast.frozen import frozen, replace
 from holdfast.routing.cost import format_msat
 
 WINDOW = 20
@@ -17,24 +15,16 @@ ROUNDING_MSAT = 1000
 """A provider may round each charge up to a whole sat."""
 _MOST_EXCESS = 100
 """One part in so many may be charged above the quote."""
+_FAIR = (False,) * WINDOW
 
 
 @frozen
 class Conduct:
     """How a provider charged so far. `recent` are its last charges: whether each was too high."""
 
-    charges: int = 0
-    overcharges: int = 0
-    quoted_msat: int = 0
-    charged_msat: int = 0
     recent: tuple[bool, ...] = ()
     distrust: str = ""
     """Why it gets no more requests until it is reset; empty while it may."""
-
-    @property
-    def excess_msat(self) -> int:
-        """What was charged beyond all quotes."""
-        return self.charged_msat - self.quoted_msat
 
 
 def is_overcharge(quoted_msat: int, charged_msat: int) -> bool:
@@ -44,17 +34,12 @@ def is_overcharge(quoted_msat: int, charged_msat: int) -> bool:
 
 
 def observe(conduct: Conduct, quoted_msat: int, charged_msat: int) -> Conduct:
-    """Return the conduct after another charge; distrust stays until `reset`."""
+    """Return the conduct after another charge, most often the same one; distrust stays until `reset`."""
     too_high = is_overcharge(quoted_msat, charged_msat)
+    if not too_high and conduct.recent == _FAIR:
+        return conduct
     recent = (*conduct.recent, too_high)[-WINDOW:]
-    seen = replace(
-        conduct,
-        charges=conduct.charges + 1,
-        overcharges=conduct.overcharges + too_high,
-        quoted_msat=conduct.quoted_msat + quoted_msat,
-        charged_msat=conduct.charged_msat + charged_msat,
-        recent=recent,
-    )
+    seen = replace(conduct, recent=recent)
     if seen.distrust or sum(recent) < LIMIT:
         return seen
     reason = (
@@ -65,5 +50,5 @@ def observe(conduct: Conduct, quoted_msat: int, charged_msat: int) -> Conduct:
 
 
 def reset(conduct: Conduct) -> Conduct:
-    """Return the conduct of a provider that gets another chance; its sums stay."""
+    """Return the conduct of a provider that gets another chance."""
     return replace(conduct, recent=(), distrust="")
