@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,14 @@ from holdfast.routing.providers.foreign.library import _load
 from holdfast.routing.providers.foreign.provider import ForeignProvider
 from holdfast.routing.seam import Price
 from holdfast.testing.upstream import Act, Counts, Fault, Reply, ToolUse, Upstream
+from holdfast.tracing.billing.money import Exchange
 from tests.leaping import let_leap, outwait
 from tests.proxy.serving import PATHS, provider, proxy_of, request
 from tests.routing.kit import ask
 
 SAID = Reply(text="One and two are three.", counts=Counts(input=12, output=7, cached=4))
 FREE = Price(input_msat_per_million=0, output_msat_per_million=0)
+DOLLARS = Exchange("USD", {date(2026, 1, 1): Decimal(100_000)})
 SECRET = "sk-very-secret"
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -91,6 +95,28 @@ async def test_a_workflow_gets_text_as_it_comes_with_usage_and_cost(
         exchange.headers.get("x-api-key"),
         exchange.headers.get("authorization", "")[7:],
     )
+
+
+@pytest.mark.parametrize("money", [DOLLARS, None], ids=["a rate", "no rate"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("prefix", ["openai", "openrouter"])
+async def test_what_the_endpoint_says_it_charged_is_debited_if_there_is_a_rate(
+    upstream: Upstream, prefix: str, stream: bool, money: Exchange | None
+) -> None:
+    upstream.default = Act(reply=replace(SAID, cost=0.000_05))
+    config, clock = config_of(prefix, upstream), SystemClock()
+    provider = ForeignProvider(config, clock=clock, money=money)
+    async with provider.exchange(body(), stream=stream) as exchange:
+        if stream:
+            assert [each async for each in exchange.batches()]
+        else:
+            await exchange.document()
+    assert exchange.usage.output_tokens == 7
+    # 0.00005 dollars at 100,000 a bitcoin
+    assert exchange.charged_msat == (50 if money else None)
+    reply = await provider.complete(ask(), None)
+    assert reply.cost_msat == (50 if money else 19)
+    await provider.close()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -221,6 +247,15 @@ async def test_embeddings_are_asked_for_and_paid(tmp_path: Path, upstream: Upstr
         seen = await proxy.ask("/v1/embeddings", {"model": "m", "input": ["one", "two"]})
         assert (seen.status, len(seen.data["data"])) == (200, 2)
         assert seen.headers["x-holdfast-cost-msat"] == "12"
+
+
+async def test_what_was_charged_reaches_clients_of_the_proxy(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    upstream.default = Act(reply=replace(SAID, cost=0.000_05))
+    async with proxy_of(tmp_path, [config_of("openai", upstream)], money=DOLLARS) as proxy:
+        seen = await proxy.ask(PATHS[0], request(PATHS[0], stream=False))
+        assert seen.headers["x-holdfast-cost-msat"] == "50"
 
 
 @pytest.mark.parametrize(

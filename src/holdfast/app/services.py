@@ -172,7 +172,7 @@ def provider_of(
     if config.kind == LITELLM:
         from holdfast.routing.providers.foreign.provider import ForeignProvider  # noqa: PLC0415
 
-        return ForeignProvider(config, clock=clock, learned=learned)
+        return ForeignProvider(config, clock=clock, money=money, learned=learned)
     from holdfast.routing.providers.chat import ChatProvider  # noqa: PLC0415
 
     dialect = _dialect_of(config.kind)

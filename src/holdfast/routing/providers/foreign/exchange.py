@@ -11,6 +11,7 @@ from holdfast.routing.config import ProviderConfig, Timeouts
 from holdfast.routing.dialects.seam import Batch, Document, Object
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.faults import Fault
+from holdfast.routing.prices.charges import Charges
 from holdfast.routing.seam import Usage
 from holdfast.routing.usage import read_usage
 
@@ -21,16 +22,24 @@ class ForeignExchange:
     """An answer that has begun; read it once, as `batches` or as a `document`."""
 
     free = False
-    charged_msat: int | None = None
 
-    def __init__(self, config: ProviderConfig, answer: Any, waits: Waits, failing: Failing) -> None:
+    def __init__(
+        self,
+        config: ProviderConfig,
+        answer: Any,
+        waits: Waits,
+        failing: Failing,
+        charges: Charges,
+    ) -> None:
         self.usage = Usage()
+        self.charged_msat: int | None = None
         self.calls = 1
         self.left_out: tuple[str, ...] = ()
         self._config = config
         self._answer = answer
         self._waits = waits
         self._failing = failing
+        self._charges = charges
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield chat chunks as they come.
@@ -42,7 +51,7 @@ class ForeignExchange:
         while (chunk := await self._next(answer, begun=said)) is not None:
             said = said or _says_something(chunk)
             if usage := as_object(chunk.get("usage")):
-                self.usage = read_usage(usage)
+                self._note(usage)
             # litellm ends a stream in good order also if no word of it was one of the format.
             elif not said:
                 continue
@@ -59,8 +68,13 @@ class ForeignExchange:
         document = plain(self._answer)
         if not document.get("choices"):
             raise self._empty()
-        self.usage = read_usage(as_object(document.get("usage")))
+        self._note(as_object(document.get("usage")))
         return document
+
+    def _note(self, usage: Object) -> None:
+        self.usage = read_usage(usage)
+        told = self._charges.in_usage(usage)
+        self.charged_msat = self.charged_msat if told is None else told
 
     async def _next(self, answer: AsyncIterator[object], *, begun: bool) -> Document | None:
         try:

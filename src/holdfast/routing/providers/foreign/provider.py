@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.clock import Clock
 from holdfast.errors import HoldfastError, ProviderError, ProviderRefused
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.cost import cost_msat
 from holdfast.routing.dialects.seam import Document, Object
+from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers.chat import Gathered, body_of, checked_key
 from holdfast.routing.providers.foreign.asking import chat_arguments, embedding_arguments
 from holdfast.routing.providers.foreign.exchange import ForeignExchange, Waits, plain
@@ -20,6 +21,9 @@ from holdfast.routing.providers.habits import Habits
 from holdfast.routing.providers.learned import Fitting, Learned
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 
+if TYPE_CHECKING:
+    from holdfast.tracing.billing.money import Exchange as Money
+
 
 class ForeignProvider:
     """Ask one endpoint through litellm."""
@@ -27,10 +31,16 @@ class ForeignProvider:
     embeds = True
 
     def __init__(
-        self, config: ProviderConfig, *, clock: Clock, learned: Learned | None = None
+        self,
+        config: ProviderConfig,
+        *,
+        clock: Clock,
+        money: Money | None = None,
+        learned: Learned | None = None,
     ) -> None:
         self.config = config
         self._clock = clock
+        self._charges = Charges(clock, money)
         self._learned = learned or Learned(clock)
 
     @property
@@ -57,13 +67,14 @@ class ForeignProvider:
                 for chunk in batch.chunks:
                     gathered.take(chunk)
         text = "".join(gathered.texts)
+        quoted = cost_msat(self.price(request.model), exchange.usage)
         return ModelReply(
             text=text,
             value=text,
             provider=self.name,
             model=request.model,
             usage=exchange.usage,
-            cost_msat=cost_msat(self.price(request.model), exchange.usage),
+            cost_msat=quoted if exchange.charged_msat is None else exchange.charged_msat,
             calls=exchange.calls,
             finish_reason=gathered.finish_reason or "stop",
         )
@@ -94,7 +105,7 @@ class ForeignProvider:
         def failing(error: Exception, begun: bool) -> ProviderError:  # noqa: FBT001
             return self._failure(model, error, begun=begun)
 
-        exchange = ForeignExchange(self.config, answer, waits, failing)
+        exchange = ForeignExchange(self.config, answer, waits, failing, self._charges)
         exchange.calls, exchange.left_out = calls, fitting.left_out
         try:
             await fitting.learn()
@@ -108,7 +119,7 @@ class ForeignProvider:
         return self._learned.of(self.config)
 
     async def embed(self, body: Object) -> tuple[Document, int | None]:
-        """Send a request for embeddings, and return the answer; nobody says what it charged.
+        """Send a request for embeddings, and return the answer; litellm leaves out what it charged.
 
         Raises:
             ProviderError: with its `fault`.
