@@ -198,6 +198,15 @@ async def test_each_call_is_a_span_with_its_cost_what_was_asked_and_what_was_ans
     }
 
 
+async def test_a_span_says_that_a_price_of_tokens_does_not_cover_the_call():
+    spans, searched = Spans(), Usage(input_tokens=10, output_tokens=5, beyond_tokens=True)
+    provider = scripted("p", price=price(1000, 1000), usage=searched)
+    with spans.run():
+        await router(provider, spans=spans).complete(ask())
+    told = spans.finished[0].attributes
+    assert (told["cost_msat"], told["beyond_tokens"]) == (None, True)
+
+
 async def test_text_is_streamed_and_a_cancelled_call_reaches_the_provider():
     pieces: list[str] = []
     await router(scripted("p", "a b c")).complete(ask(), pieces.append)

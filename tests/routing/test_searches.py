@@ -26,6 +26,8 @@ PLAIN = {"prompt_tokens": 33, "completion_tokens": 7163, "total_tokens": 7196}
 SAID: dict[str, dict[str, Any]] = {
     "searches": PLAIN | {"num_search_queries": 18},
     "citations": PLAIN | {"citation_tokens": 20016, "reasoning_tokens": 73997},
+    "searches, by litellm": PLAIN | {"prompt_tokens_details": {"web_search_requests": 2}},
+    "searches of Anthropic": PLAIN | {"server_tool_use": {"web_search_requests": 1}},
     "a fee by size": PLAIN | {"search_context_size": "low"},
 }
 COST = {"input_tokens_cost": 6.6e-05, "search_queries_cost": 0.09, "total_cost": 0.409393}
@@ -35,6 +37,7 @@ def test_searches_make_the_cost_of_tokens_alone_unknown_and_never_less() -> None
     told = {name: cost_msat(PRICE, read_usage(usage)) for name, usage in SAID.items()}
     assert told == dict.fromkeys(SAID)
     none = PLAIN | {"num_search_queries": 0, "citation_tokens": None, "search_context_size": None}
+    none |= {"server_tool_use": {"web_search_requests": 0}, "prompt_tokens_details": None}
     assert cost_msat(PRICE, read_usage(none)) == cost_msat(PRICE, read_usage(PLAIN)) == 57_370
     both = total_usage([read_usage(PLAIN), read_usage(SAID["searches"])])
     assert cost_msat(PRICE, both) is None

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from holdfast.routing.seam import Usage
-from holdfast.tracing.billing.usage import count_of, usage_of
+from holdfast.tracing.billing.usage import counts_beyond_tokens, usage_of
 from holdfast.tracing.meaning import TokenUsage
-
-_SEARCHES: Final = ("citation_tokens", "num_search_queries")
-_SEARCHED: Final = "search_context_size"
-"""What Perplexity counts beside tokens, and the size by which it charges a request for its search."""
 
 
 def read_usage(raw: Mapping[str, object]) -> Usage:
@@ -21,11 +16,6 @@ def read_usage(raw: Mapping[str, object]) -> Usage:
     reasoning token is in its sum exactly once. What is not told, or is no count, is None.
     """
     return sum_up(usage_of(raw), beyond_tokens=counts_beyond_tokens(raw))
-
-
-def counts_beyond_tokens(raw: Mapping[str, object]) -> bool:
-    """Whether a usage object counts what is charged and is no token of the request or the answer."""
-    return bool(raw.get(_SEARCHED)) or any(count_of(raw.get(name)) for name in _SEARCHES)
 
 
 def sum_up(told: TokenUsage, *, beyond_tokens: bool = False) -> Usage:

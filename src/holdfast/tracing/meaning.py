@@ -63,6 +63,8 @@ class ModelUse:
     streamed: bool | None = None
     told_cost: Mapping[str, int] | None = None
     """What the provider or the router says it cost: millionths of each currency, or `msat`."""
+    beyond_tokens: bool = False
+    """Whether something was charged that is no token, such as searches: no price of tokens covers it."""
 
 
 @frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -211,6 +212,32 @@ def model(number: int, **attributes: Any) -> Span:
         trace_id="a" * 32, span_id=f"{number:016x}", parent_id=None, name="m", kind="model",
         start_ns=AT, duration_ns=1, attributes={"provider": "p", "model": "m", **attributes},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("searches", [18, 0])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        lambda number: {"beyond_tokens": True} if number else {},
+        lambda number: {"gen_ai.usage.details.num_search_queries": number},
+        lambda number: {"gen_ai.usage.details.citation_tokens": number},
+        lambda number: {"response_data": {"usage": {"num_search_queries": number}}, "logfire.x": 1},
+        lambda number: {"langfuse.observation.usage_details": f'{{"citation_tokens": {number}}}'},
+    ],
+)
+def test_what_searched_costs_what_it_is_told_to_and_not_its_tokens_alone(
+    attributes: Callable[[int], dict[str, Any]], searches: int
+) -> None:
+    spans = [
+        model(1, input_tokens=100, output_tokens=10, cost_msat=700, **attributes(searches)),
+        model(2, input_tokens=100, output_tokens=10, **attributes(searches)),
+    ]
+    book = PriceTable.read({"p/m": {"currency": "sat", "input": 1000, "output": 2000}})
+    calls = calls_of(spans, [meaning_of(span) for span in spans], book=book)
+    bill = bill_of(calls)
+    assert [call.msat for call in calls] == [700, None if searches else 120]
+    assert (bill.msat, bill.unknown) == ((700, 1) if searches else (820, 0))
+    assert disagreements(calls) == ([] if searches else [calls[0]])
 
 
 def test_a_bill_adds_leaves_up_and_keeps_what_is_unknown_apart() -> None:

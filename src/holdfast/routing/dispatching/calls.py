@@ -118,7 +118,9 @@ class Call:
             "cache_write_tokens": usage.cache_write_tokens,
             "reasoning_tokens": usage.reasoning_tokens,
         }
-        told = {name: count for name, count in extra.items() if count is not None}
+        told: dict[str, int | bool] = {k: count for k, count in extra.items() if count is not None}
+        if usage.beyond_tokens:
+            told["beyond_tokens"] = True
         if told:
             self.span.set(**told)
 

@@ -30,7 +30,8 @@ from holdfast.routing.faults import Fault
 from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
 from holdfast.routing.seam import Usage
-from holdfast.routing.usage import counts_beyond_tokens, sum_up
+from holdfast.routing.usage import sum_up
+from holdfast.tracing.billing.usage import counts_beyond_tokens
 from holdfast.tracing.meaning import TokenUsage
 
 if TYPE_CHECKING:

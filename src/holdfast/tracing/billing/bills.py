@@ -118,7 +118,8 @@ def _told(
 def _priced(
     use: ModelUse, book: PriceBook | None, exchange: Exchange | None, at_ns: int
 ) -> tuple[Amount, str]:
-    price = book.price_of(use.provider, use.model, at_ns) if book is not None else None
+    known = book is not None and not use.beyond_tokens
+    price = book.price_of(use.provider, use.model, at_ns) if book and known else None
     amount = price.price(use.usage) if price is not None else None
     if price is None or amount is None:
         return Amount(), ""

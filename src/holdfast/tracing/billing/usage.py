@@ -17,6 +17,11 @@ Raw = Mapping[str, object]
 
 _MOST = 10**15
 """No report has so many tokens."""
+SEARCHES = ("citation_tokens", "num_search_queries")
+_SEARCHED = "search_context_size"
+"""What Perplexity counts beside tokens, and the size by which it charges a request for its search."""
+_SEARCHING = ("server_tool_use", "prompt_tokens_details")
+"""Where Anthropic counts its searches, and where litellm counts those of others."""
 _PARTS = frozenset(
     {"cache_read", "cache_write", "reasoning", "audio_input", "audio_output", "image_input"}
 )
@@ -45,6 +50,14 @@ def usage_of(raw: Raw) -> TokenUsage:
         if usage is not None:
             return usage
     return _openai(report)
+
+
+def counts_beyond_tokens(raw: Raw) -> bool:
+    """Whether a usage object counts what is charged and is no token of the request or the answer."""
+    if raw.get(_SEARCHED) or any(count_of(raw.get(name)) for name in SEARCHES):
+        return True
+    parts = (_mapping(raw.get(name)) for name in _SEARCHING)
+    return any(part and count_of(part.get("web_search_requests")) for part in parts)
 
 
 def split(  # noqa: PLR0913 - the members of a usage, by keyword

@@ -23,6 +23,7 @@ class Facts(TypedDict, total=False):
     provider: str
     model: str
     usage: TokenUsage
+    beyond_tokens: bool
     finish_reasons: tuple[str, ...]
     ttft_ns: int | None
     streamed: bool
@@ -134,6 +135,11 @@ def texts(value: Value) -> tuple[str, ...]:
 def flag(attributes: Attributes, *keys: str) -> bool | None:
     """Return the first truth that one of the keys holds."""
     return next((value for key in keys if isinstance(value := attributes.get(key), bool)), None)
+
+
+def any_of(attributes: Attributes, *keys: str) -> bool | None:
+    """Return true if one of the keys holds a count above 0."""
+    return any(count_of(attributes.get(key)) for key in keys) or None
 
 
 def seconds(attributes: Attributes, *keys: str) -> int | None:

@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import cast
 
 from holdfast.frozen import NamedTuple
-from holdfast.tracing.billing.usage import split_told
+from holdfast.tracing.billing.usage import SEARCHES, split_told
 from holdfast.tracing.dialects.facts import (
     Facts,
     Names,
     Wanted,
+    any_of,
     ask,
     count,
     dollars,
@@ -65,6 +66,7 @@ _WANTED = Wanted(
     ),
     streamed=ask(flag, "gen_ai.request.stream", "gen_ai.request.is_stream"),
     cost=ask(dollars, "gen_ai.usage.cost", "operation.cost"),
+    beyond_tokens=ask(any_of, *(f"gen_ai.usage.details.{name}" for name in SEARCHES)),
     tool=ask(text, "gen_ai.tool.name"),
     input=ask(first, "gen_ai.input.messages", "gen_ai.tool.call.arguments"),
     output=ask(first, "gen_ai.output.messages", "gen_ai.tool.call.result"),

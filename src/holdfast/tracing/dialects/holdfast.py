@@ -35,6 +35,7 @@ _OF_CALLS = Wanted(
     finish_reasons=ask(reasons, "finish_reason"),
     ttft_ns=ask(count, "ttft_ns"),
     streamed=ask(flag, "streamed"),
+    beyond_tokens=ask(flag, "beyond_tokens"),
 )
 _COUNTS = Wanted(
     inward=ask(count, "input_tokens"),

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from holdfast.tracing.billing.usage import usage_of
+from holdfast.tracing.billing.usage import counts_beyond_tokens, usage_of
 from holdfast.tracing.dialects.facts import Facts, Names, Wanted, ask, dollars, first, has, text
-from holdfast.tracing.meaning import Role, TokenUsage
+from holdfast.tracing.meaning import Role
 from holdfast.tracing.span import Attributes, Span, Value
 
 _ROLES: dict[str, Role] = {
@@ -50,19 +50,20 @@ def read(span: Span) -> Facts:
     facts["dialect"] = "langfuse"
     facts["role"] = _ROLES.get(text(attributes, f"{_AT}type").lower())
     facts["ttft_ns"] = _ttft(span)
-    if (usage := _usage(attributes)) is not None:
-        facts["usage"] = usage
+    if report := _report(attributes):
+        facts["usage"] = usage_of(report)
+        if counts_beyond_tokens(report):
+            facts["beyond_tokens"] = True
     if (cost := _cost(attributes)) is not None:
         facts["cost"] = cost
     return facts
 
 
-def _usage(attributes: Attributes) -> TokenUsage | None:
+def _report(attributes: Attributes) -> Mapping[str, object]:
+    """Return the usage in the words of OpenAI; empty if none is told."""
     details = _mapping(attributes.get(f"{_AT}usage_details"))
-    if not details:
-        return None
     names = {"input": "input_tokens", "output": "output_tokens", "total": "total_tokens"}
-    return usage_of({names.get(name, name): value for name, value in details.items()})
+    return {names.get(name, name): value for name, value in details.items()}
 
 
 def _cost(attributes: Attributes) -> Mapping[str, int] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from holdfast.tracing.billing.usage import usage_of
+from holdfast.tracing.billing.usage import counts_beyond_tokens, usage_of
 from holdfast.tracing.dialects.facts import Facts, Names, Wanted, ask, first, has, text
 from holdfast.tracing.span import Span
 
@@ -27,15 +27,16 @@ def read(span: Span) -> Facts:
     """Return what Logfire's attributes say."""
     attributes = span.attributes
     response = attributes.get("response_data")
-    usage = None
-    if isinstance(response, Mapping) and isinstance(response.get("usage"), Mapping):
-        usage = usage_of(cast("Mapping[str, object]", response["usage"]))
+    told = response.get("usage") if isinstance(response, Mapping) else None
+    report = cast("Mapping[str, object] | None", told if isinstance(told, Mapping) else None)
     asked = attributes.get("request_data")
     model = text(cast("Mapping[str, str]", asked), "model") if isinstance(asked, Mapping) else ""
     facts = cast("Facts", _WANTED.told(attributes))
     facts["dialect"] = "logfire"
-    facts["role"] = "model" if usage is not None or model else None
+    facts["role"] = "model" if report is not None or model else None
     facts["model"] = model
-    if usage is not None:
-        facts["usage"] = usage
+    if report is not None:
+        facts["usage"] = usage_of(report)
+        if counts_beyond_tokens(report):
+            facts["beyond_tokens"] = True
     return facts

@@ -92,4 +92,5 @@ def _use(facts: Facts) -> ModelUse:
         ttft_ns=tell("ttft_ns"),
         streamed=tell("streamed"),
         told_cost=tell("cost"),
+        beyond_tokens=bool(tell("beyond_tokens")),
     )
