@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import fail_after
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.app.proxying import open_proxy
 from holdfast.app.services import build_router
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.dispatching.health import providers_of
 from holdfast.routing.providers.habits import CHANGING, FORGOTTEN_MS, Habits
-from holdfast.routing.providers.learned import Fitting, Learned
+from holdfast.routing.providers.learned import Fitting, Learned, catching_up
 from holdfast.routing.providers.remembering import Where, decode, encode, read, write
 from holdfast.settings import load_settings
 from holdfast.testing.clock import ManualClock
 from holdfast.tracing.tracer import Tracer
+from holdfast.web.http import Answer, Request
 
 NODE = ProviderConfig(name="node", base_url="http://127.0.0.1:9/v1")
 BODY: dict[str, Any] = {"model": "m", "messages": [], "temperature": 0.2, "max_tokens": 9}
@@ -71,6 +74,36 @@ async def test_two_processes_add_to_one_file_and_learn_from_each_other(tmp_path:
     await teach(one, NO_TEMPERATURE)
     await teach(other, NO_TEMPERATURE, model="n")
     assert sorted(other.of(NODE)) == sorted(Learned(clock, path).of(NODE)) == ["m", "n"]
+
+
+async def test_a_long_life_catches_up_with_what_others_learn(tmp_path: Path) -> None:
+    clock, path = ManualClock(), tmp_path / "habits.json"
+    learned, other = Learned(clock, path), Learned(clock, path)
+    await teach(learned, NO_TEMPERATURE)
+    async with catching_up(learned):
+        for model in ("n", "o"):
+            await teach(other, NO_TEMPERATURE, model=model)
+            with fail_after(5):
+                await clock.until_sleeping()
+                clock.advance(60)
+                await clock.until_sleeping()
+            assert model in learned.of(NODE)
+    clock.advance(1)
+    await teach(other, "top_p is not supported", top_p=1)
+    await learned.catch_up()
+    assert learned.habits(NODE, "m").left_out == {"temperature", "top_p"}
+
+
+async def test_a_file_that_nobody_wrote_is_not_read_again(tmp_path: Path, caplog: Any) -> None:
+    path = tmp_path / "habits.json"
+    path.write_bytes(b"nonsense")
+    learned = Learned(ManualClock(), path)
+    for _ in range(2):
+        await learned.catch_up()
+    assert caplog.text.count("is damaged") == 1
+    path.write_bytes(b"more nonsense")
+    await learned.catch_up()
+    assert caplog.text.count("is damaged") == 2
 
 
 async def test_the_settings_count_more_than_what_was_learned_under_others(tmp_path: Path) -> None:
@@ -169,3 +202,25 @@ def test_whoever_reads_while_the_file_is_written_reads_the_old_one(tmp_path: Pat
         write(path, known, 0)
         assert decode(reading.read(), 0) == {}
     assert read(path, 0) == known
+
+
+async def test_a_proxy_learns_within_a_minute_what_a_run_learned(tmp_path: Path) -> None:
+    settings = '[providers.node]\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["m"]\n'
+    (tmp_path / "holdfast.toml").write_text(settings)
+    clock = ManualClock()
+    shown = Request({"method": "GET", "path": "/providers", "headers": ()}, never)
+    async with open_proxy(load_settings(tmp_path, {}), clock=clock) as (proxy, *_):
+        await teach(Learned(clock, tmp_path / ".holdfast" / "habits.json"), NO_TEMPERATURE)
+        sleeping = clock.sleeping
+        for seconds, without in ((59, []), (1, ["temperature"])):
+            with fail_after(5):
+                clock.advance(seconds)
+                await clock.until_sleeping(sleeping)
+            answer = await proxy.answer(shown)
+            assert isinstance(answer, Answer)
+            learned = json.loads(answer.body)["providers"][0]["learned"]
+            assert [name for each in learned for name in each["without"]] == without
+
+
+async def never() -> Any:
+    raise AssertionError

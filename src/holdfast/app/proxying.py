@@ -7,13 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from holdfast.app.discovering import keeping_models
 from holdfast.app.overseeing import overseeing
-from holdfast.app.services import build_router, open_ledger
+from holdfast.app.services import build_router, learned_of, open_ledger
 from holdfast.app.traces import open_tracer, tending
 from holdfast.app.wallets import with_accepted
 from holdfast.clock import Clock, SystemClock
 from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.routes import ProxyRoutes
 from holdfast.routing.ledger.sweeping import sweeping
+from holdfast.routing.providers.learned import catching_up
 from holdfast.settings import Settings
 from holdfast.web.application import Routes
 
@@ -30,7 +31,10 @@ async def open_proxy(
         ledger = await stack.enter_async_context(open_ledger(settings))
         if ledger is not None:
             await stack.enter_async_context(sweeping(ledger, clock))
-        router = build_router(settings, tracer, clock, ledger=ledger)
+        learned = learned_of(settings, clock)
+        if learned is not None:
+            await stack.enter_async_context(catching_up(learned))
+        router = build_router(settings, tracer, clock, ledger=ledger, learned=learned)
         stack.push_async_callback(router.close)
         await stack.enter_async_context(keeping_models(settings, router.dispatcher, clock))
         checker = await stack.enter_async_context(overseeing(settings, router, clock))

@@ -84,11 +84,12 @@ def build_router(
     clock: Clock,
     exchange: Exchange | None = None,
     ledger: Ledger | None = None,
+    learned: Learned | None = None,
 ) -> Router:
     """Return a router over the configured providers and the extractor.
 
-    What is known of the configured providers is kept in the project and shared with its other processes;
-    what `exchange` puts in their place is judged anew each time.
+    What is known of the configured providers is kept in the project and shared with its other processes
+    (`learned` is what was opened of it already); what `exchange` puts in their place is judged anew each time.
 
     Raises:
         StorageTooNew: a newer version wrote what is known of them.
@@ -98,7 +99,8 @@ def build_router(
     from holdfast.routing.router import Router  # noqa: PLC0415
 
     money = exchange_of(settings)
-    learned = _learned(settings, clock) if settings.providers and exchange is None else None
+    if learned is None and settings.providers and exchange is None:
+        learned = learned_of(settings, clock)
     configured: Sequence[Provider] = [
         provider_of(config, clock, money, learned)
         if config.prepaid is None
@@ -133,7 +135,8 @@ def _kept_board(settings: Settings, clock: Clock) -> Board | None:
     return keep(folder / "breakers.json", rules, now_ms=clock.now_ms, jitter=random)
 
 
-def _learned(settings: Settings, clock: Clock) -> Learned | None:
+def learned_of(settings: Settings, clock: Clock) -> Learned | None:
+    """Return what the project knows of its endpoints, None without a place for it."""
     from holdfast.routing.providers.learned import Learned  # noqa: PLC0415 - as above
 
     folder = faces_folder(settings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -12,7 +14,7 @@ from holdfast.clock import Clock
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.dialects.seam import Object
 from holdfast.routing.providers.habits import Habits, adapt, fitted, names_in
-from holdfast.routing.providers.remembering import Known, Where, read, write
+from holdfast.routing.providers.remembering import Known, Where, newest, read, write
 from holdfast.storage.warning import warn
 
 
@@ -25,6 +27,7 @@ class Learned:
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self.clock = clock
         self._path = path
+        self._seen = None if path is None else _state_of(path)
         self._known: Known = {} if path is None else read(path, clock.now_ms())
         self._writing = Lock()
 
@@ -58,9 +61,39 @@ class Learned:
             others = await asyncio.to_thread(self._write, self._path)
             self._known = {**others, **self._known}
 
+    async def catch_up(self) -> None:
+        """Learn what other processes wrote since."""
+        if self._path is not None:
+            others = await asyncio.to_thread(self._read_news, self._path)
+            self._known = newest(self._known, others)
+
+    def _read_news(self, path: Path) -> Known:
+        state = _state_of(path)
+        if state == self._seen:
+            return {}
+        self._seen = state
+        return read(path, self.clock.now_ms())
+
     def _write(self, path: Path) -> Known:
         with self._writing:
             return write(path, self._known, self.clock.now_ms())
+
+
+@asynccontextmanager
+async def catching_up(learned: Learned, *, every: float = 60.0) -> AsyncGenerator[None]:
+    """Learn what other processes do every so many seconds while the block goes on."""
+
+    async def keep_up() -> None:
+        while True:
+            await learned.clock.sleep(every)
+            await learned.catch_up()
+
+    task = asyncio.create_task(keep_up())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 class Fitting:
@@ -104,6 +137,15 @@ class Fitting:
         """Keep what was left out, as the endpoint took the rest."""
         if self._is_news and self._is_kept:
             await self._learned.keep(self._config, self._model, self.habits)
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells versions of a file apart, None if there is none."""
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return told.st_ino, told.st_mtime_ns, told.st_size
 
 
 def _address(config: ProviderConfig) -> str:

@@ -47,10 +47,8 @@ def read(path: Path, now_ms: int) -> Known:
 
 def write(path: Path, ours: Known, now_ms: int) -> Known:
     """Add to a file what is known here, and return all that it says then; failing is a warning."""
-    merged = dict(read(path, now_ms))
-    for where, habits in ours.items():
-        if habits.until_ms > max(now_ms, merged.get(where, Habits()).until_ms):
-            merged[where] = habits
+    counting = {where: habits for where, habits in ours.items() if habits.until_ms > now_ms}
+    merged = newest(read(path, now_ms), counting)
     kept = sorted(merged.items(), key=lambda each: each[1].until_ms)[-_MOST_KEPT:]
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -66,6 +64,16 @@ def write(path: Path, ours: Known, now_ms: int) -> Known:
             error.strerror,
         )
     return merged
+
+
+def newest(known: Known, others: Known) -> Known:
+    """Return all that is known, of each endpoint the last lesson."""
+    news = {
+        where: habits
+        for where, habits in others.items()
+        if habits.until_ms > known.get(where, Habits()).until_ms
+    }
+    return {**known, **news}
 
 
 def encode(known: Known) -> bytes:
