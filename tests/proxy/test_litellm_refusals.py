@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from holdfast.clock import SystemClock
-from holdfast.errors import ProviderRefused
+from holdfast.errors import ProviderError, ProviderRefused
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.providers.foreign.failing import failure_of
 from holdfast.routing.providers.foreign.provider import ForeignProvider
@@ -100,6 +100,49 @@ async def test_a_refusal_of_what_litellm_adds_itself_is_not_tried_again(
         with pytest.raises(ProviderRefused, match="stream_options"):
             await far("openai", url).complete(ask(), None)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("prefix", "told", "variables"),
+    [
+        ("watsonx", "project_id and space_id not set", "WX_PROJECT_ID or WX_SPACE_ID"),
+        ("cloudflare", "Missing CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_ACCOUNT_ID"),
+        ("azure", "Must provide one of the `base_url`", "AZURE_OPENAI_ENDPOINT"),
+    ],
+)
+async def test_what_else_is_missing_is_told_and_is_no_refused_key(
+    far: Callable[..., ForeignProvider],
+    monkeypatch: pytest.MonkeyPatch,
+    prefix: str,
+    told: str,
+    variables: str,
+) -> None:
+    for name in [*os.environ]:
+        if name.endswith(("_ID", "_ENDPOINT")):
+            monkeypatch.delenv(name)
+    with pytest.raises(
+        ProviderRefused, match=r"'far' lacks something that litellm needs"
+    ) as caught:
+        await far(prefix, key="secret-key").complete(ask(), None)
+    assert told in str(caught.value)
+    assert caught.value.hint == (
+        f"set {variables} where Holdfast is started, or give it below [providers.far.options] in "
+        "holdfast.toml"
+    )
+
+
+@pytest.mark.parametrize("status", [401, 500])
+async def test_an_endpoint_that_misses_something_is_not_taken_for_litellm(
+    far: Callable[..., ForeignProvider], status: int
+) -> None:
+    async def missing(sent: web.Request) -> web.Response:
+        error = {"message": "the header x_account_id is missing"}
+        return web.json_response({"error": error}, status=status)
+
+    async with endpoint(missing) as url:
+        with pytest.raises(ProviderError) as caught:
+            await far("openai", url).complete(ask(), None)
+    assert f"HTTP {status}" in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,11 @@ _NO_KEY: Final = re.compile(
 )
 """How litellm and what it uses say that they found no key."""
 _VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN)\b")
+_UNSET: Final = re.compile(
+    r"(?=.*\b[a-z]+_[a-z_]+\b)(?:.*\bnot set\b|.*\bmissing\b|.*\bmust provide\b).*", re.IGNORECASE
+)
+"""How litellm says that something else is missing, which it names."""
+_SETTING: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _SAID: Final[Mapping[Fault, str]] = {
     Fault.CONNECT: "cannot be reached",
     Fault.FIRST_BYTE: "did not begin to answer",
@@ -78,6 +83,12 @@ def failure_of(
             fault=Fault.AUTH,
         )
     status = _status_of(chain)
+    if status in {401, 500} and not (begun or _was_answered(chain)) and _UNSET.match(told):
+        return ProviderRefused(
+            f"provider {config.name!r} lacks something that litellm needs: {told}",
+            hint=_where_to_set(config, told),
+            fault=Fault.FORBIDDEN,
+        )
     plain = replace(config, api_key=None)  # nothing is left of it in the sentence
     failure = status_failure(plain, model, status, told, _retry_after(chain, now_ms))
     if failure.fault == Fault.SERVER and not _is_answer(chain):
@@ -135,6 +146,12 @@ def _where_to_put(config: ProviderConfig, told: str) -> str:
         f"set the environment variable {variable[0]} to a valid key where Holdfast is started, or "
         f'write api_key = "${{{variable[0]}}}" below [providers.{config.name}] in holdfast.toml'
     )
+
+
+def _where_to_set(config: ProviderConfig, told: str) -> str:
+    variables = " or ".join(dict.fromkeys(_SETTING.findall(told)))
+    here = f"give it below [providers.{config.name}.options] in holdfast.toml"
+    return f"set {variables} where Holdfast is started, or {here}" if variables else here
 
 
 def _retry_after(chain: list[BaseException], now_ms: int) -> float | None:
