@@ -9,8 +9,9 @@ import pytest
 
 from holdfast.errors import EntryEnded, EntryNotFound, SecretFound, UsageError
 from holdfast.memory import Change, Draft, Kind, Provenance, Standing, State, parse_namespace
-from holdfast.memory.drafts import MAX_VALUE_BYTES
 from tests.memory.desk import Desk
+
+MAX_VALUE_BYTES = 256 * 1024
 
 
 async def test_what_was_written_can_be_read_by_id_and_by_its_beginning(desk: Desk) -> None:

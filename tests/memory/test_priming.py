@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
 from holdfast.memory import PROJECT, Entry, Kind, Provenance, parse_namespace
-from holdfast.memory.priming import MIN_BUDGET, digest_of, prime
+from holdfast.memory.priming import digest_of, prime
 from tests.memory.desk import Desk
+
+MIN_BUDGET = 200
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000

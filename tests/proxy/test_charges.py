@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import NoProvider
-from holdfast.routing.prices.audit import LIMIT
 from holdfast.routing.prices.charges import HEADER, Charges
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.upstream import Act, Reply, Upstream
 from holdfast.tracing.billing.money import Exchange
 from tests.proxy.serving import provider, proxy_of, request
 from tests.routing.kit import ask
+
+LIMIT = 5
 
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
 MONEY = Exchange(

@@ -17,11 +17,13 @@ from holdfast.routing.config import ProviderConfig
 from holdfast.routing.dialects.gemini import Gemini
 from holdfast.routing.dialects.ollama import Ollama
 from holdfast.routing.providers.chat import ChatProvider
-from holdfast.routing.providers.habits import CHANGING, FORGOTTEN_MS, Habits, adapt
+from holdfast.routing.providers.habits import CHANGING, Habits, adapt
 from holdfast.routing.seam import Price
 from holdfast.testing.clock import ManualClock
 from tests.proxy.serving import PATHS, Proxy, proxy_of, request
 from tests.routing.kit import DONE, delta, endpoint
+
+FORGOTTEN_MS = 3_600_000
 
 SAID = {
     "openai": "Unsupported value: 'temperature' does not support 0.2 with this model.",

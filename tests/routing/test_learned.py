@@ -16,13 +16,15 @@ from holdfast.app.proxying import open_proxy
 from holdfast.app.services import build_router
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.dispatching.health import providers_of
-from holdfast.routing.providers.habits import CHANGING, FORGOTTEN_MS, Habits
+from holdfast.routing.providers.habits import CHANGING, Habits
 from holdfast.routing.providers.learned import Fitting, Learned, catching_up
 from holdfast.routing.providers.remembering import Where, decode, encode, read, write
 from holdfast.settings import load_settings
 from holdfast.testing.clock import ManualClock
 from holdfast.tracing.tracer import Tracer
 from holdfast.web.http import Answer, Request
+
+FORGOTTEN_MS = 3_600_000
 
 NODE = ProviderConfig(name="node", base_url="http://127.0.0.1:9/v1")
 BODY: dict[str, Any] = {"model": "m", "messages": [], "temperature": 0.2, "max_tokens": 9}

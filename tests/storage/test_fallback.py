@@ -8,11 +8,13 @@ import pytest
 
 from holdfast.errors import UsageError
 from holdfast.storage.fallback import claim_due, watch_changes
-from holdfast.storage.limits import MAX_VALUE_BYTES, check_operation, check_value
+from holdfast.storage.limits import check_operation, check_value
 from holdfast.storage.memory import MemoryStore
 from holdfast.storage.seam import ABSENT, ANY, Append, Delete, Put, Record
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.stores import FaultyStore, UnbatchedStore
+
+MAX_VALUE_BYTES = 64 * 1024 * 1024
 
 QUEUE = ("jobs",)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.tracing.current import Link
 from holdfast.tracing.propagation import (
-    BAGGAGE_BYTES,
-    STATE_CHARACTERS,
     Carried,
     extract,
     extract_lower,
@@ -21,6 +19,8 @@ from holdfast.tracing.propagation import (
     read_baggage,
     read_tracestate,
 )
+
+BAGGAGE_BYTES, STATE_CHARACTERS = 8192, 512
 
 LINK = Link("a" * 32, "b" * 16)
 PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -33,6 +33,8 @@ members = st.lists(st.tuples(tokens, texts), max_size=40)
 
 
 @given(states)
+@example({f"k{number}": "v" * 98 for number in range(10)})
+@example({f"k{number}": "v" * 49 for number in range(10)})
 def test_a_state_of_at_most_32_members_is_passed_on_as_far_as_512_characters(
     state: dict[str, str],
 ) -> None:
@@ -49,6 +51,7 @@ def test_a_state_of_at_most_32_members_is_passed_on_as_far_as_512_characters(
 
 
 @given(members)
+@example([(f"k{number}", "v" * 400) for number in range(40)])
 def test_baggage_is_passed_on_in_its_order_as_far_as_8192_bytes(
     given_members: list[tuple[str, str]],
 ) -> None:

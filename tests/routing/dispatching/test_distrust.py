@@ -18,12 +18,13 @@ from holdfast.routing.dispatching.health import health_of, providers_of
 from holdfast.routing.dispatching.request import Dispatch
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.sweeping import sweeping
-from holdfast.routing.prices.audit import LIMIT
 from holdfast.routing.seam import Usage
 from holdfast.settings import load_settings
 from holdfast.testing.clock import ManualClock
 from holdfast.web.http import Request
 from tests.routing.dispatching.kit import leading, price, say
+
+LIMIT = 5
 
 ASK = Ask(model="m", size=100, max_tokens=10)
 
@@ -102,11 +103,11 @@ async def test_the_proxy_looks_every_minute_whom_others_came_to_distrust(tmp_pat
     async with open_proxy(load_settings(tmp_path), clock=clock) as (routes, *_):
         async with leading(tmp_path / ".holdfast", None, price(1), price(2)) as dispatcher:
             await cheat(dispatcher)
+        sleeping = clock.sleeping
         for seconds, state in ((59, "closed"), (1, "distrusted")):
             with anyio.fail_after(60):
-                await clock.until_sleeping()
                 clock.advance(seconds)
-                await clock.until_sleeping()
+                await clock.until_sleeping(sleeping)
             told = json.loads((await routes.answer(shown)).body)
             assert told["providers"][0]["state"] == state
 

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.routing.cost import most_msat
-from holdfast.routing.ledger.amounts import UNTOLD_OUTPUT, amount_to_reserve
+from holdfast.routing.ledger.amounts import amount_to_reserve
 from holdfast.routing.ledger.entries import CapReached, Reservation
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.lengths import Sample
 from holdfast.routing.seam import Price
 from tests.routing.ledger.kit import TOTAL, cap, end, start
+
+UNTOLD_OUTPUT = 16_384
 
 RATE = st.integers(0, 10**8)
 PRICES = st.builds(

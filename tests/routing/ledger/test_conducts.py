@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from holdfast.routing.ledger.ledger import Ledger
-from holdfast.routing.prices.audit import LIMIT, WINDOW, Conduct
-from tests.routing.ledger.kit import end, start
+from holdfast.routing.prices.audit import Conduct
+from tests.routing.ledger.kit import end, held
+
+LIMIT, WINDOW = 5, 20
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with await Ledger.open(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
-async def held(ledger: Ledger):
-    return await ledger.reserve(start(), 1000)
 
 
 async def test_a_provider_that_overcharges_is_distrusted_everywhere_until_it_is_reset(tmp_path):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +21,6 @@ from holdfast.routing.ledger.accepting import MOST_MSAT
 from holdfast.routing.ledger.entries import (
     CapReached,
     NotOpen,
-    Reservation,
     Reserve,
     Scope,
     Settled,
@@ -32,21 +29,9 @@ from holdfast.routing.ledger.entries import (
 from holdfast.routing.ledger.ledger import Ledger
 from holdfast.routing.ledger.reports import Filters
 from holdfast.tracing.billing.money import Exchange
-from tests.routing.ledger.kit import AT, TOTAL, cap, end, start
+from tests.routing.ledger.kit import AT, TOTAL, cap, end, held, start
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with await Ledger.open(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
-async def held(ledger: Ledger, amount: int | None = 1000, *caps, **members) -> Reservation:
-    got = await ledger.reserve(start(**members), amount, caps)
-    assert isinstance(got, Reservation)
-    return got
 
 
 async def test_a_settled_request_is_debited_what_its_attempts_were_charged(ledger):

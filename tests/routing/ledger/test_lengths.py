@@ -6,19 +6,22 @@ import random
 from statistics import median
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.routing.ledger.entries import OK, Attempt, RequestEnd
 from holdfast.routing.ledger.ledger import Ledger
-from holdfast.routing.ledger.lengths import DEFAULT, ENOUGH, KEPT, Lengths, Sample, predict_cost
+from holdfast.routing.ledger.lengths import DEFAULT, Lengths, Sample, predict_cost
 from holdfast.routing.seam import Price, Usage
 from tests.routing.ledger.kit import start
+
+ENOUGH, KEPT = 8, 256
 
 LENGTH = st.integers(0, 100_000)
 
 
 @given(st.lists(LENGTH, min_size=ENOUGH, max_size=2 * KEPT))
+@example([*range(KEPT + 1)])
 def test_a_sample_is_the_last_lengths_in_order(lengths):
     learned = Lengths()
     for each in lengths:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from holdfast.routing.ledger.entries import Spent
 from holdfast.routing.ledger.ledger import Ledger
-from holdfast.routing.ledger.lengths import ENOUGH
 from holdfast.routing.ledger.reports import Filters
-from tests.routing.ledger.kit import TOTAL, end, start
+from tests.routing.ledger.kit import TOTAL, end, held, start
+
+ENOUGH = 8
 
 pytestmark = pytest.mark.anyio
 FIRST_VERSION = """
@@ -29,16 +28,6 @@ CREATE TABLE conducts (
 INSERT INTO conducts VALUES ('dear', 5, 5, 50000, 100000, '11111', 'it charged too much');
 PRAGMA user_version = 1;
 """
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with await Ledger.open(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
-async def held(ledger: Ledger):
-    return await ledger.reserve(start(), 1000)
 
 
 async def test_who_was_not_let_in_is_logged_at_no_cost_with_the_reason(ledger, caplog):

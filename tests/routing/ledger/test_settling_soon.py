@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from holdfast.errors import StorageError
 from holdfast.routing.ledger.entries import Reservation, Spent
 from holdfast.routing.ledger.ledger import Ledger
-from tests.routing.ledger.kit import TOTAL, cap, end, start
+from tests.routing.ledger.kit import TOTAL, cap, end, held, start
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with await Ledger.open(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
-async def held(ledger: Ledger, amount: int | None = 1000, *caps) -> Reservation:
-    got = await ledger.reserve(start(), amount, caps)
-    assert isinstance(got, Reservation)
-    return got
 
 
 async def test_what_is_settled_soon_is_seen_by_whoever_looks(ledger):

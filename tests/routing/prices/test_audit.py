@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.routing.prices.audit import (
-    LIMIT,
-    ROUNDING_MSAT,
-    Conduct,
-    is_overcharge,
-    observe,
-    reset,
-)
+from holdfast.routing.prices.audit import Conduct, is_overcharge, observe, reset
+
+LIMIT, ROUNDING_MSAT = 5, 1000
 
 QUOTED = st.integers(0, 10**9)
 
