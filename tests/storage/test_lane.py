@@ -86,6 +86,22 @@ async def test_what_is_left_is_told_after_a_while_though_nothing_else_comes(lane
         assert await told == (1, None)
 
 
+async def test_what_is_left_after_a_group_waits_as_long_as_what_was_left_before(
+    lane, echo, monkeypatch
+):
+    monkeypatch.setattr("holdfast.storage.lane._LATER_SECONDS", 0)  # that is a turn of the loop
+    lane.leave(1, lambda *_: None)
+    await lane.submit(2, now=True)
+    told = asyncio.get_running_loop().create_future()
+    lane.leave(3, lambda *outcome: told.set_result(outcome))
+    for _ in range(2):  # the timer of the first one has run then
+        await asyncio.sleep(0)
+    assert echo.groups == [[1, 2]]
+    with fail_after(5):
+        assert await told == (3, None)
+    assert echo.groups == [[1, 2], [3]]
+
+
 async def test_what_is_left_waits_for_a_group_until_the_lane_is_closed(lane, monkeypatch):
     monkeypatch.setattr("holdfast.storage.lane._LATER_SECONDS", 3600)
     told, error = [], UsageError("no")

@@ -60,6 +60,7 @@ class Lane(Generic[W]):
         self._at_once = 0
         self._caller = 0
         self._later: asyncio.TimerHandle | None = None
+        self._groups = 0
         self._open = False
 
     async def start(self) -> None:
@@ -162,7 +163,7 @@ class Lane(Generic[W]):
             self._is_due = True
             loop.call_soon(self._take_turn)
         elif self._later is None:
-            self._later = loop.call_later(_LATER_SECONDS, self._take_later)
+            self._later = loop.call_later(_LATER_SECONDS, self._take_later, loop, self._groups)
 
     def _is_served_at_once(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Serve the first request of this turn of the loop, if it is likely to stay the only one."""
@@ -172,9 +173,13 @@ class Lane(Generic[W]):
         self._at_once -= 1
         return self._is_served()
 
-    def _take_later(self) -> None:
+    def _take_later(self, loop: asyncio.AbstractEventLoop, groups: int) -> None:
+        """Serve what was left and has waited long enough; what came after a group was not there yet."""
         self._later = None
-        self._take_turn()
+        if groups == self._groups:
+            self._take_turn()
+        elif self._waiting and not self._is_due:
+            self._plan(loop, later=True)
 
     def _take_turn(self) -> None:
         """Serve what came in this turn of the loop, here if that can be, else in the thread."""
@@ -195,6 +200,7 @@ class Lane(Generic[W]):
         if outcomes is None:
             return False
         served, self._waiting = self._waiting, []
+        self._groups += 1
         _settle([(answer, outcome) for (answer, _), outcome in zip(served, outcomes, strict=True)])
         return True
 
