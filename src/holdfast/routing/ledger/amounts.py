@@ -45,11 +45,12 @@ def amount_to_reserve(
     if price is None:
         return Reserve(amount_msat=None, max_tokens=max_tokens)
     limit = _limit(max_tokens, lengths, quantile, untold)
-    likely = likely_tokens(max_tokens, lengths, quantile, untold)
-    least = most_msat(price, input_tokens, likely)
+    least = most_msat(price, input_tokens, min(lengths.quantile(quantile), limit))
     if room is None:
         return Reserve(amount_msat=least, max_tokens=max_tokens)
-    amount = max(least, min(most_msat(price, input_tokens, limit), room // _SHARE))
+    most, amount = most_msat(price, input_tokens, limit), max(least, room // _SHARE)
+    if most <= amount:
+        return Reserve(amount_msat=most, max_tokens=limit)
     return Reserve(amount_msat=amount, max_tokens=_affordable(price, input_tokens, amount, limit))
 
 

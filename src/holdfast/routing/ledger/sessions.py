@@ -17,7 +17,7 @@ from holdfast.storage.seam import Ack
 from holdfast.storage.sqlite.errors import BUSY_SECONDS, translate
 
 _MOST_AT_ONCE = 32
-_COMMITS_A_LOG = 200
+_COMMITS_A_LOG = 400
 _PAUSE_SECONDS = 0.001
 
 Work = Callable[[Booking], object]
