@@ -134,7 +134,7 @@ async def test_what_the_client_did_wrong(serve: Callable[..., Any]) -> None:
     wrong = await failures(clients.ways(extra_body={"stream": "yes"}))
     assert kinds(wrong) == {("BadRequestError", 400)}
     assert [getattr(error, "param", None) for _, _, error in wrong] == ["stream", "stream", None]
-    assert "stream: must be true or false" in str(wrong[2][2])
+    assert all(str(error).count("stream: must be true or false") == 1 for _, _, error in wrong)
     foreign = await failures(clients.ways(extra_headers={"Origin": "http://evil.test"}))
     assert kinds(foreign) == {("PermissionDeniedError", 403)}
     longs = await failures(clients.ways(extra_body={"more": "x" * (65 << 20)}))

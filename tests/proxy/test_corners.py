@@ -19,7 +19,7 @@ from tests.proxy.serving import PATHS, Proxy, Seen, provider, proxy_of, request
 
 TOKEN = "long-random-word"
 ASKED = (*PATHS, "/v1/embeddings", "/v1/cost")
-READ = ("/health", "/providers", "/v1/models", "/v1/stats", "/v1/requests")
+READ = ("/health", "/providers", "/v1/models", "/v1/models/m", "/v1/stats", "/v1/requests")
 
 
 @pytest.fixture

@@ -204,6 +204,19 @@ async def test_clients_raise_their_own_errors(
     assert limited.value.response.headers["retry-after"] == "7"
 
 
+@pytest.mark.parametrize("name", ["m", "only/m"])
+async def test_a_model_is_told_of_by_any_name_that_it_can_be_asked_for(
+    chat: openai.AsyncOpenAI, messages: anthropic.AsyncAnthropic, name: str
+) -> None:
+    found = await chat.models.retrieve(name)
+    assert (found.id, found.object, found.owned_by) == (name, "model", "only")
+    assert (await messages.models.retrieve(name)).id == name
+    with pytest.raises(openai.NotFoundError, match=f"did you mean '{name}'"):
+        await chat.models.retrieve(f"{name}m")
+    with pytest.raises(anthropic.NotFoundError, match=f"did you mean '{name}'"):
+        await messages.models.retrieve(f"{name}m")
+
+
 async def test_a_stream_that_breaks_off_is_an_error_of_the_client(
     chat: openai.AsyncOpenAI, messages: anthropic.AsyncAnthropic, upstream: Upstream
 ) -> None:

@@ -34,7 +34,7 @@ members = st.lists(st.tuples(tokens, texts), max_size=40)
 
 @given(states)
 @example({f"k{number}": "v" * 98 for number in range(10)})
-@example({f"k{number}": "v" * 49 for number in range(10)})
+@example({f"k{number}": "v" * 49 for number in range(9)})
 def test_a_state_of_at_most_32_members_is_passed_on_as_far_as_512_characters(
     state: dict[str, str],
 ) -> None:

@@ -24,7 +24,7 @@ from holdfast.routing.checking.reporting import floors_of
 from holdfast.routing.dialects.seam import Document
 from holdfast.routing.dispatching.dispatcher import Dispatcher
 from holdfast.routing.dispatching.explaining import explain
-from holdfast.routing.dispatching.health import health_of, models_of, providers_of
+from holdfast.routing.dispatching.health import health_of, model_of, models_of, providers_of
 from holdfast.routing.selection.choosing import ANY
 from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer, not_understood
 
@@ -38,9 +38,10 @@ FACES: Final[Mapping[str, Face]] = {
 """Where requests for models go, and the format that is spoken there."""
 
 _EMBEDDINGS: Final = "/v1/embeddings"
+_MODELS: Final = "/v1/models"
 _METHODS: Final[Mapping[str, str]] = {
     **dict.fromkeys([*FACES, _EMBEDDINGS, "/v1/cost", "/v1/feedback"], "POST"),
-    **dict.fromkeys(["/health", "/providers", "/v1/models"], "GET"),
+    **dict.fromkeys(["/health", "/providers", _MODELS], "GET"),
     **dict.fromkeys(["/v1/stats", "/v1/requests", "/v1/quality"], "GET"),
 }
 
@@ -66,7 +67,8 @@ class ProxyRoutes:
         Raises:
             Refused: an answer other than success.
         """
-        method = _METHODS.get(request.path)
+        is_model = request.path.startswith(f"{_MODELS}/")
+        method = "GET" if is_model else _METHODS.get(request.path)
         if method is None:
             return None
         if request.method != method and not (request.method == "HEAD" and method == "GET"):
@@ -106,8 +108,6 @@ class ProxyRoutes:
                 return json_answer(health, 503 if health["status"] == "unhealthy" else 200)
             case "/providers":
                 return json_answer({"providers": providers_of(self._dispatcher)})
-            case "/v1/models":
-                return json_answer(models_of(self._dispatcher))
             case "/v1/cost":
                 return json_answer(await self._explain(request))
             case "/v1/feedback":
@@ -116,8 +116,15 @@ class ProxyRoutes:
                 return json_answer(await self._feedback.known())
             case "/v1/stats":
                 return json_answer(await self._reports().stats(request.query))
-            case _:
+            case "/v1/requests":
                 return json_answer(await self._reports().requests(request.query))
+            case path:
+                return json_answer(self._models(path))
+
+    def _models(self, path: str) -> Document:
+        if path == _MODELS:
+            return models_of(self._dispatcher)
+        return model_of(self._dispatcher, path.removeprefix(f"{_MODELS}/"))
 
     async def _explain(self, request: Request) -> Document:
         ask = ask_of(request, _CHAT.read(await read_object(request)).body)

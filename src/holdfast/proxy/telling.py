@@ -64,8 +64,7 @@ def error_answer(face: Face, error: HoldfastError | Refused, request_id: str) ->
 
 def sentence(error: HoldfastError) -> str:
     """Return what an error says, with what to do about it."""
-    said = error.reason if isinstance(error, Untranslatable) else error.message
-    return f"{said}; {error.hint}" if error.hint else said
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _field(error: HoldfastError) -> str | None:

@@ -28,8 +28,8 @@ class Messages:
     def read(self, document: Object) -> AskedMessages:
         return AskedMessages(body=read_request(document))
 
-    def error(self, status: int, message: str, field: str | None = None) -> Document:
-        return error_body(status, f"{field}: {message}" if field else message)
+    def error(self, status: int, message: str, field: str | None = None) -> Document:  # noqa: ARG002 - the message names it
+        return error_body(status, message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

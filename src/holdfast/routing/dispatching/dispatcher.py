@@ -119,7 +119,7 @@ class Dispatcher:
             return plan
         if plan.rejected:
             raise _all_rejected(wanted, plan, self.distrusted)
-        raise self._unserved(wanted.model)
+        raise self.unserved(wanted.model)
 
     def _check(self, ask: Ask, policy: str) -> Check | None:
         own = self.checks.get(policy) if self.checks else None
@@ -156,7 +156,8 @@ class Dispatcher:
         except TimeoutError:
             pass
 
-    def _unserved(self, model: str) -> NoProvider:
+    def unserved(self, model: str) -> NoProvider:
+        """Return the error for a model that nobody serves; it names those that are meant."""
         from difflib import get_close_matches  # noqa: PLC0415 - only needed for a message
 
         providers = self.providers.values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from holdfast.routing.breakers.board import Board, Place, host_of
 from holdfast.routing.breakers.rules import Circuit
@@ -38,11 +38,25 @@ def models_of(dispatcher: Dispatcher) -> Document:
     owners: dict[str, list[str]] = {}
     for each in dispatcher.chooser.catalogue.every():
         owners.setdefault(each.model, []).append(each.provider)
-    models = [
-        {"id": model, "object": "model", "created": 0, "owned_by": ", ".join(sorted(set(by)))}
-        for model, by in sorted(owners.items())
-    ]
+    models = [_model(name, by) for name, by in sorted(owners.items())]
     return {"object": "list", "data": models}
+
+
+def model_of(dispatcher: Dispatcher, name: str) -> Document:
+    """Return a model, by any name that it can be asked for, in the form of that list.
+
+    Raises:
+        NoProvider: nobody serves it.
+    """
+    found = dispatcher.chooser.catalogue.named(name)
+    if not found:
+        raise dispatcher.unserved(name)
+    return _model(name, [each.provider for each in found])
+
+
+def _model(name: str, providers: Iterable[str]) -> Document:
+    by = ", ".join(sorted(set(providers)))
+    return {"id": name, "object": "model", "created": 0, "owned_by": by}
 
 
 def _provider(dispatcher: Dispatcher, provider: Provider) -> Document:
