@@ -26,7 +26,7 @@ PROSE = st.text(st.characters(exclude_characters='`{["', exclude_categories=["Cs
 
 
 def data_of(frames) -> list[str]:
-    return [frame.data.decode() for frame in frames]
+    return [data.decode() for _, data in frames]
 
 
 @given(COUNT, COUNT, COUNT, COUNT, st.integers(0, 5000))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack, aclosing
 from typing import Final
+
+import orjson
 
 from holdfast.errors import HoldfastError, ProviderError
 from holdfast.frozen import replace
 from holdfast.ids import new_run_id
-from holdfast.proxy.formats.seam import Asked, Face, StreamWriter, written
+from holdfast.proxy.formats.seam import Asked, Face, written
 from holdfast.proxy.joining import traced
 from holdfast.proxy.telling import error_answer, id_headers, status_of
 from holdfast.proxy.wishes import ask_of, limit_name, read_object
@@ -27,10 +29,9 @@ from holdfast.routing.providers.completing import Answering, exchange_with
 from holdfast.routing.providers.exchange import chunk_of
 from holdfast.routing.quality.forms import answer_text, streamed_text
 from holdfast.routing.selection.choosing import ANY
-from holdfast.web.http import Answer, Refused, Request, Streaming, json_answer
+from holdfast.web.http import Answer, Refused, Request, Streaming
 
 _OF_STREAMS: Final = frozenset({"stream", "stream_options"})
-Batches = AsyncIterator[Batch]
 
 
 class Inference:
@@ -42,7 +43,7 @@ class Inference:
     async def answer(self, request: Request, face: Face) -> Answer | Streaming:
         """Answer one request; what goes wrong is told in the client's own format."""
         request_id = str(new_run_id())
-        async with AsyncExitStack() as stack:
+        with ExitStack() as stack:
             span = stack.enter_context(traced(self._dispatcher.tracer, request, request_id))
             try:
                 asked = face.read(await read_object(request))
@@ -69,26 +70,19 @@ class Inference:
             document, told = await lead(dispatch, attempt, lambda got: answer_text(got[0]))
         if dispatch.wanted.choice is not None:
             _tell_overseer(self._dispatcher, dispatch, asked.body, answer_text(document))
-        answer = json_answer(told)
-        return Answer(body=answer.body, headers=headers | headers_of(dispatch))
+        return Answer(body=orjson.dumps(told), headers=headers | headers_of(dispatch))
 
     async def _stream(
-        self, dispatch: Dispatch, asked: Asked, headers: dict[str, str], around: AsyncExitStack
+        self, dispatch: Dispatch, asked: Asked, headers: dict[str, str], around: ExitStack
     ) -> Streaming:
         """Begin a stream; what is around it is left when the stream is."""
         choice = dispatch.wanted.choice
         if choice is not None and choice.then:
             return await self._stream_checked(dispatch, asked, headers)
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(dispatch)
-            begun = await dispatch.run(lambda call: _begin(call, asked.body))
-            dispatch.left_out = begun.answering.left_out
-            headers |= headers_of(dispatch, begun.call)
-            if choice is not None and self._dispatcher.overseer is not None:
-                _listen(self._dispatcher, dispatch, asked.body, begun)
-            around.push_async_exit(stack.pop_all())
-        pieces = _pump(around.pop_all(), dispatch, begun, asked.writer())
-        return Streaming(pieces=pieces, headers=headers)
+        passage = Passage(self._dispatcher, dispatch, asked, around)
+        pieces = passage.pieces()
+        await anext(pieces)
+        return Streaming(pieces=pieces, headers=headers | passage.headers)
 
     async def _stream_checked(
         self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]
@@ -105,17 +99,98 @@ class Inference:
 
 
 class Begun:
-    """A stream whose first good token has come; `stack` holds its connection."""
+    """A stream of one call that was read up to its first good token. Close its `batches`."""
+
+    answering: Answering
+
+    def __init__(self, call: Call, body: Object) -> None:
+        self.call = call
+        self.batches = self._read(sent(body, call))
+        self._first: list[Batch] = []
+
+    async def begin(self) -> None:
+        """Read up to the first good token.
+
+        Raises:
+            ProviderError: the stream failed before; another endpoint may be asked.
+        """
+        async for batch in self.batches:
+            self._first.append(batch)
+            if any(is_good(chunk) for chunk in batch.chunks):
+                self.call.note_first_byte()
+                return
+
+    async def whole(self) -> AsyncGenerator[Batch]:
+        """Yield what was read at the beginning, and all that follows."""
+        for batch in self._first:
+            yield batch
+        async for batch in self.batches:
+            yield batch
+
+    async def _read(self, body: Object) -> AsyncGenerator[Batch]:
+        async with exchange_with(self.call.provider, body, stream=True) as self.answering:
+            async for batch in self.answering.batches():
+                yield batch
+
+
+class Passage:
+    """A stream on its way from an endpoint to the client; `headers` are known once it has begun."""
+
+    headers: dict[str, str]
 
     def __init__(
-        self, call: Call, stack: AsyncExitStack, answering: Answering, batches: Batches
+        self, dispatcher: Dispatcher, dispatch: Dispatch, asked: Asked, around: ExitStack
     ) -> None:
-        self.call = call
-        self.stack = stack
-        self.answering = answering
-        self.batches = batches
-        self.first: list[Batch] = []
-        self.told: Callable[[], None] | None = None
+        self._dispatcher = dispatcher
+        self._dispatch = dispatch
+        self._asked = asked
+        self._around = around
+        chosen = dispatch.wanted.choice is not None
+        self._heard: list[Batch] | None = [] if chosen and dispatcher.overseer else None
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        """Yield nothing once the answer has begun well, then its events to the end, and settle.
+
+        From then on what is around the stream is left with it, and a failure is told in its last event.
+
+        Raises:
+            HoldfastError: no endpoint began well.
+        """
+        dispatch, writer, reason = self._dispatch, self._asked.writer(), ""
+        with ExitStack() as around:
+            async with dispatch:
+                begun = await dispatch.run(self._begin)
+                async with aclosing(begun.batches):
+                    dispatch.left_out = begun.answering.left_out
+                    self.headers = headers_of(dispatch, begun.call)
+                    around.push(self._around.pop_all())
+                    yield b""
+                    try:
+                        async for batch in begun.whole():
+                            reason = last_reason(batch.chunks) or reason
+                            if self._heard is not None:
+                                self._heard.append(batch)
+                            if piece := written(writer, batch):
+                                yield piece
+                        _succeed(dispatch, begun.call, begun.answering, reason)
+                    except ProviderError as error:
+                        begun.call.fail(error)
+                        yield writer.fail(status_of(error), error.message)
+                        return
+                yield writer.finish(report_of(dispatch))
+        self._tell_overseer()
+
+    async def _begin(self, call: Call) -> Begun:
+        begun = Begun(call, self._asked.body)
+        await begun.begin()
+        return begun
+
+    def _tell_overseer(self) -> None:
+        """Let what was heard be looked at, once the client has it whole."""
+        if self._heard is not None:
+            text = streamed_text(each for batch in self._heard for each in batch.chunks)
+            if text is not None:
+                _tell_overseer(self._dispatcher, self._dispatch, self._asked.body, text)
 
 
 async def _ask_whole(dispatch: Dispatch, call: Call, body: Object) -> Document:
@@ -145,65 +220,8 @@ def _tell_overseer(dispatcher: Dispatcher, dispatch: Dispatch, body: Object, tex
         overseer.answered(told)
 
 
-def _listen(dispatcher: Dispatcher, dispatch: Dispatch, body: Object, begun: Begun) -> None:
-    """Remember what a stream says, so that the overseer is told of it once the client has it whole."""
-    heard, batches = [*begun.first], begun.batches
-
-    async def listened() -> Batches:
-        async for batch in batches:
-            heard.append(batch)
-            yield batch
-
-    def told() -> None:
-        if (text := streamed_text(each for batch in heard for each in batch.chunks)) is not None:
-            _tell_overseer(dispatcher, dispatch, body, text)
-
-    begun.batches, begun.told = listened(), told
-
-
 async def _once(piece: bytes) -> AsyncGenerator[bytes]:
     yield piece
-
-
-async def _begin(call: Call, body: Object) -> Begun:
-    """Open a stream and read it up to its first good token, so that nothing failed reaches a client."""
-    exchange = exchange_with(call.provider, sent(body, call), stream=True)
-    async with AsyncExitStack() as stack:
-        answering = await stack.enter_async_context(exchange)
-        begun = Begun(call, AsyncExitStack(), answering, answering.batches())
-        async for batch in begun.batches:
-            begun.first.append(batch)
-            if any(is_good(chunk) for chunk in batch.chunks):
-                call.note_first_byte()
-                break
-        begun.stack = stack.pop_all()
-    return begun
-
-
-async def _pump(
-    stack: AsyncExitStack, dispatch: Dispatch, begun: Begun, writer: StreamWriter
-) -> AsyncGenerator[bytes]:
-    """Write a stream to its end, or honestly say that it ends before; then settle."""
-    reason = ""
-    async with stack:
-        try:
-            async with begun.stack:
-                for batch in begun.first:
-                    reason = last_reason(batch.chunks) or reason
-                    if piece := written(writer, batch):
-                        yield piece
-                async for batch in begun.batches:
-                    reason = last_reason(batch.chunks) or reason
-                    if piece := written(writer, batch):
-                        yield piece
-            _succeed(dispatch, begun.call, begun.answering, reason)
-        except ProviderError as error:
-            begun.call.fail(error)
-            yield writer.fail(status_of(error), error.message)
-            return
-        yield writer.finish(report_of(dispatch))
-    if begun.told is not None:
-        begun.told()
 
 
 def _succeed(dispatch: Dispatch, call: Call, answering: Answering, reason: str) -> None:
@@ -299,6 +317,8 @@ def _retries(dispatch: Dispatch) -> str:
 
 def last_reason(chunks: Sequence[Object]) -> str:
     """Return why an answer ended, if that is in these chunks: the last word of a first choice."""
-    firsts = [choices[0] for each in chunks if (choices := as_list(each.get("choices")))]
-    told = [reason for each in firsts if (reason := as_object(each).get("finish_reason"))]
-    return str(told[-1]) if told else ""
+    reason: object = ""
+    for chunk in chunks:
+        if choices := as_list(chunk.get("choices")):
+            reason = as_object(choices[0]).get("finish_reason") or reason
+    return str(reason)

@@ -18,7 +18,7 @@ from holdfast.proxy.inference import Inference
 from holdfast.proxy.limits import RateLimit
 from holdfast.proxy.reports import Reports
 from holdfast.proxy.telling import error_answer, id_headers, sentence, status_of
-from holdfast.proxy.wishes import account_of, ask_of, read_object
+from holdfast.proxy.wishes import ask_of, key_of, read_object
 from holdfast.routing.checking.checker import Checker
 from holdfast.routing.checking.reporting import floors_of
 from holdfast.routing.dialects.seam import Document
@@ -96,7 +96,7 @@ class ProxyRoutes:
         return error_answer(_face_of(request), refused, str(new_run_id()))
 
     def _limit_rate(self, request: Request) -> None:
-        seconds = self._limit and self._limit.take(account_of(request).key_id)
+        seconds = self._limit and self._limit.take(key_of(request))
         if seconds:
             after = {"retry-after": str(seconds)}
             raise Refused(429, "too many requests: slow down", headers=after)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 import orjson
 
 from holdfast.errors import Untranslatable
+from holdfast.frozen import maker
 from holdfast.routing.config import fingerprint
 from holdfast.routing.dialects.seam import Object
 from holdfast.routing.dispatching.asking import Ask, Complexity
@@ -19,6 +20,8 @@ from holdfast.web.guard import token_of
 from holdfast.web.http import Refused, Request
 
 _PREFIXES: Final = ("x-holdfast-", "x-arbstr-")
+_ask = maker(Ask)
+_Wishes = Mapping[str, str]
 _TIER_OF: Final[Mapping[Complexity, Tier]] = {
     "low": "local",
     "medium": "standard",
@@ -37,18 +40,14 @@ async def read_object(request: Request) -> Object:
         read = cast("object", orjson.loads(body))
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON: {error}") from error
-    if not isinstance(read, Mapping):
+    if not isinstance(read, dict):
         raise Refused(400, "the body must be a JSON object")
     return cast("Object", read)
 
 
-def account_of(request: Request) -> Account:
-    """Return who asks: the owner that a header names, and the fingerprint of the token."""
-    return Account(
-        owner=_header(request, "owner") or "",
-        run_id=_header(request, "run") or "",
-        key_id=fingerprint(token_of(request)),
-    )
+def key_of(request: Request) -> str:
+    """Return the fingerprint of the token that a request is made with."""
+    return fingerprint(token_of(request))
 
 
 def ask_of(request: Request, body: Object) -> Ask:
@@ -58,27 +57,27 @@ def ask_of(request: Request, body: Object) -> Ask:
         Refused: 400 if a header holds a word that is none of those that it may, or a count is none.
         Untranslatable: `stream` is neither true nor false.
     """
+    model, tools = cast("str", body["model"]), body.get("tools")
     messages = cast("Sequence[Object]", body.get("messages") or ())
-    most = _count(body, limit_name(body))
-    opening = tuple(_texts(messages[:2]))
     users = [each for each in messages[-8:] if each.get("role") == "user"]
-    return Ask(
-        model=cast("str", body["model"]),
-        size=len(orjson.dumps(messages)) + len(orjson.dumps(body.get("tools"))),
-        opening=opening,
-        last=" ".join(_texts(users[-1:])),
-        max_tokens=most,
+    wishes = _wishes_of(request)
+    return _ask(
+        model=model,
+        size=len(orjson.dumps(messages)) + (len(orjson.dumps(tools)) if tools else 0),
+        opening=tuple([_text(each) for each in messages[:2]]),
+        last=_text(users[-1]) if users else "",
+        max_tokens=_count(body, limit_name(body)),
         answers=_count(body, "n") or 1,
-        account=account_of(request),
-        policy=_header(request, "policy"),
-        strategy=_strategy(request),
-        tier=_tier(request),
+        account=_account_of(request, wishes),
+        policy=wishes.get("policy"),
+        strategy=_strategy(wishes),
+        tier=_tier(wishes),
         stream=_wants_stream(body),
-        request_class="tools" if body.get("tools") else "chat",
-        text="\n".join(_texts(messages)) if body["model"] == ANY else "",
+        request_class="tools" if tools else "chat",
+        text="\n".join([_text(each) for each in messages]) if model == ANY else "",
         messages=len(messages),
-        complexity=_complexity(request),
-        check=form_check(body) if body["model"] == ANY else None,
+        complexity=_complexity(wishes),
+        check=form_check(body) if model == ANY else None,
     )
 
 
@@ -113,49 +112,61 @@ def embedding_ask_of(request: Request, body: Object) -> Ask:
         raise Refused(400, "model must be the name of a model")
     if not isinstance(given, str | list) or not given:
         raise Refused(400, "input must be a text, or a list of texts or of tokens")
-    sent = orjson.dumps(given)
+    sent, wishes = orjson.dumps(given), _wishes_of(request)
     return Ask(
         model=model,
         size=len(sent),
         opening=("embeddings", sent.decode()),
         max_tokens=0,
-        account=account_of(request),
-        policy=_header(request, "policy"),
-        strategy=_strategy(request),
-        tier=_tier(request),
+        account=_account_of(request, wishes),
+        policy=wishes.get("policy"),
+        strategy=_strategy(wishes),
+        tier=_tier(wishes),
         request_class="embeddings",
     )
 
 
-def _header(request: Request, name: str) -> str | None:
-    values = (request.headers.get(prefix + name) for prefix in _PREFIXES)
-    return next((each for each in values if each), None)
+def _wishes_of(request: Request) -> _Wishes:
+    """Return what headers wish, by their names without the prefix; of two for one wish ours counts."""
+    wishes: dict[str, str] = {}
+    for name, value in request.headers.items():
+        if value and name.startswith(_PREFIXES):
+            _, whose, wish = name.split("-", 2)
+            if whose == "holdfast" or wish not in wishes:
+                wishes[wish] = value
+    return wishes
 
 
-def _strategy(request: Request) -> Strategy | None:
-    said = _header(request, "strategy")
+def _account_of(request: Request, wishes: _Wishes) -> Account:
+    """Return who asks: the owner that a header names, and the fingerprint of the token."""
+    return Account(
+        owner=wishes.get("owner", ""), run_id=wishes.get("run", ""), key_id=key_of(request)
+    )
+
+
+def _strategy(wishes: _Wishes) -> Strategy | None:
+    said = wishes.get("strategy")
     if said is not None and said not in STRATEGIES:
         raise Refused(400, f"x-holdfast-strategy must be one of {', '.join(STRATEGIES)}")
     return said
 
 
-def _tier(request: Request) -> Tier | None:
-    said = _header(request, "tier")
+def _tier(wishes: _Wishes) -> Tier | None:
+    said = wishes.get("tier")
     if said is not None and said not in TIERS:
         raise Refused(400, f"x-holdfast-tier must be one of {', '.join(TIERS)}")
     if said is not None:
         return said
-    word = _complexity(request)
+    word = _complexity(wishes)
     return None if word is None else _TIER_OF[word]
 
 
-def _complexity(request: Request) -> Complexity | None:
+def _complexity(wishes: _Wishes) -> Complexity | None:
     """Return the caller's own word on how hard a request is; any other word is ignored."""
-    said = (_header(request, "complexity") or "").lower()
+    said = wishes.get("complexity", "").lower()
     return said if said in ("low", "medium", "high") else None
 
 
-def _texts(messages: Iterable[Object]) -> Iterable[str]:
-    for message in messages:
-        content = message.get("content")
-        yield content if isinstance(content, str) else orjson.dumps(content).decode()
+def _text(message: Object) -> str:
+    content = message.get("content")
+    return content if isinstance(content, str) else orjson.dumps(content).decode()

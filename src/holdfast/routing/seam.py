@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
+
+from holdfast.frozen import frozen
 
 OFFLINE = "offline"
 """The provider that is always there and leaves nothing out of the machine."""
@@ -21,7 +22,7 @@ TIERS: Final[tuple[Tier, ...]] = ("local", "standard", "frontier")
 """How able the models of a provider are held to be, the least first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Message:
     """One message of a conversation, sent exactly as written."""
 
@@ -29,7 +30,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutputContract:
     """What a structured reply must be: a JSON Schema, and a check that also parses.
 
@@ -41,7 +42,7 @@ class OutputContract:
     parse: Callable[[str], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ModelRequest:
     """One question to a model."""
 
@@ -52,7 +53,7 @@ class ModelRequest:
     max_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Usage:
     """Tokens of a reply, as the provider counted them; None where it did not say.
 
@@ -70,7 +71,7 @@ class Usage:
     beyond_tokens: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Price:
     """Thousandths of a satoshi (msat) for a million tokens, in and out, and for a request.
 
@@ -86,7 +87,7 @@ class Price:
     reasoning_msat_per_million: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ModelReply:
     """A finished reply.
 
@@ -106,7 +107,7 @@ class ModelReply:
     extractive: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Traits:
     """What is true of a provider whatever the model.
 
@@ -120,7 +121,7 @@ class Traits:
     overhead_msat: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Account:
     """Who pays for a request: budgets and reports are kept by these names."""
 

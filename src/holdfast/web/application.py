@@ -51,6 +51,7 @@ class Application:
     def __init__(self, routes: Sequence[Routes], guard: Guard) -> None:
         self._routes = routes
         self._guard = guard
+        self._watch = _Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -59,7 +60,7 @@ class Application:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        leaving = _Leaving(request)
+        leaving = self._watch.begin(request)
         try:
             await self._serve(request, send)
         except asyncio.CancelledError:
@@ -108,31 +109,53 @@ class Application:
         raise Refused(404, f"there is nothing at {request.path}")
 
 
-class _Leaving:
-    """Cancels the current task when the client goes away, unless it is forgotten before.
+class _Watch:
+    """Cancels the tasks of requests whose clients go away.
 
-    A task that serves another one costs twice what this does; and what is answered at once is not
-    watched at all.
+    A task that serves another one costs twice what this does; and most of what is answered at once
+    is not watched at all. One timer serves all requests.
     """
+
+    def __init__(self) -> None:
+        self._unwatched: list[_Leaving] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, request: Request) -> _Leaving:
+        """Have the current task be cancelled when the client goes away, until that is forgotten."""
+        leaving = _Leaving(request)
+        self._unwatched.append(leaving)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_UNWATCHED_SECONDS, self._watch)
+        return leaving
+
+    def _watch(self) -> None:
+        self._timer = None
+        for leaving in self._unwatched:
+            leaving.watch()
+        self._unwatched.clear()
+
+
+class _Leaving:
+    """What happens when the client of the current task goes away, unless it is forgotten before."""
 
     def __init__(self, request: Request) -> None:
         self.is_cause = False
         self._request = request
         self._serving = asyncio.current_task()
         self._watching: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(_UNWATCHED_SECONDS, self._watch)
 
     def forget(self) -> None:
         if self.is_cause and self._serving is not None:
             self._serving.uncancel()
         self._serving = None
-        self._timer.cancel()
         if self._watching is not None:
             self._watching.cancel()
 
-    def _watch(self) -> None:
-        self._watching = asyncio.ensure_future(self._request.left())
-        self._watching.add_done_callback(self._leave)
+    def watch(self) -> None:
+        if self._serving is not None:
+            self._watching = asyncio.ensure_future(self._request.left())
+            self._watching.add_done_callback(self._leave)
 
     def _leave(self, watching: asyncio.Task[None]) -> None:
         if not watching.cancelled():

@@ -7,6 +7,7 @@ be ours (against names that are made to point here), and an `Origin` must be the
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from holdfast.web.http import Refused, Request
@@ -56,6 +57,7 @@ def token_of(request: Request) -> str:
     return request.headers.get("x-api-key", "").strip()
 
 
+@lru_cache(64)
 def _hostname(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()

@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
 import orjson
@@ -18,6 +26,11 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_Header = tuple[bytes, bytes]
+_EVERYWHERE: Final[Sequence[_Header]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
 MOST_BYTES = 64 << 20
 """The longest body, also after it was decompressed."""
 
@@ -70,7 +83,8 @@ class Request:
         self.headers = {name.decode("latin-1"): each.decode("latin-1") for name, each in pairs}
         self._query: bytes = scope.get("query_string", b"")
         self._receive = receive
-        self._read = asyncio.Event()
+        self._is_read = False
+        self._read: asyncio.Event | None = None
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -83,11 +97,15 @@ class Request:
         Raises:
             Refused: it is too long, or compressed in a way that is not known or broken.
         """
-        return unpacked(await self._raw_body(), self.headers.get("content-encoding", ""))
+        raw = await self._raw_body()
+        encoding = self.headers.get("content-encoding")
+        return unpacked(raw, encoding) if encoding else raw
 
     async def left(self) -> None:
         """Return when the client goes away, seen from when its body was read."""
-        await self._read.wait()
+        if not self._is_read:
+            self._read = self._read or asyncio.Event()
+            await self._read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -106,8 +124,10 @@ class Request:
                 raise _too_long()
             parts.append(part)
             if not message.get("more_body"):
-                self._read.set()
-                return b"".join(parts)
+                self._is_read = True
+                if self._read is not None:
+                    self._read.set()
+                return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
@@ -161,7 +181,7 @@ def json_answer(value: object, status: int = 200) -> Answer:
 
 async def send_answer(answer: Answer, send: Send) -> None:
     """Send an answer."""
-    await _send_head(answer, {"content-length": str(len(answer.body))}, send)
+    await _send_head(answer, [(b"content-length", b"%d" % len(answer.body))], send)
     await send({"type": "http.response.body", "body": answer.body})
 
 
@@ -170,25 +190,19 @@ async def send_streaming(answer: Streaming, send: Send) -> None:
     async with aclosing(answer.pieces) as pieces:
         # Begun before anything is sent: only what has begun can let go of what it holds.
         piece = await anext(pieces, None)
-        await _send_head(answer, {}, send)
+        await _send_head(answer, [], send)
         while piece is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             piece = await anext(pieces, None)
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _send_head(answer: Answer | Streaming, more: Mapping[str, str], send: Send) -> None:
-    headers = {
-        "content-type": answer.kind,
-        "x-content-type-options": "nosniff",
-        "cache-control": "no-store",
-        **more,
-        **answer.headers,
-    }
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(name.encode(), each.encode("latin-1")) for name, each in headers.items()],
-        }
-    )
+async def _send_head(answer: Answer | Streaming, more: Iterable[_Header], send: Send) -> None:
+    headers = [
+        (b"content-type", answer.kind.encode()),
+        *_EVERYWHERE,
+        *more,
+        *((name.encode(), each.encode("latin-1")) for name, each in answer.headers.items()),
+    ]
+    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    await send(start)

@@ -144,10 +144,10 @@ def test_arguments_that_are_no_object_cannot_be_passed_on() -> None:
 
 def events(stream: bytes) -> list[dict[str, object]]:
     made = []
-    for frame in EventFrames().feed(stream):
-        data = json.loads(frame.data)
-        assert data["type"] == frame.event
-        if frame.event != "error":  # the official client turns that into an exception
+    for event, sent in EventFrames().feed(stream):
+        data = json.loads(sent)
+        assert data["type"] == event
+        if event != "error":  # the official client turns that into an exception
             STREAM_EVENT.validate_python(data, strict=True)
         made.append(data)
     return made

@@ -190,9 +190,9 @@ def test_an_answer_that_was_ended_early_is_incomplete(finish: str, reason: str) 
 
 def events(stream: bytes) -> list[dict[str, object]]:
     told = []
-    for number, frame in enumerate(EventFrames().feed(stream)):
-        data = json.loads(frame.data)
-        assert data["type"] == frame.event
+    for number, (event, sent) in enumerate(EventFrames().feed(stream)):
+        data = json.loads(sent)
+        assert data["type"] == event
         assert data["sequence_number"] == number
         STREAM_EVENT.validate_python(data, strict=True)
         told.append(data)

@@ -58,7 +58,7 @@ def wire_of(dialect: Dialect) -> WireFormat:
 def stream(dialect: Dialect, pieces: Sequence[bytes]) -> tuple[list[Document], bool]:
     frames, reader = dialect.frames(), dialect.reader(STAMP)
     events = [frame for piece in pieces for frame in frames.feed(piece)] + frames.finish()
-    chunks = [chunk for frame in events for chunk in reader.feed(frame.event, frame.data)]
+    chunks = [chunk for event, data in events for chunk in reader.feed(event, data)]
     return chunks, reader.finished
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from holdfast.frozen import NamedTuple
 from holdfast.routing.breakers.rules import (
+    AS_NEW,
     CLOSED,
     READY,
     Circuit,
@@ -114,9 +115,11 @@ class Board:
         """
         now_ms = self._now_ms()
         self._look_around(now_ms)
+        host = host_of(place)
+        if place.provider not in self.troubled:
+            return Pass(self, {host: AS_NEW, place: AS_NEW})
         if early and not self._may_be_early(place, now_ms):
             return None
-        host = host_of(place)
         hosts, host_permit = admit(self.circuit(host), now_ms, self.rules, early=early)
         if host_permit is None:
             return None
@@ -204,9 +207,11 @@ class Board:
         first_byte_ms: int | None = None,
     ) -> None:
         """Count the outcome of a call at each of its circuits; called by `Pass`."""
-        now_ms = self._now_ms()
         if fault is None and is_slow(first_byte_ms, self.rules):
             fault = Fault.FIRST_BYTE
+        if fault is None and self.troubled.isdisjoint([each.provider for each in permits]):
+            return  # there is nothing to get over: nearly always
+        now_ms = self._now_ms()
         for place, permit in permits.items():
             circuit = self.circuit(place)
             if fault is None or not _concerns(place, fault):

@@ -94,6 +94,10 @@ class Permit(NamedTuple):
     probe: bool = False
 
 
+AS_NEW: Final = Permit(CLOSED.epoch)
+"""The right to call an endpoint of which nothing is known."""
+
+
 class Verdict(NamedTuple):
     """Whether a call may be made now: `ready`, or from when on one may ask again."""
 

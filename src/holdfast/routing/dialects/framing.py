@@ -7,10 +7,10 @@ stream"; JSON lines as one event a line.
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from itertools import repeat
+from typing import Protocol, TypeAlias
 
 from holdfast.errors import MalformedAnswer
-from holdfast.frozen import NamedTuple
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 _LONG_TAIL = 64 * 1024
@@ -19,11 +19,8 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 _BOM = b"\xef\xbb\xbf"
 
 
-class Frame(NamedTuple):
-    """One event of a stream: its name, if it was given one, and its data."""
-
-    event: str | None
-    data: bytes
+Frame: TypeAlias = "tuple[str | None, bytes]"
+"""One event of a stream: its name, if it was given one, and its data."""
 
 
 class FrameReader(Protocol):
@@ -87,10 +84,11 @@ class EventFrames:
     def feed(self, piece: bytes) -> list[Frame]:
         if self._is_simple:
             piece = self._tail + piece if self._tail else piece
-            blocks: list[bytes] = piece.split(b"\n\n")
-            self._tail = blocks.pop()
-            if len(self._tail) <= _LONG_TAIL and _are_simple(piece, blocks):
-                return [Frame(None, block[6:]) for block in blocks]
+            events, _, self._tail = piece.rpartition(b"\n\n")
+            if b"\r" not in piece and len(self._tail) <= _LONG_TAIL:
+                datas = _simple_data(events)
+                if datas is not None:
+                    return list(zip(repeat(None), datas, strict=False))
             self._is_simple, self._tail = False, b""
         return [frame for line in self._lines.feed(piece) if (frame := self._take(line))]
 
@@ -118,15 +116,17 @@ class EventFrames:
     def _dispatch(self) -> Frame | None:
         event, data = self._event, self._data
         self._event, self._data, self._size = None, [], 0
-        return Frame(event, b"\n".join(data)) if data else None
+        return (event, b"\n".join(data)) if data else None
 
 
-def _are_simple(piece: bytes, blocks: list[bytes]) -> bool:
-    """Tell whether what was cut at empty lines is one line of data each."""
-    if b"\r" in piece or len(piece) > MAX_EVENT_BYTES:
-        return False
-    # A list, as a generator costs twice as much for the few events of a piece.
-    return all([block[:6] == b"data: " and b"\n" not in block for block in blocks])  # noqa: C419
+def _simple_data(events: bytes) -> list[bytes] | None:
+    """Return the data of events if each is one line of data, else None; only LF ends lines here."""
+    if not events:
+        return []
+    if events[:6] != b"data: " or len(events) > MAX_EVENT_BYTES:
+        return None
+    datas = events[6:].split(b"\n\ndata: ")
+    return datas if events.count(b"\n") == 2 * (len(datas) - 1) else None
 
 
 class LineFrames:
@@ -136,7 +136,7 @@ class LineFrames:
         self._lines = Lines()
 
     def feed(self, piece: bytes) -> list[Frame]:
-        return [Frame(None, line) for line in self._lines.feed(piece) if line.strip()]
+        return [(None, line) for line in self._lines.feed(piece) if line.strip()]
 
     def finish(self) -> list[Frame]:
         return self.feed(b"\n")

@@ -5,9 +5,8 @@ Source: OpenAI's API reference, "Create chat completion" and "The chat completio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from holdfast.errors import MalformedAnswer
 from holdfast.routing.dialects import failing
@@ -77,7 +76,7 @@ class OpenAI:
     def decode(self, document: Object, stamp: Stamp) -> Document:  # noqa: ARG002 - it has its own
         failing.raise_error(document.get("error"))
         choices = as_objects(document.get("choices"))
-        if not choices or not all(as_object(each.get("message")) for each in choices):
+        if not choices or not all([as_object(each.get("message")) for each in choices]):  # noqa: C419
             raise MalformedAnswer(
                 f"the answer holds no message: {excerpt(write_json(document))}",
                 hint="is this really an endpoint of chat completions?",
@@ -124,26 +123,27 @@ class OpenAIReader:
         chunk = parse_object(data)
         if event == "error" or chunk.get("error"):
             failing.raise_error(chunk.get("error") or chunk)
-        if usage := as_object(chunk.get("usage")):
+        if (usage := chunk.get("usage")) and (usage := as_object(usage)):
             self._usage = usage
         choices = chunk.get("choices")
         if isinstance(choices, list):
-            for choice in cast("list[object]", choices):
-                self._note(as_object(choice))
+            self._note(choices)  # pyright: ignore[reportUnknownArgumentType] - a cast is dearer
         elif usage:
             chunk["choices"], self.passes = [], False
         else:
             raise MalformedAnswer(f"an event of the stream is no chunk: {excerpt(data)}")
         return (chunk,)
 
-    def _note(self, choice: Object) -> None:
-        index = choice.get("index", 0)
-        index = index if isinstance(index, int) else 0
-        if isinstance(choice.get("finish_reason"), str):
-            self._open.discard(index)
-            self._closed.add(index)
-        elif index not in self._closed:
-            self._open.add(index)
+    def _note(self, choices: Iterable[object]) -> None:
+        for choice in choices:
+            fields = as_object(choice)
+            index = fields.get("index", 0)
+            index = index if isinstance(index, int) else 0
+            if isinstance(fields.get("finish_reason"), str):
+                self._open.discard(index)
+                self._closed.add(index)
+            elif index not in self._closed:
+                self._open.add(index)
 
 
 def _plain(messages: object) -> list[object]:

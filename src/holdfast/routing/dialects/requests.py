@@ -54,7 +54,7 @@ def read_messages(body: Object) -> Sequence[Object]:
     if not isinstance(messages, list) or not messages:
         raise Untranslatable("messages", "must be a list with at least one message")
     for place, message in enumerate(cast("list[object]", messages)):
-        if not isinstance(message, Mapping):
+        if type(message) is not dict and not isinstance(message, Mapping):
             raise Untranslatable(f"messages[{place}]", "must be an object")
         role = cast("Object", message).get("role")
         if role not in ROLES:

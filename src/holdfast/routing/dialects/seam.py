@@ -11,10 +11,9 @@ Dialects are pure and trust nothing that they read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.frozen import NamedTuple
+from holdfast.frozen import NamedTuple, frozen
 from holdfast.routing.dialects.framing import FrameReader
 from holdfast.tracing.meaning import TokenUsage
 
@@ -25,7 +24,7 @@ Document = dict[str, object]
 """A JSON object that was made here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stamp:
     """What an answer is given where its endpoint gives none: id, Unix seconds, model."""
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from holdfast.clock import Clock
 from holdfast.errors import ProviderError
+from holdfast.frozen import maker
 from holdfast.routing.breakers.board import Pass
 from holdfast.routing.cost import cost_msat
 from holdfast.routing.faults import Fault
@@ -24,6 +25,7 @@ _NOT_CHARGED: Final = frozenset(
 )  # fmt: skip
 """Faults that an endpoint answers with instead of working: nobody charges for them."""
 
+_attempt = maker(Attempt)
 Ended = Callable[["Call", Attempt], None]
 
 
@@ -108,26 +110,22 @@ class Call:
         self.span.__exit__(kind, cause, None)
 
     def _set_usage(self, usage: Usage) -> None:
-        self.span.set(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost_msat=self.cost_msat,
-        )
-        extra = {
-            "cache_read_tokens": usage.cache_read_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
+        told: dict[str, int | bool | None] = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cost_msat": self.cost_msat,
         }
-        told: dict[str, int | bool] = {k: count for k, count in extra.items() if count is not None}
+        for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens"):
+            if (count := getattr(usage, name)) is not None:
+                told[name] = count
         if usage.beyond_tokens:
             told["beyond_tokens"] = True
-        if told:
-            self.span.set(**told)
+        self.span.set(**told)
 
     def _end(self, outcome: str, charged: int | None, quoted: int | None, usage: Usage) -> None:
         self._is_open = False
         place = self.candidate.endpoint.place
-        attempt = Attempt(
+        attempt = _attempt(
             provider=place.provider,
             model=place.model,
             outcome=outcome,

@@ -8,9 +8,9 @@ from functools import partial
 
 from holdfast.clock import Clock
 from holdfast.errors import HoldfastError, NoProvider, UsageError
-from holdfast.frozen import replace
+from holdfast.frozen import maker, replace
 from holdfast.routing.breakers.board import Board
-from holdfast.routing.config import Budgets, RoutingConfig
+from holdfast.routing.config import RoutingConfig
 from holdfast.routing.dispatching.asking import Ask, policy_of
 from holdfast.routing.dispatching.modelling import choose
 from holdfast.routing.dispatching.overseeing import Overseer
@@ -27,6 +27,7 @@ from holdfast.routing.selection.expected import Tokens
 from holdfast.routing.selection.speed import Speeds
 from holdfast.tracing.tracer import Tracer
 
+_wanted, _cap = maker(Wanted), maker(Cap)
 _LISTED = 20
 """How many models of a provider a message names."""
 _MOST_MESSAGE = 300
@@ -92,9 +93,10 @@ class Dispatcher:
         if ask.max_tokens is not None:
             likely = min(likely, ask.max_tokens)
         key, now_ms = conversation_key(ask.account.owner, ask.opening), self.clock.now_ms()
-        wanted = Wanted(
+        wanted = _wanted(
             model=ask.model,
             tokens=Tokens(ask.input_tokens, likely),
+            conversation=key,
             policy=policy,
             strategy=ask.strategy or self.config.strategy,
             tier=ask.tier,
@@ -143,9 +145,20 @@ class Dispatcher:
         if self.ledger is not None:
             self.ledger.refuse(start, error.message[:_MOST_MESSAGE])
 
-    def caps(self, account: Account) -> Sequence[Cap]:
+    def caps(self, account: Account) -> list[Cap]:
         """Return the budgets that a request of an account is under."""
-        return list(_caps(self.config.budgets, account))
+        budgets = self.config.budgets
+        named = (
+            ("total", "", budgets.total_msat),
+            ("run", account.run_id, budgets.run_msat),
+            ("owner", account.owner, budgets.owner_msat),
+            ("key", account.key_id, budgets.key_msat),
+        )
+        return [
+            _cap(scope=Scope(kind, name), limit_msat=limit)
+            for kind, name, limit in named
+            if limit is not None and (name or kind == "total")
+        ]
 
     async def wait_for_change(self, seconds: float) -> None:
         """Return when a circuit changes its state, or after a while."""
@@ -193,19 +206,6 @@ def offers_of(providers: Iterable[Provider]) -> list[Offer]:
         )
         for each in providers
     ]
-
-
-def _caps(budgets: Budgets, account: Account) -> Iterable[Cap]:
-    if budgets.total_msat is not None:
-        yield Cap(scope=Scope("total"), limit_msat=budgets.total_msat)
-    named = (
-        ("run", account.run_id, budgets.run_msat),
-        ("owner", account.owner, budgets.owner_msat),
-        ("key", account.key_id, budgets.key_msat),
-    )
-    for kind, name, limit in named:
-        if limit is not None and name:
-            yield Cap(scope=Scope(kind, name), limit_msat=limit)
 
 
 def _all_rejected(wanted: Wanted, plan: Plan, distrusted: Mapping[str, str]) -> NoProvider:

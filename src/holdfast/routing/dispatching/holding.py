@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import islice
 
+from holdfast.frozen import maker
 from holdfast.routing.cost import dearest_rates
 from holdfast.routing.dispatching.asking import Ask
 from holdfast.routing.ledger.entries import RequestStart
 from holdfast.routing.seam import Price
 from holdfast.routing.selection.choosing import Plan, Wanted
 
+_start = maker(RequestStart)
 _MOST_NAME = 200
 """Characters of a name from outside that are logged."""
 _PRICED = 3
@@ -21,7 +23,7 @@ def start_of(
 ) -> RequestStart:
     """Return what is known of a request before anything is sent, also of one that nobody may serve."""
     account, choice = ask.account, wanted.choice if wanted else None
-    return RequestStart(
+    return _start(
         id=request_id,
         at_ms=at_ms,
         model=ask.model[:_MOST_NAME],
@@ -51,6 +53,8 @@ def times(price: Price | None, answers: int) -> Price | None:
 
 def dearest(plan: Plan) -> Price | None:
     """Return a price that none of the priced endpoints likely to be asked is above; None if there is none."""
+    if len(plan.candidates) == 1 and not plan.waiting:
+        return plan.candidates[0].endpoint.price
     prices = (each.endpoint.price for each in (*plan.candidates, *plan.waiting))
     known = [*islice((each for each in prices if each is not None), _PRICED)]
     if not known:

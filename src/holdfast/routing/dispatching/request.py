@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from holdfast.errors import BudgetExceeded, HoldfastError, ProviderError, ProviderUnavailable
-from holdfast.frozen import replace
+from holdfast.frozen import maker, replace
 from holdfast.ids import new_run_id
 from holdfast.routing.cost import total
 from holdfast.routing.dispatching.asking import Ask
@@ -34,9 +34,9 @@ from holdfast.routing.ledger.entries import (
 from holdfast.routing.quality.choices import Step
 from holdfast.routing.seam import Price
 from holdfast.routing.selection.choosing import Candidate, Plan
-from holdfast.routing.selection.conversations import conversation_key
 
 T = TypeVar("T")
+_end = maker(RequestEnd)
 _DAY_MS = 86_400_000
 
 _PAUSE_MS = 500
@@ -219,7 +219,7 @@ class Dispatch:
         self.served = attempt
         place, usage = call.candidate.endpoint.place, attempt.usage
         now_ms = self._all.clock.now_ms()
-        key = conversation_key(self.ask.account.owner, self.ask.opening)
+        key = self.wanted.conversation
         self._all.conversations.note(key, place, usage.input_tokens, now_ms)
         first = attempt.latency_ms if attempt.first_byte_ms is None else attempt.first_byte_ms
         self._all.speeds.note(place, first, attempt.latency_ms, usage.output_tokens)
@@ -233,8 +233,10 @@ class Dispatch:
     def _untold(self) -> int:
         """Return the most tokens out of a request that names no limit: the model's own, if that is known."""
         usual = self._all.config.untold_max_tokens
-        known = (self._all.most_output(each.endpoint) for each in self.plan.candidates[:1])
-        return next((min(usual, most) for most in known if most), usual)
+        if not self.plan.candidates:
+            return usual
+        most = self._all.most_output(self.plan.candidates[0].endpoint)
+        return min(usual, most) if most else usual
 
     def _needs_more(self, candidate: Candidate) -> bool:
         """Tell whether what is held does not pay for a call: the last was charged, or it is dearer."""
@@ -262,7 +264,7 @@ class Dispatch:
         return start_of(self.id, self.ask, self._all.clock.now_ms(), self.wanted, _first(self.plan))
 
     def _caps(self) -> list[Cap]:
-        caps = list(self._all.caps(self.ask.account))
+        caps = self._all.caps(self.ask.account)
         if (day := self._all.config.budgets.day_msat) is not None:
             today = day_scope(self._all.clock.now_ms() // _DAY_MS)
             caps.append(Cap(scope=today, limit_msat=day))
@@ -292,7 +294,7 @@ class Dispatch:
             await ledger.release(held, REFUSED if refused else CANCELLED, _reason(error))
             return
         served = self.served
-        end = RequestEnd(
+        end = _end(
             outcome=OK if served is not None and error is None else _outcome(error, self.attempts),
             attempts=tuple(self.attempts),
             provider=served.provider if served else "",
@@ -327,7 +329,8 @@ class Dispatch:
 
 def _first(plan: Plan) -> str:
     """Return the provider that is asked first."""
-    return next((e.endpoint.provider for e in (*plan.candidates, *plan.waiting)), "")
+    first = plan.candidates or plan.waiting
+    return first[0].endpoint.provider if first else ""
 
 
 def _led_by(plan: Plan, first: tuple[str, str] | None) -> Plan:

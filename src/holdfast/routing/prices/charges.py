@@ -11,6 +11,7 @@ from math import ceil
 from typing import cast
 
 from holdfast.clock import Clock
+from holdfast.routing.dialects.values import as_object
 from holdfast.routing.prices.units import read_amount
 from holdfast.tracing.billing.money import Exchange
 
@@ -35,9 +36,7 @@ class Charges:
 
     def in_usage(self, usage: object) -> int | None:
         """Return what the usage of an answer says, None if it says nothing that can be read."""
-        cost = (
-            cast("Mapping[str, object]", usage).get("cost") if isinstance(usage, Mapping) else None
-        )
+        cost = as_object(usage).get("cost")
         if cost is None:
             return None
         if not isinstance(cost, Mapping):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
+from itertools import count
+from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 import orjson
@@ -27,7 +29,7 @@ from holdfast.routing.faults import Fault
 from holdfast.routing.prices.charges import Charges
 from holdfast.routing.providers import failures
 from holdfast.routing.providers.exchange import Exchange
-from holdfast.routing.providers.habits import Habits
+from holdfast.routing.providers.habits import TAKES_ALL, Habits
 from holdfast.routing.providers.learned import Fitting, Learned
 from holdfast.routing.seam import ModelReply, ModelRequest, OnText, Price, Traits
 from holdfast.routing.structured import is_strict
@@ -56,6 +58,7 @@ class ChatProvider:
         learned: Learned | None = None,
     ) -> None:
         self._config = config
+        self._traits = config.traits
         self._clock = clock
         self._dialect = dialect
         self._charges = Charges(clock, money)
@@ -74,7 +77,7 @@ class ChatProvider:
 
     @property
     def traits(self) -> Traits:
-        return self._config.traits
+        return self._traits
 
     def models(self) -> tuple[str, ...]:
         return tuple(self._models)
@@ -125,7 +128,7 @@ class ChatProvider:
         Raises:
             ProviderError: with its `fault`.
         """
-        dialect, model = self._speak(Habits()), cast("str", body["model"])
+        dialect, model = self._speak(TAKES_ALL), cast("str", body["model"])
         sent = orjson.dumps(body, default=dict)
         with closing(await self._send(dialect, "/embeddings", sent)) as answer:
             if answer.status != 200:
@@ -161,10 +164,10 @@ class ChatProvider:
         waits = self._config.timeouts.connect
         try:
             async with asyncio.timeout(waits):
-                with closing(await self._send(self._speak(Habits()), path, None)) as answer:
+                with closing(await self._send(self._speak(TAKES_ALL), path, None)) as answer:
                     if answer.status == 200:
                         return await answer.read_all()
-                    _, error = await self._rejection(self._speak(Habits()), path, answer)
+                    _, error = await self._rejection(self._speak(TAKES_ALL), path, answer)
                     raise error
         except TimeoutError:
             raise ProviderUnavailable(
@@ -192,8 +195,7 @@ class ChatProvider:
             finish_reason=gathered.finish_reason or "stop",
         )
 
-    @asynccontextmanager
-    async def exchange(self, body: Object, *, stream: bool) -> AsyncGenerator[Exchange]:
+    def exchange(self, body: Object, *, stream: bool) -> AbstractAsyncContextManager[Exchange]:
         """Send a chat body and give its answer; leaving early stops the work upstream.
 
         What an endpoint does not understand and the answer can do without is left out then, and from
@@ -203,33 +205,32 @@ class ChatProvider:
             ProviderError: with its `fault`.
             Untranslatable: the endpoint's format has no words for a part of the request.
         """
+        return _Exchanging(self, body, stream=stream)
+
+    async def begin(self, body: Object, *, stream: bool) -> Exchange:
+        """Do what `exchange` does, for a caller who closes what he gets."""
         fitting, model = Fitting(self._learned, self._config, body), cast("str", body["model"])
         stamp = Stamp(id="", created=self._clock.now_ms() // 1000, model=model)
-        calls, exchange = 0, None
-        while True:
-            calls += 1
+        for calls in count(1):
             dialect = self._speak(fitting.habits)
+            sent = dialect.encode({**fitting.body, "stream": stream})
+            path = dialect.path(model, stream=stream)
+            answer = await self._send(dialect, path, orjson.dumps(sent, default=dict))
             try:
-                sent = dialect.encode({**fitting.body, "stream": stream})
-                path = dialect.path(model, stream=stream)
-                sending = self._send(dialect, path, orjson.dumps(sent, default=dict))
-                with closing(await sending) as answer:
-                    if answer.status == 200:
-                        exchange = Exchange(
-                            self._config, dialect, answer, stamp, calls, self._charges
-                        )
-                        await fitting.learn()
-                        exchange.left_out = fitting.left_out
-                        yield exchange
-                        return
-                    message, error = await self._rejection(dialect, model, answer)
-                    status = answer.status
-            except ProviderUnavailable:
-                if exchange is not None and exchange.finished:
-                    return  # the answer itself is complete: only its tail is missing
+                if answer.status == 200:
+                    await fitting.learn()
+                    exchange = Exchange(self._config, dialect, answer, stamp, calls, self._charges)
+                    exchange.left_out = fitting.left_out
+                    return exchange
+                status = answer.status
+                message, error = await self._rejection(dialect, model, answer)
+            except BaseException:
+                answer.close()
                 raise
+            answer.close()
             if status not in (400, 422) or not fitting.adapt(message):
                 raise error
+        raise AssertionError("counting has no end")
 
     def learned(self) -> Mapping[str, Habits]:
         """Return what was learned and is left out for now, by model."""
@@ -242,7 +243,7 @@ class ChatProvider:
     def _speak(self, habits: Habits) -> Dialect:
         if self._dialect is not None:
             return self._dialect
-        if habits == Habits():
+        if habits is TAKES_ALL:
             return _PLAIN
         return OpenAI(
             stream_usage=habits.usage,
@@ -276,6 +277,31 @@ class ChatProvider:
         after = failures.parse_retry_after(answer.headers.get("retry-after"), self._clock.now_ms())
         message = dialect.error_text(answer.status, body[:_MAX_ERROR_BYTES])
         return message, failures.status_failure(self._config, model, answer.status, message, after)
+
+
+class _Exchanging:
+    """An exchange that lasts as long as a block."""
+
+    __slots__ = ("_body", "_exchange", "_provider", "_stream")
+
+    def __init__(self, provider: ChatProvider, body: Object, *, stream: bool) -> None:
+        self._provider = provider
+        self._body = body
+        self._stream = stream
+
+    async def __aenter__(self) -> Exchange:
+        self._exchange = await self._provider.begin(self._body, stream=self._stream)
+        return self._exchange
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._exchange.close()
+        # Where the answer is complete only its tail is missing.
+        return isinstance(error, ProviderUnavailable) and self._exchange.finished
 
 
 @dataclass(slots=True)

@@ -34,11 +34,12 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._lost = lost
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
         self._head: list[tuple[bytes, bytes]] = []
         self._head_size = 0
         self._pieces: list[bytes] = []
         self._size = 0
+        self.on_body = self._pieces.append  # called by the parser for each piece
+        self._parser = httptools.HttpResponseParser(self)
         self._is_asked = False
         self._has_head = False
         self._is_whole = False
@@ -110,6 +111,7 @@ class Connection(asyncio.Protocol):
     def rest(self) -> None:
         """Wait for the next request: what comes before it is no answer."""
         self._is_asked = False
+        self.kept_at = self._loop.time()
 
     def close(self) -> None:
         """End the connection at once, and with it the work of the other side."""
@@ -156,7 +158,10 @@ class Connection(asyncio.Protocol):
         if not self._is_asked:
             self._break("something came that was not asked for")
             return
-        self._head_size += 0 if self._has_head else len(data)
+        if self._has_head:
+            self._size += len(data)
+        else:
+            self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -202,10 +207,6 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         self._has_head = self.status >= 200
-
-    def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
-        self._size += len(body)
 
     def on_message_complete(self) -> None:
         if not self._has_head:  # an interim answer: the real one follows (RFC 9110, section 15.2)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import orjson
@@ -89,19 +88,20 @@ class Exchange:
             yield Batch([chunk_of(document)])
             return
         frames, reader = self._dialect.frames(), self._dialect.reader(self._stamp)
-        with self._named_faults():
-            try:
-                while not reader.ended:
-                    batch = self._batch(reader, frames.feed(piece) if piece else frames.finish())
-                    if batch.chunks:
-                        yield batch
-                    if self._failed is not None:
-                        raise self._failed
-                    if not piece:
-                        break
-                    piece = b"" if reader.ended else await self._answer.read()
-            finally:
-                self._told, self.finished = reader.usage, reader.finished
+        try:
+            while not reader.ended:
+                batch = self._batch(reader, frames.feed(piece) if piece else frames.finish())
+                if batch.chunks:
+                    yield batch
+                if self._failed is not None:
+                    raise self._failed
+                if not piece:
+                    break
+                piece = b"" if reader.ended else await self._answer.read()
+        except (ErrorInAnswer, MalformedAnswer) as error:
+            raise self._named(error) from None
+        finally:
+            self._told, self.finished = reader.usage, reader.finished
         if not reader.finished:
             raise ProviderUnavailable(
                 f"provider {self._config.name!r} broke off before the end of its answer",
@@ -117,6 +117,10 @@ class Exchange:
         """
         return self._read_document(await self._answer.read_all())
 
+    def close(self) -> None:
+        """Let the endpoint go; before the end of the answer that stops its work."""
+        self._answer.close()
+
     async def _first(self) -> bytes:
         """Return the beginning of a body up to the first byte that is not white space."""
         begun = await self._answer.read()
@@ -125,7 +129,7 @@ class Exchange:
         return begun
 
     def _read_document(self, body: bytes) -> Document:
-        if body.lstrip()[:1] == b"<":
+        if body[:1] != b"{" and body.lstrip()[:1] == b"<":
             raise ProviderRefused(
                 f"provider {self._config.name!r} answered with a web page",
                 hint=f"check its base_url {self._config.base_url!r}; it usually ends in /v1",
@@ -135,11 +139,13 @@ class Exchange:
             read = cast("object", orjson.loads(body))
         except orjson.JSONDecodeError:
             read = None
-        if not isinstance(read, Mapping):
+        if not isinstance(read, dict):
             raise self._malformed()
         answer = cast("Object", read)
-        with self._named_faults():
+        try:
             document = self._dialect.decode(answer, self._stamp)
+        except (ErrorInAnswer, MalformedAnswer) as error:
+            raise self._named(error) from None
         self.finished = True
         self._told = self._dialect.usage(answer)
         self._note_usage(document.get("usage"))
@@ -176,20 +182,15 @@ class Exchange:
             fault=Fault.MALFORMED,
         )
 
-    @contextmanager
-    def _named_faults(self) -> Generator[None]:
-        """Raise faults of reading as errors that say whose answer it was."""
-        try:
-            yield
-        except ErrorInAnswer as error:
-            raise failures.body_failure(self._config, self._stamp.model, error) from None
-        except MalformedAnswer as error:
-            raise ProviderUnavailable(
-                f"provider {self._config.name!r} sent an answer that cannot be read: "
-                f"{error.message}",
-                hint=error.hint or "try again; the part that arrived is not used",
-                fault=error.fault,
-            ) from None
+    def _named(self, error: ErrorInAnswer | MalformedAnswer) -> ProviderError:
+        """Return a fault of reading as an error that says whose answer it was."""
+        if isinstance(error, ErrorInAnswer):
+            return failures.body_failure(self._config, self._stamp.model, error)
+        return ProviderUnavailable(
+            f"provider {self._config.name!r} sent an answer that cannot be read: {error.message}",
+            hint=error.hint or "try again; the part that arrived is not used",
+            fault=error.fault,
+        )
 
 
 def chunk_of(document: Object) -> Document:

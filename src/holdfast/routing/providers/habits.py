@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
 
+from holdfast.frozen import frozen, replace
 from holdfast.routing.dialects.openai import EXTENSIONS
 from holdfast.routing.dialects.seam import Object
 
@@ -39,7 +39,7 @@ _ABOUT_A_VALUE = re.compile(
 """What is said where another value, or one field without the other, would be taken."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Habits:
     """The parts of the API that not every endpoint has, as far as this one was seen to.
 
@@ -52,6 +52,10 @@ class Habits:
     extensions: bool = True
     left_out: frozenset[str] = frozenset()
     until_ms: int = 0
+
+
+TAKES_ALL: Final = Habits()
+"""The habits of an endpoint of which nothing was learned."""
 
 
 def learned_by(provider: object) -> Mapping[str, Habits]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import cast
 
 from holdfast.clock import Clock
+from holdfast.frozen import replace
 from holdfast.routing.config import ProviderConfig
 from holdfast.routing.dialects.seam import Object
-from holdfast.routing.providers.habits import Habits, adapt, fitted, names_in
+from holdfast.routing.providers.habits import TAKES_ALL, Habits, adapt, fitted, names_in
 from holdfast.routing.providers.remembering import Known, Where, newest, read, write
 from holdfast.storage.warning import warn
+
+_SCHEMALESS = Habits(schema=False)
 
 
 class Learned:
@@ -33,12 +35,15 @@ class Learned:
 
     def habits(self, config: ProviderConfig, model: str) -> Habits:
         """Return what is known of a model of a provider."""
-        known = self._known.get(Where(config.name, _address(config), model))
+        known = self._find(config, model) if self._known else None
         if known is None or known.until_ms <= self.clock.now_ms():
-            return Habits(schema=config.structured_output != "none")
+            return _SCHEMALESS if config.structured_output == "none" else TAKES_ALL
         if config.structured_output != "auto":  # the file may be older than the setting
             return replace(known, schema=config.structured_output != "none")
         return known
+
+    def _find(self, config: ProviderConfig, model: str) -> Habits | None:
+        return self._known.get(Where(config.name, _address(config), model))
 
     def of(self, config: ProviderConfig) -> dict[str, Habits]:
         """Return what was learned of a provider and counts now, by model."""

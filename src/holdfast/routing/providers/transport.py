@@ -46,10 +46,11 @@ class Transport:
             ProviderUnavailable: no connection, too slow, or cut off.
             ProviderRefused: a bad address, or a certificate that cannot be trusted.
         """
-        wait = _Wait(self._config.timeouts, asyncio.get_running_loop().time)
+        loop = asyncio.get_running_loop()
+        wait = _Wait(self._config.timeouts, loop.time)
         try:
             request = self._place.request(path, headers, body)
-            connection = self._take() or await self._connect(wait)
+            connection = self._take(loop.time()) or await self._connect(wait)
         except (OSError, UnicodeError) as error:
             raise self._failure(error, wait) from None
         wait.note_connection()
@@ -88,8 +89,8 @@ class Transport:
             )  # fmt: skip
         return connection
 
-    def _take(self) -> Connection | None:
-        oldest = asyncio.get_running_loop().time() - _KEPT_SECONDS
+    def _take(self, now: float) -> Connection | None:
+        oldest = now - _KEPT_SECONDS
         while self._kept:
             connection = self._kept.pop()
             if connection.kept_at > oldest and connection.is_reusable:
@@ -98,11 +99,10 @@ class Transport:
         return None
 
     def _keep(self, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
-        connection.kept_at = loop.time()
         connection.rest()
         self._kept.append(connection)
         if self._sweep is None:
+            loop = asyncio.get_running_loop()
             self._sweep = loop.call_later(_KEPT_SECONDS, self._drop_old)
 
     def _drop_old(self) -> None:
@@ -279,16 +279,24 @@ class _Place:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         named = shown if parts.port is None else f"{shown}:{parts.port}"
         self._common = f" HTTP/1.1\r\nHost: {named}\r\nUser-Agent: holdfast\r\nAccept: */*\r\n"
+        self._headers: Mapping[str, str] | None = None
+        self._lines = ""
 
     def request(self, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
         """Return a whole request."""
+        if headers is not self._headers:  # nearly always those of the request before
+            self._headers, self._lines = headers, _lines_of(headers)
         method = "GET" if body is None else "POST"
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
-            raise ValueError("a header cannot hold a line end")
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
-        head = f"{method} {_quoted(self._prefix + path)}{self._common}{lines}{length}\r\n"
+        head = f"{method} {_quoted(self._prefix + path)}{self._common}{self._lines}{length}\r\n"
         return head.encode("latin-1") + (body or b"")
+
+
+def _lines_of(headers: Mapping[str, str]) -> str:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        raise ValueError("a header cannot hold a line end")
+    return lines
 
 
 def _is_address(host: str) -> bool:

@@ -26,13 +26,14 @@ _ENOUGH: Final = 8
 class Wanted:
     """What is known of a request when an endpoint is chosen.
 
-    `model` is a name, `PROVIDER/MODEL` or `ANY`. `cached` says how many tokens a place still holds
-    of this conversation and `turns` how many more are expected of it, `tier` the highest tier that may
+    `model` is a name, `PROVIDER/MODEL` or `ANY`. `conversation` is the key of the conversation that it
+    belongs to; `cached` says how many tokens of that a place still holds and `turns` how many more are expected of it, `tier` the highest tier that may
     be asked. `choice` says how the model was chosen, if it was us, and `check` whether an answer will do.
     """
 
     model: str
     tokens: Tokens
+    conversation: bytes = b""
     policy: Policy = FREE_CHOICE
     strategy: Strategy = "cheapest"
     tier: Tier | None = None

@@ -24,6 +24,9 @@ _LEAST_TOKENS: Final = 1024
 """A shorter beginning is kept by no provider."""
 
 
+_NOTHING: Final[Mapping[Place, int]] = {}
+
+
 class _Cache(NamedTuple):
     tokens: int
     until_ms: int
@@ -42,10 +45,14 @@ class Conversations:
 
     def cached(self, key: bytes, now_ms: int) -> Mapping[Place, int]:
         """Return how many tokens of a conversation places still hold."""
+        if key not in self._held:
+            return _NOTHING
         return {place: cache.tokens for place, cache in self._warm(key, now_ms).items()}
 
     def turns(self, key: bytes, now_ms: int) -> int:
         """Return how many more turns to count on: as many as there were, two at most."""
+        if key not in self._held:
+            return 0
         return self._held[key].turns if self._warm(key, now_ms) else 0
 
     def note(self, key: bytes, place: Place, tokens: int | None, now_ms: int) -> None:

@@ -28,9 +28,9 @@ class Speeds:
     def note(self, place: Place, first_ms: int, total_ms: int, tokens: int | None) -> None:
         """Count an answer."""
         each = (total_ms - first_ms) / tokens if tokens else 0.0
-        new, old = _Pace(float(first_ms), each), self._paces.get(place)
-        if old is not None:
-            new = _Pace(*(o + _WEIGHT * (n - o) for o, n in zip(old, new, strict=True)))
-        self._paces[place] = new
+        first, token = self._paces.get(place) or (first_ms, each)
+        self._paces[place] = _Pace(
+            first + _WEIGHT * (first_ms - first), token + _WEIGHT * (each - token)
+        )
         if len(self._paces) > _MOST:
             self._paces.pop(next(iter(self._paces)))

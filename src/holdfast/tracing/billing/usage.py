@@ -37,7 +37,7 @@ def usage_of(raw: Raw) -> TokenUsage:
     """
     for holder in ("usage", "usageMetadata", "usage_metadata"):
         inner = raw.get(holder)
-        if isinstance(inner, Mapping):
+        if inner is not None and isinstance(inner, Mapping):
             raw = cast("Raw", inner)
             break
     if _PLAIN.issuperset(raw):
