@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
 from typing import Final
 
@@ -156,7 +156,7 @@ class Passage:
         Raises:
             HoldfastError: no endpoint began well.
         """
-        dispatch, writer, reason = self._dispatch, self._asked.writer(), ""
+        dispatch, writer = self._dispatch, self._asked.writer()
         with ExitStack() as around:
             async with dispatch:
                 begun = await dispatch.run(self._begin)
@@ -167,12 +167,11 @@ class Passage:
                     yield b""
                     try:
                         async for batch in begun.whole():
-                            reason = last_reason(batch.chunks) or reason
                             if self._heard is not None:
                                 self._heard.append(batch)
                             if piece := written(writer, batch):
                                 yield piece
-                        _succeed(dispatch, begun.call, begun.answering, reason)
+                        _succeed(dispatch, begun.call, begun.answering)
                     except ProviderError as error:
                         begun.call.fail(error)
                         yield writer.fail(status_of(error), error.message)
@@ -201,7 +200,7 @@ async def _ask_whole(dispatch: Dispatch, call: Call, body: Object) -> Document:
     async with exchange_with(call.provider, made, stream=False) as answering:
         document = await answering.document()
     dispatch.left_out = answering.left_out
-    _succeed(dispatch, call, answering, last_reason([document]))
+    _succeed(dispatch, call, answering)
     return document
 
 
@@ -224,9 +223,9 @@ async def _once(piece: bytes) -> AsyncGenerator[bytes]:
     yield piece
 
 
-def _succeed(dispatch: Dispatch, call: Call, answering: Answering, reason: str) -> None:
-    dispatch.cut_off = reason == "length"
-    call.span.set(finish_reason=reason or "stop")
+def _succeed(dispatch: Dispatch, call: Call, answering: Answering) -> None:
+    dispatch.cut_off = answering.reason == "length"
+    call.span.set(finish_reason=answering.reason or "stop")
     call.succeed(answering.usage, charged_msat=answering.charged_msat, free=answering.free)
 
 
@@ -313,12 +312,3 @@ def _retries(dispatch: Dispatch) -> str:
         if attempt is not dispatch.served and attempt.outcome != OK:
             failed[attempt.provider] = failed.get(attempt.provider, 0) + 1
     return ", ".join(f"{times}/{name}" for name, times in failed.items())
-
-
-def last_reason(chunks: Sequence[Object]) -> str:
-    """Return why an answer ended, if that is in these chunks: the last word of a first choice."""
-    reason: object = ""
-    for chunk in chunks:
-        if choices := as_list(chunk.get("choices")):
-            reason = as_object(choices[0]).get("finish_reason") or reason
-    return str(reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdfast.routing.dialects.seam import Document, Object, Stamp
+from holdfast.routing.dialects.values import as_list, as_object, as_text
 from holdfast.tracing.meaning import TokenUsage
 
 
@@ -84,6 +85,12 @@ def told(usage: TokenUsage) -> Document:
     if usage.reasoning is not None:
         counted["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return {"usage": counted}
+
+
+def reason_of(answer: Object) -> str:
+    """Return why the first choice of an answer or a chunk ended, nothing if that is not told."""
+    choices = as_list(answer.get("choices"))
+    return as_text(as_object(choices[0]).get("finish_reason")) if choices else ""
 
 
 def _bare_chunk(stamp: Stamp) -> Document:

@@ -66,6 +66,7 @@ class AnthropicReader:
 
     def __init__(self, stamp: Stamp) -> None:
         self.ended = False
+        self.reason = ""
         self._stamp = stamp
         self._blocks: dict[object, _Block] = {}
         self._calls = 0
@@ -163,9 +164,9 @@ class AnthropicReader:
         reason = as_text(as_object(event.get("delta")).get("stop_reason"))
         if not reason or self._stopped:
             return ()
-        self._stopped = True
+        self._stopped, self.reason = True, finish_reason(reason)
         return [
-            self._chunk({}, finish_reason(reason)),
+            self._chunk({}, self.reason),
             *answers.usage_chunk(self._stamp, self.usage),
         ]
 

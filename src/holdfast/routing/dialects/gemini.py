@@ -93,6 +93,7 @@ class GeminiReader:
         self._taken = _Taken(stamp)
         self._usage: Object = {}
         self._begun = self.finished = False
+        self.reason = ""
 
     @property
     def ended(self) -> bool:
@@ -117,7 +118,7 @@ class GeminiReader:
             self._begun = True
             chunks.insert(0, answers.chunk(stamp, {"role": "assistant", "content": ""}))
         if finish is not None:
-            self.finished = True
+            self.finished, self.reason = True, finish
             chunks.append(answers.chunk(stamp, {}, finish))
             chunks += answers.usage_chunk(stamp, self.usage)
         return chunks

@@ -109,6 +109,7 @@ class OllamaReader:
         self._calls = 0
         self._last: Object = {}
         self._begun = self.finished = False
+        self.reason = ""
 
     @property
     def ended(self) -> bool:
@@ -128,8 +129,8 @@ class OllamaReader:
         chunks = [answers.chunk(self._stamp, delta) for delta in self._deltas(line)]
         if line.get("done") is True:
             self._last, self.finished = line, True
-            finish = _finish(line, called=self._calls > 0)
-            chunks.append(answers.chunk(self._stamp, {}, finish))
+            self.reason = _finish(line, called=self._calls > 0)
+            chunks.append(answers.chunk(self._stamp, {}, self.reason))
             chunks += answers.usage_chunk(self._stamp, self.usage)
         return chunks
 

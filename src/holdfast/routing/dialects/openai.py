@@ -102,6 +102,7 @@ class OpenAIReader:
     def __init__(self) -> None:
         self.ended = False
         self.passes = True
+        self.reason = ""
         self._open: set[object] = set()
         self._closed: set[object] = set()
         self._usage: Object = {}
@@ -137,11 +138,12 @@ class OpenAIReader:
     def _note(self, choices: Iterable[object]) -> None:
         for choice in choices:
             fields = as_object(choice)
-            index = fields.get("index", 0)
+            index, reason = fields.get("index", 0), fields.get("finish_reason")
             index = index if isinstance(index, int) else 0
-            if isinstance(fields.get("finish_reason"), str):
+            if isinstance(reason, str):
                 self._open.discard(index)
                 self._closed.add(index)
+                self.reason = reason
             elif index not in self._closed:
                 self._open.add(index)
 

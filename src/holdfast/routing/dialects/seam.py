@@ -65,6 +65,11 @@ class StreamReader(Protocol):
         ...
 
     @property
+    def reason(self) -> str:
+        """Why the answer ended, as a first choice of a chunk says it; empty until then."""
+        ...
+
+    @property
     def usage(self) -> TokenUsage:
         """What the endpoint has counted so far."""
         ...

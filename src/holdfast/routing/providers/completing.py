@@ -25,6 +25,8 @@ class Answering(Protocol):
     def free(self) -> bool: ...
     @property
     def left_out(self) -> tuple[str, ...]: ...
+    @property
+    def reason(self) -> str: ...
     def batches(self) -> AsyncIterator[Batch]: ...
     async def document(self) -> Document: ...
 
@@ -53,6 +55,7 @@ class Completed:
     def __init__(self, reply: ModelReply) -> None:
         self._reply = reply
         self.usage = reply.usage
+        self.reason = reply.finish_reason
         self.free = reply.cost_msat == 0
 
     async def batches(self) -> AsyncIterator[Batch]:

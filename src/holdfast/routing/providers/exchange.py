@@ -15,6 +15,7 @@ from holdfast.errors import (
     ProviderUnavailable,
 )
 from holdfast.routing.config import ProviderConfig
+from holdfast.routing.dialects.answers import reason_of
 from holdfast.routing.dialects.framing import Frame
 from holdfast.routing.dialects.seam import (
     Batch,
@@ -37,16 +38,20 @@ if TYPE_CHECKING:
     from holdfast.routing.providers.transport import Answer
 
 
+_UNTOLD = TokenUsage()
+
+
 class Exchange:
     """An answer whose status was success; read it once, as `batches` or as a `document`.
 
     `calls` is how many requests were sent to get it, `finished` whether the answer is whole: what
     goes wrong behind its end does no harm. `left_out` are fields of the request that were not sent, as
-    the endpoint does not take them. `usage` and `charged_msat` are known at the end.
+    the endpoint does not take them. `usage`, `charged_msat` and `reason` (why it ended) are known at the end.
     """
 
     free = False
     left_out: tuple[str, ...] = ()
+    reason = ""
 
     def __init__(
         self,
@@ -60,7 +65,7 @@ class Exchange:
         self.calls = calls
         self.finished = False
         self.charged_msat = charges.in_headers(answer.headers)
-        self._told = TokenUsage()
+        self._told = _UNTOLD
         self._is_beyond = False
         self._failed: ProviderError | None = None
         self._config = config
@@ -102,6 +107,7 @@ class Exchange:
             raise self._named(error) from None
         finally:
             self._told, self.finished = reader.usage, reader.finished
+            self.reason = reader.reason
         if not reader.finished:
             raise ProviderUnavailable(
                 f"provider {self._config.name!r} broke off before the end of its answer",
@@ -147,7 +153,7 @@ class Exchange:
         except (ErrorInAnswer, MalformedAnswer) as error:
             raise self._named(error) from None
         self.finished = True
-        self._told = self._dialect.usage(answer)
+        self._told, self.reason = self._dialect.usage(answer), reason_of(document)
         self._note_usage(document.get("usage"))
         return document
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from holdfast.errors import ProviderError, ProviderUnavailable
 from holdfast.routing.config import ProviderConfig, Timeouts
+from holdfast.routing.dialects.answers import reason_of
 from holdfast.routing.dialects.seam import Batch, Document, Object
 from holdfast.routing.dialects.values import as_object
 from holdfast.routing.faults import Fault
@@ -22,6 +23,7 @@ class ForeignExchange:
     """An answer that has begun; read it once, as `batches` or as a `document`."""
 
     free = False
+    reason = ""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class ForeignExchange:
         answer, said = aiter(self._answer), False
         while (chunk := await self._next(answer, begun=said)) is not None:
             said = said or _says_something(chunk)
+            self.reason = reason_of(chunk) or self.reason
             if usage := as_object(chunk.get("usage")):
                 self._note(usage)
             # litellm ends a stream in good order also if no word of it was one of the format.
@@ -69,6 +72,7 @@ class ForeignExchange:
         if not document.get("choices"):
             raise self._empty()
         self._note(as_object(document.get("usage")))
+        self.reason = reason_of(document)
         return document
 
     def _note(self, usage: Object) -> None:
