@@ -10,6 +10,7 @@ import pytest
 from anyio import fail_after
 
 from holdfast.clock import SystemClock
+from holdfast.errors import StorageFull
 from holdfast.proxy.limits import RateLimit
 from holdfast.routing.breakers.board import Place
 from holdfast.routing.config import RoutingConfig
@@ -234,3 +235,16 @@ async def test_the_cost_is_told_without_a_call_and_without_a_line_in_the_ledger(
     assert (only["provider"], only["status"]) == ("only", "chosen")
     assert only["expected_msat"] >= 1050
     assert (upstream.exchanges, await proxy.logged()) == ([], [])
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_stream_that_is_whole_ends_well_also_where_it_cannot_be_booked(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    async def full(*_: object) -> None:
+        raise StorageFull("no space is left")
+
+    monkeypatch.setattr(proxy.ledger, "settle_soon", full)
+    seen = await proxy.ask(path, request(path, stream=True))
+    assert seen.says_done
+    assert "could not be booked: no space is left" in caplog.text

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from holdfast.errors import HoldfastError, ProviderError
+from holdfast.errors import HoldfastError, ProviderError, StorageError
 from holdfast.frozen import replace
 from holdfast.ids import new_run_id
 from holdfast.proxy.formats.seam import Asked, Face, written
@@ -29,6 +29,7 @@ from holdfast.routing.providers.completing import Answering, exchange_with
 from holdfast.routing.providers.exchange import chunk_of
 from holdfast.routing.quality.forms import answer_text, streamed_text
 from holdfast.routing.selection.choosing import ANY
+from holdfast.storage.warning import warn
 from holdfast.web.http import Answer, Refused, Request, Streaming
 
 _OF_STREAMS: Final = frozenset({"stream", "stream_options"})
@@ -79,10 +80,15 @@ class Inference:
         choice = dispatch.wanted.choice
         if choice is not None and choice.then:
             return await self._stream_checked(dispatch, asked, headers)
-        passage = Passage(self._dispatcher, dispatch, asked, around)
+        passage = Passage(self._dispatcher, dispatch, asked)
         pieces = passage.pieces()
         await anext(pieces)
-        return Streaming(pieces=pieces, headers=headers | passage.headers)
+        return Streaming(
+            pieces=pieces,
+            ending=lambda: passage.ending,
+            around=around.pop_all(),
+            headers=headers | passage.headers,
+        )
 
     async def _stream_checked(
         self, dispatch: Dispatch, asked: Asked, headers: dict[str, str]
@@ -134,36 +140,36 @@ class Begun:
 
 
 class Passage:
-    """A stream on its way from an endpoint to the client; `headers` are known once it has begun."""
+    """A stream on its way from an endpoint to the client.
+
+    `headers` are known once it has begun, `ending` (how it ended, and what it cost) behind its pieces.
+    """
 
     headers: dict[str, str]
+    ending = b""
 
-    def __init__(
-        self, dispatcher: Dispatcher, dispatch: Dispatch, asked: Asked, around: ExitStack
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, dispatch: Dispatch, asked: Asked) -> None:
         self._dispatcher = dispatcher
         self._dispatch = dispatch
         self._asked = asked
-        self._around = around
         chosen = dispatch.wanted.choice is not None
         self._heard: list[Batch] | None = [] if chosen and dispatcher.overseer else None
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Yield nothing once the answer has begun well, then its events to the end, and settle.
+        """Yield nothing once the answer has begun well, then its events, and settle.
 
-        From then on what is around the stream is left with it, and a failure is told in its last event.
+        From then on a failure is told in the ending.
 
         Raises:
             HoldfastError: no endpoint began well.
         """
         dispatch, writer = self._dispatch, self._asked.writer()
-        with ExitStack() as around:
+        try:
             async with dispatch:
                 begun = await dispatch.run(self._begin)
                 async with aclosing(begun.batches):
                     dispatch.left_out = begun.answering.left_out
                     self.headers = headers_of(dispatch, begun.call)
-                    around.push(self._around.pop_all())
                     yield b""
                     try:
                         async for batch in begun.whole():
@@ -174,9 +180,13 @@ class Passage:
                         _succeed(dispatch, begun.call, begun.answering)
                     except ProviderError as error:
                         begun.call.fail(error)
-                        yield writer.fail(status_of(error), error.message)
+                        self.ending = writer.fail(status_of(error), error.message)
                         return
-                yield writer.finish(report_of(dispatch))
+                self.ending = writer.finish(report_of(dispatch))
+        except StorageError as error:
+            if not self.ending:
+                raise
+            warn("the request %s was answered and could not be booked: %s", dispatch.id, error)
         self._tell_overseer()
 
     async def _begin(self, call: Call) -> Begun:

@@ -14,7 +14,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
@@ -65,9 +65,15 @@ class Answer:
 
 @frozen
 class Streaming:
-    """What is sent back piece by piece. `pieces` is closed when the client goes away."""
+    """What is sent back piece by piece. `pieces` is closed when the client goes away.
+
+    `ending` gives what is sent behind the last of them, together with the end of the answer. All of it
+    is sent within the block `around`, which was entered already.
+    """
 
     pieces: AsyncGenerator[bytes]
+    ending: Callable[[], bytes] = bytes
+    around: ExitStack = field(default_factory=ExitStack)
     status: int = 200
     kind: str = "text/event-stream; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -187,14 +193,15 @@ async def send_answer(answer: Answer, send: Send) -> None:
 
 async def send_streaming(answer: Streaming, send: Send) -> None:
     """Send an answer as it is made."""
-    async with aclosing(answer.pieces) as pieces:
-        # Begun before anything is sent: only what has begun can let go of what it holds.
-        piece = await anext(pieces, None)
-        await _send_head(answer, [], send)
-        while piece is not None:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    with answer.around:
+        async with aclosing(answer.pieces) as pieces:
+            # Begun before anything is sent: only what has begun can let go of what it holds.
             piece = await anext(pieces, None)
-    await send({"type": "http.response.body", "body": b""})
+            await _send_head(answer, [], send)
+            while piece is not None:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await anext(pieces, None)
+        await send({"type": "http.response.body", "body": answer.ending()})
 
 
 async def _send_head(answer: Answer | Streaming, more: Iterable[_Header], send: Send) -> None:

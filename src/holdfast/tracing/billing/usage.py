@@ -54,6 +54,8 @@ def usage_of(raw: Raw) -> TokenUsage:
 
 def counts_beyond_tokens(raw: Raw) -> bool:
     """Whether a usage object counts what is charged and is no token of the request or the answer."""
+    if _PLAIN.issuperset(raw):  # nearly always
+        return False
     if raw.get(_SEARCHED) or any(count_of(raw.get(name)) for name in SEARCHES):
         return True
     parts = (_mapping(raw.get(name)) for name in _SEARCHING)
