@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from holdfast.errors import ErrorInAnswer, MalformedAnswer, Untranslatable
 from holdfast.routing.dialects import answers
-from holdfast.routing.dialects.openai import OpenAI
+from holdfast.routing.dialects.openai import OpenAI, OpenAIReader
 from holdfast.routing.dialects.seam import Stamp
 from holdfast.tracing.meaning import TokenUsage
 
@@ -153,6 +153,57 @@ def test_an_end_mark_makes_an_answer_whole_only_if_there_is_one() -> None:
 def test_chunks_pass_as_they_came() -> None:
     whole = json.loads(chunk()) | {"system_fingerprint": "f", "new": 1}
     assert OpenAI().reader(STAMP).feed(None, json.dumps(whole).encode()) == (whole,)
+
+
+class Thorough(OpenAIReader):
+    """A reader that takes no short way."""
+
+    def _more_of(self, data: bytes) -> None:
+        return None
+
+
+odd = st.sampled_from([None, True, 3, "x", [], {}])
+choices_of_streams = st.fixed_dictionaries(
+    {},
+    optional={
+        "index": st.sampled_from([0, 1]) | odd,
+        "delta": odd,
+        "finish_reason": st.sampled_from([None, "stop"]) | odd,
+    },
+)
+chunks_of_streams = st.fixed_dictionaries(
+    {},
+    optional={
+        "choices": st.just([{"index": 0, "finish_reason": None}])
+        | st.lists(choices_of_streams | odd, max_size=2)
+        | odd,
+        "usage": st.just({"prompt_tokens": 1}) | odd,
+        "error": odd,
+    },
+)
+events_of_streams = st.tuples(
+    st.sampled_from([None, None, "error", "chunk"]),
+    (chunks_of_streams | odd).map(lambda value: json.dumps(value).encode())
+    | st.sampled_from([b"[DONE]", b"{", chunk(), chunk(), chunk(index=1), chunk(finish="stop")]),
+)
+
+
+@given(st.lists(events_of_streams, max_size=8))
+def test_the_short_way_of_most_chunks_finds_what_the_long_one_does(
+    events: list[tuple[str | None, bytes]],
+) -> None:
+    short, thorough = OpenAIReader(), Thorough()
+    for event, data in [(None, chunk()), *events]:
+        assert outcome(short, event, data) == outcome(thorough, event, data)
+
+
+def outcome(reader: OpenAIReader, event: str | None, data: bytes) -> object:
+    found: object
+    try:
+        found = reader.feed(event, data)
+    except (ErrorInAnswer, MalformedAnswer) as error:
+        found = repr(error)
+    return found, reader.ended, reader.finished, reader.passes, reader.reason, reader.usage
 
 
 json_values = st.recursive(

@@ -213,7 +213,6 @@ def chunk_of(document: Object) -> Document:
 
 def events_of(datas: Sequence[bytes]) -> bytes:
     """Return data as server-sent events, nothing if some cannot be written on one line."""
-    events = b"\n\ndata: ".join(datas)
-    if not datas or events.count(b"\n") != 2 * (len(datas) - 1):
+    if not datas or any([b"\n" in data for data in datas]):  # noqa: C419 - a list is quicker
         return b""
-    return b"data: %b\n\n" % events
+    return b"data: %b\n\n" % b"\n\ndata: ".join(datas)
