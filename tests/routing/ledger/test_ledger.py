@@ -109,6 +109,16 @@ async def test_a_request_counts_once_in_every_scope_that_caps_it(ledger):
     assert await ledger.check() == []
 
 
+async def test_more_scopes_than_are_kept_in_memory_are_counted_all_the_same(ledger, monkeypatch):
+    monkeypatch.setattr("holdfast.routing.ledger.tallies._MOST_KEPT", 3)
+    for owner in ("ann", "bob", "cat", "ann"):
+        await held(ledger, 400, cap(900, "owner", owner), owner=owner)
+        assert len(ledger._session._booking.tallies._known) <= 3
+    assert (await ledger.spent(TOTAL)).reserved_msat == 1600
+    assert isinstance(await ledger.reserve(start(), 101, [cap(900, "owner", "ann")]), CapReached)
+    assert await ledger.check() == []
+
+
 async def test_a_request_of_unknown_price_passes_no_cap(ledger):
     refused = await ledger.reserve(start(), None, [cap(10**9)])
     assert refused.wanted_msat is None

@@ -42,8 +42,6 @@ TOTAL = Scope("total")
 _INSERT, _SETTLE = QUERIES["insert_request"], QUERIES["settle_request"]
 _ATTEMPT = QUERIES["insert_attempt"]
 _DAY_MS = 86_400_000
-_MOST_TALLIES = 10_000
-"""How many are kept in memory at most."""
 
 _reservation, _settled = maker(Reservation), maker(Settled)
 _asked = attrgetter(
@@ -95,7 +93,7 @@ class Booking:
     def begin(self) -> None:
         """Forget what others changed; call it within a transaction that excludes them."""
         (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
-        if version != self._version or len(self.tallies) > _MOST_TALLIES:
+        if version != self._version:
             self.forget()
             self._version = version
 

@@ -10,6 +10,7 @@ from holdfast.routing.ledger.entries import Scope, Spent
 from holdfast.routing.ledger.file import QUERIES
 
 _FIND, _MAKE, _WRITE = (QUERIES[name] for name in ("find_tally", "make_tally", "write_tally"))
+_MOST_KEPT = 10_000
 _row = attrgetter(
     "settled", "reserved", "in_doubt", "unknown", "requests", "unknowns", "number"
 )  # fmt: skip
@@ -37,9 +38,6 @@ class Tallies:
         self._cursor = cursor
         self._known: dict[Scope, Tally] = {}
         self._changed: set[Tally] = set()
-
-    def __len__(self) -> int:
-        return len(self._known)
 
     def forget(self) -> None:
         """Forget everything: others wrote, or the transaction was undone."""
@@ -71,6 +69,8 @@ class Tallies:
         """Write what was changed."""
         self._cursor.executemany(_WRITE, map(_row, self._changed))
         self._changed.clear()
+        if len(self._known) > _MOST_KEPT:
+            self._known.clear()
 
 
 def read_spent(connection: sqlite3.Connection, scope: Scope) -> Spent:
