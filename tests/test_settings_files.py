@@ -148,3 +148,21 @@ def test_a_routing_file_with_a_key_is_warned_of_by_its_own_name(tmp_path):
     [told] = [each for each in settings.warnings if "chmod" in each]
     assert told.endswith(f"run `chmod 600 '{other}'`")
     assert "sk-literal" not in " ".join(settings.warnings)
+
+
+@pytest.mark.parametrize("name", ["gpt-4.1", "v1.2.3"])
+def test_a_model_whose_dot_stands_in_no_quotes_is_told_how_to_write_it(tmp_path, name):
+    price = "input_sats_per_million = 1\noutput_sats_per_million = 1\n"
+    text = f'[providers.p]\nbase_url = "http://h/v1"\n[providers.p.models.{name}]\n{price}'
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write(tmp_path, text), {})
+    assert f'a name with a dot stands in quotes: write "{name}"' in caught.value.message
+    assert "a problem:" in caught.value.message
+    quoted = text.replace(name, f'"{name}"')
+    assert name in load_settings(write(tmp_path, quoted), {}).providers[0].models
+
+
+def test_a_variable_without_braces_is_no_key(tmp_path):
+    text = '[providers.p]\nbase_url = "http://h/v1"\napi_key = "$MY_KEY"\n'
+    with pytest.raises(SettingsError, match=r"braces: write '\$\{MY_KEY\}'"):
+        load_settings(write(tmp_path, text), {})

@@ -99,7 +99,22 @@ def _models(section: Section, worth: Worth) -> dict[str, Price | None]:
     tables = section.section("models")
     if tables is None:
         return {}
-    return {name: _price(tables.section(name), worth) for name in tables.table}
+    prices: dict[str, Price | None] = {}
+    for name, table in tables.table.items():
+        if dotted := _dotted(name, table):
+            tables.problem(name, f'a name with a dot stands in quotes: write "{dotted}"')
+        else:
+            prices[name] = _price(tables.section(name), worth)
+    return prices
+
+
+def _dotted(name: str, table: object) -> str:
+    """Return the name that was written without quotes, which TOML takes for tables in tables."""
+    members = cast("Mapping[str, object]", table).items() if isinstance(table, Mapping) else ()
+    for part, inner in members:
+        if isinstance(inner, Mapping):
+            return _dotted(f"{name}.{part}", cast("object", inner)) or f"{name}.{part}"
+    return ""
 
 
 def _price(section: Section | None, worth: Worth) -> Price | None:

@@ -162,6 +162,8 @@ def key_of(value: object, environ: Mapping[str, str]) -> tuple[str | None, str |
     if reference := re.fullmatch(_VARIABLE, text):
         variable = reference.group(1)
         return environ.get(variable, "").strip() or None, variable
+    if bare := re.fullmatch(r"\$([A-Za-z_]\w*)", text):
+        raise ValueError(f"a variable stands in braces: write '${{{bare[1]}}}'")
     if "${" in text:
         raise ValueError("must be '${NAME}' and nothing else, or the key itself")
     return text, None
