@@ -58,12 +58,12 @@ def traced(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def shown(columns: int, *words: str) -> str:
+def shown(columns: int, *words: str, code: int = 0) -> str:
     """Return what a command shows on a terminal of so many columns."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with os.fdopen(follower, "w", encoding="utf-8") as terminal, redirect_stdout(terminal):
-        assert main(list(words)) == 0
+        assert main(list(words)) == code
     return read_terminal(leader)
 
 
@@ -131,6 +131,10 @@ def asked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 @pytest.mark.parametrize("columns", [34, 40, 80])
 def test_what_was_asked_of_models_fits_its_terminal(asked: Project, columns: int) -> None:
     assert asked.folder.exists()
+    for words in ("check", "providers", "explain auto", "quality", "replay --list"):
+        code = 2 if words == "check" else 0  # as nobody answers
+        said = shown(columns, "route", *words.split(), code=code)
+        assert max(map(len, said.splitlines())) <= columns, said
     for words in ("stats", "stats --by outcome", "requests"):
         said = shown(columns, "route", *words.split())
         assert max(map(len, said.splitlines())) <= columns, said

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.app.services import build_router
 from holdfast.cli.output import Output
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_sentence
 from holdfast.clock import SystemClock
 from holdfast.frozen import members_of
 from holdfast.routing.config import ProviderConfig
@@ -44,13 +45,17 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     )
     _show(output, told, found, policies)
     for problem in problems:
-        output.line(f"problem: {_where(problem)}{problem['problem']}")
+        print_sentence(f"problem: {_where(problem)}{problem['problem']}", output, indent=6)
         if problem["hint"]:
-            output.line(f"  {problem['hint']}")
+            print_sentence(f"  {problem['hint']}", output, indent=6)
     if not settings.providers:
-        output.line("no providers: only offline/extract; add [providers.NAME] to holdfast.toml")
+        print_sentence(
+            "no providers: only offline/extract; add [providers.NAME] to holdfast.toml",
+            output,
+            indent=6,
+        )
     elif not problems:
-        output.line("everything is there")
+        print_sentence("everything is there", output, indent=6)
     return 2 if problems else 0
 
 
@@ -59,14 +64,16 @@ def _show(
 ) -> None:
     for each in told:
         where = each["base_url"] or each["kind"]
-        output.line(f"{each['name']}  {where}  {_models(each)}  {each['key']}")
+        print_sentence(f"{each['name']}  {where}  {_models(each)}  {each['key']}", output, indent=6)
         for model, source in each["prices"].items():
-            output.line(f"  {model:36} {source or 'price unknown'}")
+            print_sentence(f"  {model:36} {source or 'price unknown'}", output, indent=6)
     for refused in found.refused:
-        output.line(f"not believed: {refused.provider}/{refused.model}: {refused.reason}")
+        print_sentence(
+            f"not believed: {refused.provider}/{refused.model}: {refused.reason}", output, indent=6
+        )
     for policy in policies:
         words = f" for {', '.join(policy.keywords)}" if policy.keywords else ""
-        output.line(f"policy {policy.name}{words}")
+        print_sentence(f"policy {policy.name}{words}", output, indent=6)
 
 
 def _where(problem: Mapping[str, str]) -> str:

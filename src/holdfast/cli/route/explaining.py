@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from holdfast.cli.output import Output
 from holdfast.cli.route.opening import with_dispatcher
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_sentence
 from holdfast.errors import UsageError
 from holdfast.routing.cost import format_msat
 
@@ -45,19 +46,33 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     told = with_dispatcher(settings, lambda dispatcher: explain(dispatcher, ask))
     output.data(told)
     policy = f", policy {told['policy']}" if told["policy"] else ""
-    output.line(
+    print_sentence(
         f"{told['model']}: about {told['input_tokens']} tokens in, {told['output_tokens']} out; "
-        f"{told['strategy']}{policy}"
+        f"{told['strategy']}{policy}",
+        output,
+        indent=6,
     )
     if (choice := cast("dict[str, Any] | None", told["choice"])) is not None:
-        output.line(f"  complexity {choice['complexity']:.2f} ({choice['tier']}): {choice['why']}")
+        print_sentence(
+            f"  complexity {choice['complexity']:.2f} ({choice['tier']}): {choice['why']}",
+            output,
+            indent=6,
+        )
         for each in choice["considered"]:
             if each["rejected"] and each["model"] != choice["model"]:
-                output.line(f"    not {each['model']}: {each['rejected']}{_missing(each['floor'])}")
+                print_sentence(
+                    f"    not {each['model']}: {each['rejected']}{_missing(each['floor'])}",
+                    output,
+                    indent=6,
+                )
     for each in cast("list[dict[str, Any]]", told["candidates"]):
         place = f"{each['provider']}/{each['model']}"
         cost = "" if each["status"] == "rejected" else _cost(each.get("expected_msat"))
-        output.line(f"  {each['status']:9} {place:36} {cost:>16}  {_remarks(each)}".rstrip())
+        print_sentence(
+            f"  {each['status']:9} {place:36} {cost:>16}  {_remarks(each)}".rstrip(),
+            output,
+            indent=6,
+        )
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from holdfast.cli.output import Output
 from holdfast.cli.route.opening import WHO_LEARNS, look_into_evidence, with_evidence
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_sentence
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def _feedback(arguments: argparse.Namespace, output: Output) -> int:
     told = with_evidence(settings, lambda kept: _hear(kept, request, good=good))
     output.data(told)
     corrected = "; a comparison was corrected" if told["corrected"] else ""
-    output.line(f"noted: {told['model']} answered {arguments.verdict}{corrected}")
+    print_sentence(
+        f"noted: {told['model']} answered {arguments.verdict}{corrected}", output, indent=6
+    )
     return 0
 
 
@@ -83,20 +86,28 @@ def _quality(arguments: argparse.Namespace, output: Output) -> int:
     if model is not None:
         count = with_evidence(settings, lambda kept: kept.forget(model))
         output.data({"model": model, "forgotten": count})
-        output.line(f"{count} comparisons with {model} are forgotten")
+        print_sentence(f"{count} comparisons with {model} are forgotten", output, indent=6)
         return 0
     found = look_into_evidence(settings, lambda kept: _known(settings, kept))
     told = found or []
     output.data({"comparisons": told})
     for each in cast("list[dict[str, Any]]", told):
-        output.line(f"{each['candidate']} for {each['reference']} ({each['segment']})")
-        output.line(
+        print_sentence(
+            f"{each['candidate']} for {each['reference']} ({each['segment']})", output, indent=6
+        )
+        print_sentence(
             f"  {each['standing']}: {each['reason']}; both good {each['both_good']}, only it "
             f"{each['candidate_only']}, only the reference {each['reference_only']}, "
-            f"neither {each['neither']}"
+            f"neither {each['neither']}",
+            output,
+            indent=6,
         )
     if not told:
-        output.line("nothing was compared yet" + ("" if found is not None else f": {WHO_LEARNS}"))
+        print_sentence(
+            "nothing was compared yet" + ("" if found is not None else f": {WHO_LEARNS}"),
+            output,
+            indent=6,
+        )
     return 0
 
 

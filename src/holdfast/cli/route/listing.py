@@ -8,6 +8,7 @@ from typing import Any, cast
 from holdfast.cli.output import Output, seconds
 from holdfast.cli.route.opening import with_dispatcher
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_sentence
 
 
 def configure(verb: str, parser: argparse.ArgumentParser) -> None:
@@ -23,17 +24,25 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     output.data({"providers": providers})
     for each in providers:
         where = "this machine" if each["local"] else "elsewhere"
-        output.line(f"{each['name']}: circuit {each['state']}, {each['tier']}, {where}")
+        print_sentence(
+            f"{each['name']}: circuit {each['state']}, {each['tier']}, {where}", output, indent=6
+        )
         if each["distrusted"]:
-            output.line(f"  gets no requests: {each['distrusted']}")
+            print_sentence(f"  gets no requests: {each['distrusted']}", output, indent=6)
         if each["any_model"]:
-            output.line("  any model, prices unknown")
+            print_sentence("  any model, prices unknown", output, indent=6)
         for model in each["models"]:
-            output.line(f"  {model['model']:36} {_price(model['price'])}{_state(model['circuit'])}")
+            print_sentence(
+                f"  {model['model']:36} {_price(model['price'])}{_state(model['circuit'])}",
+                output,
+                indent=6,
+            )
         for learned in each["learned"]:
             left = seconds(learned["tried_again_in_ms"])
-            output.line(
-                f"  {learned['model']} is asked without {', '.join(learned['without'])}, {left} more"
+            print_sentence(
+                f"  {learned['model']} is asked without {', '.join(learned['without'])}, {left} more",
+                output,
+                indent=6,
             )
     return 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.cli.output import Output
 from holdfast.cli.route.opening import with_dispatcher, with_ledger
 from holdfast.cli.settings import settings_of
+from holdfast.cli.tables import print_sentence, print_table
 from holdfast.clock import SystemClock
 from holdfast.frozen import members_of
 from holdfast.routing.cost import format_msat
@@ -49,10 +50,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     found = with_dispatcher(settings, act)
     output.data({"rules": _record(rules), **_sums(found), "requests": [_record(r) for r in found]})
-    if arguments.list:
-        for each in found:
-            output.line(_line(each))
-    output.line(_told(found))
+    if arguments.list and found:
+        rows = [("ID", "WAS", "COST", "COST NOW", "NOW"), *map(_row, found)]
+        print_table(rows, output, elastic=4, spare=("COST", "WAS"))
+    print_sentence(_told(found), output, indent=6)
     return 0
 
 
@@ -92,10 +93,10 @@ def _told(found: Sequence[Replayed]) -> str:
     )
 
 
-def _line(each: Replayed) -> str:
-    now = each.refused or each.now
+def _row(each: Replayed) -> tuple[str, ...]:
     cost = "" if each.now_msat is None else format_msat(round(each.now_msat))
-    return f"{each.request_id[:8]}  {each.was:32} {format_msat(each.was_msat):>14}  {now:32} {cost}"
+    was = format_msat(each.was_msat)
+    return each.request_id[:8], each.was, was, cost, each.refused or each.now
 
 
 def _record(record: object) -> dict[str, object]:
