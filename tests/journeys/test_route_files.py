@@ -6,7 +6,10 @@ import json
 import re
 import time
 
+import pytest
+
 from tests.journeys.cli import Project
+from tests.journeys.test_route_command import ASK, upstream
 
 ARBSTR = """[[providers]]
 name = "plain"
@@ -66,3 +69,20 @@ def test_what_was_learned_of_an_endpoint_is_shown(project: Project) -> None:
     ]
     assert row.endswith("asked after those whose price is known; asked without temperature, top_p")
     assert "asked without" not in project.run("route", "explain", "n").out
+
+
+@pytest.mark.parametrize("mended", [{"CLOUD_KEY": "a-key"}, {}], ids=["a key", "none needed"])
+def test_who_had_no_key_is_asked_at_once_when_that_is_mended(
+    project: Project, mended: dict[str, str]
+) -> None:
+    project.write("ask.yaml", ASK)
+    with upstream() as cloud:
+        table = (
+            f'model = "small"\n[providers.cloud]\nbase_url = "{cloud.url}"\nmodels = ["small"]\n'
+        )
+        project.write("holdfast.toml", f'{table}api_key = "${{CLOUD_KEY}}"\n')
+        refused = project.run("run", "ask.yaml")
+        assert "the environment variable CLOUD_KEY is not set" in refused.err
+        if not mended:
+            project.write("holdfast.toml", table)
+        assert project.run("run", "ask.yaml", **mended).code == 0

@@ -89,7 +89,9 @@ class ProviderConfig:
     def traits(self) -> Traits:
         """What is true of the provider whatever the model."""
         local = urlsplit(self.base_url).hostname in LOOPBACK
-        return Traits(tier=self.tier, local=local, key=fingerprint(self.api_key))
+        # A key that is not set yet is another one than none: what is mended is asked at once.
+        key = fingerprint(self.api_key or self.key_variable)
+        return Traits(tier=self.tier, local=local, key=key)
 
 
 def fingerprint(key: str | None) -> str:
