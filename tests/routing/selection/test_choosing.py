@@ -323,3 +323,19 @@ def test_an_unknown_policy_is_the_mistake_of_the_caller_and_says_which_there_are
     with pytest.raises(UsageError, match="no routing policy 'qick'") as caught:
         policy_of(Ask(model="m", size=1, policy="qick"), config)
     assert "'quick'" in caught.value.hint
+
+
+def test_a_cache_counts_also_where_nothing_else_tells_endpoints_apart():
+    kept = Price(
+        input_msat_per_million=3 * 10**6, output_msat_per_million=0, cache_read_msat_per_million=0
+    )
+    plain = Price(input_msat_per_million=2 * 10**6, output_msat_per_million=0)
+    kit = Kit(
+        Catalogue(
+            [Offer("kept", Traits(), [("m", kept)]), Offer("plain", Traits(), [("m", plain)])]
+        )
+    )
+    tokens = Tokens(2000, 10)
+    assert names(kit.chooser.plan(Wanted(model="m", tokens=tokens))) == ["plain", "kept"]
+    held = Wanted(model="m", tokens=tokens, cached={kit.endpoints[0].place: 2000})
+    assert names(kit.chooser.plan(held)) == ["kept", "plain"]

@@ -119,9 +119,10 @@ class OpenAIReader:
         return usage_of(self._usage)
 
     def feed(self, event: str | None, data: bytes) -> Sequence[Document]:
-        if event is None and not self.ended and (chunk := self._more_of(data)) is not None:
-            return (chunk,)
-        return self._take(event, data)
+        if event is not None or data == _DONE or self.ended:
+            return self._take(event, data)
+        chunk = self._more_of(data)
+        return self._take(event, data) if chunk is None else (chunk,)
 
     def _more_of(self, data: bytes) -> Document | None:
         """Return a chunk that only goes on with a choice, as nearly all do, at a fifth of the cost."""
