@@ -195,7 +195,7 @@ class Passage:
         return begun
 
     def _tell_overseer(self) -> None:
-        """Let what was heard be looked at, once the client has it whole."""
+        """Let what the client heard be looked at."""
         if self._heard is not None:
             text = streamed_text(each for batch in self._heard for each in batch.chunks)
             if text is not None:

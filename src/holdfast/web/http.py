@@ -67,8 +67,8 @@ class Answer:
 class Streaming:
     """What is sent back piece by piece. `pieces` is closed when the client goes away.
 
-    `ending` gives what is sent behind the last of them, together with the end of the answer. All of it
-    is sent within the block `around`, which was entered already.
+    `ending` gives what is sent behind the last of them, in one write with the end of the answer. All of
+    it is sent within the block `around`, which was entered already.
     """
 
     pieces: AsyncGenerator[bytes]

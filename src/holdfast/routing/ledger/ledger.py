@@ -79,9 +79,8 @@ class Ledger:
         self._exchange = exchange
         self._waits_for_disk = waits_for_disk
         self._unbooked: BaseException | None = None
-        self._under_way: set[int] = (
-            set()
-        )  # while it is empty the next request is likely to come alone
+        # While none is under way here, the next request is likely to come alone.
+        self._under_way = set[int]()
         self.lengths = Lengths()
         """How long answers are; learned from what is settled here, and from the log when it is opened."""
         self.distrusted: Mapping[str, str] = {}
@@ -218,8 +217,9 @@ class Ledger:
         """Settle a request whose answer need not wait for it.
 
         It is booked with the next one, or a few milliseconds later. It is waited for with `ack="disk"`,
-        and where somebody charged more than he quoted, so that he may be distrusted at once. Until then the amount is held, so that no cap is passed, and if the process dies the
-        request is in doubt. A failure is raised by the next `reserve`.
+        and where somebody charged more than he quoted, so that he may be distrusted at once. Until then
+        the amount is held, so that no cap is passed, and if the process dies the request is in doubt. A
+        failure is raised by the next `reserve`.
         """
         if check_charges(end) or self._waits_for_disk:
             await self.settle(reservation, end)
