@@ -221,7 +221,7 @@ def test_errors_have_the_shape_of_anthropic() -> None:
         "type": "error",
         "error": {"type": "rate_limit_error", "message": "slow down"},
     }
-    assert Messages().error(400, "bad", "tools")["error"] == {
+    assert Messages().error(400, "tools: bad", "tools")["error"] == {
         "type": "invalid_request_error",
         "message": "tools: bad",
     }
