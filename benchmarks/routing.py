@@ -78,7 +78,7 @@ def measure(amount: Amount, folder: Path) -> Values:
     """Return every figure; those of a peer that is not there are None."""
     values: Values = {}
     note("benchmarks: choices and import")
-    values |= ours("choices", folder, rounds=amount.rounds)()
+    values |= ours("choices", folder, rounds=amount.rounds * 10)()
     for name, module in (
         ("import_ms", "holdfast.routing"),
         ("router_ms", "holdfast.routing.router"),
